@@ -1,0 +1,64 @@
+// Follows stepcast.sequences.v1 into the tables, from the offsets stored beside the numbers.
+import type { Pool } from 'pg'
+import { Counter, type Registry } from 'prom-client'
+import { topics } from '@stepcast/contracts'
+import { consumeRecords, type BatchContext, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import { foldBatch } from './fold'
+
+/** What the projector needs. */
+export interface ProjectorOptions {
+  readonly connection: KafkaConnection
+  readonly pool: Pool
+  readonly groupId: string
+  /** Where its counters are shown; absent: nowhere. */
+  readonly registry?: Registry
+  /** Called after each batch is committed and before Kafka's offset moves. */
+  readonly onFolded?: () => Promise<void>
+}
+
+// 4,000 changes are about 2 MB of records and one transaction of some 60 ms.
+const maxRecords = 4_000
+
+/** Keeps the tables up to date until it is stopped. */
+export async function startProjector(options: ProjectorOptions): Promise<RunningConsumer> {
+  const { connection, pool, groupId, registry, onFolded } = options
+  const changes = countChanges(registry)
+
+  const take = async (records: readonly IncomingRecord<'SequenceChanged'>[], batch: BatchContext<'SequenceChanged'>): Promise<void> => {
+    const own = records.filter(({ value }) => value!.logPartition === batch.partition)
+    for (const record of records) {
+      if (own.length < records.length && record.value!.logPartition !== batch.partition) {
+        await batch.deadLetter(record, 'wrong_partition', `logPartition is ${record.value!.logPartition}; only the orchestrator writes this topic`)
+      }
+    }
+    const { folded, unknown, gap } = await foldBatch(pool, batch.partition, own.map(({ value }) => value!), batch.nextOffset)
+    changes.inc({ result: 'folded' }, folded)
+    changes.inc({ result: 'repeated' }, own.length - folded - unknown)
+    changes.inc({ result: 'unknown' }, unknown)
+    if (gap) connection.log.warn({ partition: batch.partition, first: gap[0], last: gap[1] }, 'changes are missing from the topic; they count nowhere')
+    await onFolded?.()
+  }
+
+  return consumeRecords(connection, {
+    topic: topics.sequences, groupId, keyRequired: true, maxRecords, fromBeginning: true,
+    startAt: (partition) => startAt(connection, pool, partition), handle: take,
+  })
+}
+
+async function startAt(connection: KafkaConnection, pool: Pool, partition: number): Promise<number> {
+  const { rows } = await pool.query<{ next_offset: number }>('SELECT next_offset FROM positions WHERE partition = $1', [partition])
+  const stored = rows[0]?.next_offset ?? 0
+  const { low, end } = (await connection.offsets(topics.sequences.name)).get(partition) ?? { low: 0, end: 0 }
+  if (stored > end) {
+    throw new Error(`partition ${partition} of ${topics.sequences.name} ends at ${end}, but ${stored} records were folded: another cluster, or one that `
+      + 'lost data. Restore it, or count anew what it holds: node apps/metrics-svc/dist/rebuild.js --accept-trimmed')
+  }
+  return Math.max(stored, low)
+}
+
+function countChanges(registry: Registry | undefined): Counter<'result'> {
+  return new Counter({
+    name: 'stepcast_metrics_changes_total', help: 'Changes read: folded, repeated (counted before), unknown (their start was trimmed).',
+    labelNames: ['result'], registers: registry ? [registry] : [],
+  })
+}

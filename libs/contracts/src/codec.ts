@@ -1,0 +1,127 @@
+// Avro in Confluent's wire format: one zero byte, the schema id as four bytes, the record.
+import * as avro from 'avsc'
+import { avroSchemas, type AvroRecords } from './generated/avro'
+
+/** The value cannot be read or written: a dead letter, never a reason to stop. */
+export class CodecError extends Error {
+  readonly retriable = false
+  constructor(
+    /** not_avro, unknown_schema, undecodable or unencodable. */
+    readonly reason: 'not_avro' | 'unknown_schema' | 'undecodable' | 'unencodable',
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+interface Tagged { type: string }
+
+/** A union of records as `{ type: 'StepEnded', … }` in TypeScript, `{ 'stepcast.v1.StepEnded': … }` to avsc. */
+class TaggedUnion extends avro.types.LogicalType {
+  // avsc's logical types call these two around every value.
+  protected override _fromValue(wrapped: Record<string, object>): Tagged {
+    for (const name in wrapped) {
+      const value = wrapped[name] as Tagged
+      value.type = name.slice(name.lastIndexOf('.') + 1)
+      return value
+    }
+    throw new CodecError('undecodable', 'an empty union value')
+  }
+
+  protected override _toValue(value: Tagged): Record<string, object> {
+    return { [`stepcast.v1.${value.type}`]: value }
+  }
+
+  // avsc resolves a logical type by converting whole values of the writer; nested evolution needs the underlying resolver.
+  protected _update(resolver: { _read: (tap: unknown) => unknown }, writer: avro.Type): void {
+    const inner = this.underlyingType.createResolver(writer) as unknown as { _read: (tap: unknown) => Record<string, object> }
+    resolver._read = (tap) => this._fromValue(inner._read(tap))
+  }
+}
+
+const isTaggedUnion = (schema: unknown): boolean =>
+  Array.isArray(schema) && schema.filter((branch: { type?: string }) => branch.type === 'record').length > 1
+
+/** Parses an Avro schema into a type of ours: tagged unions of records, timestamps as numbers. */
+export function avroTypeFor(schema: unknown): avro.Type {
+  const inside = new WeakSet<object>()
+  return avro.Type.forSchema(schema as avro.Schema, {
+    wrapUnions: 'auto',
+    typeHook(part: avro.Schema, options: avro.ForSchemaOptions) {
+      if (!isTaggedUnion(part) || inside.has(part as object)) return undefined
+      inside.add(part as object)
+      return new TaggedUnion(part as never, options as never) as unknown as avro.Type
+    },
+  } as avro.ForSchemaOptions)
+}
+
+/** Our own (reader) type of each record. */
+export const avroTypes = Object.fromEntries(
+  Object.entries(avroSchemas).map(([name, schema]) => [name, avroTypeFor(schema)]),
+) as Readonly<Record<keyof AvroRecords, avro.Type>>
+
+const wireHeaderBytes = 5
+
+/** The five bytes before each record. */
+export function wireHeader(schemaId: number): Buffer {
+  const header = Buffer.alloc(wireHeaderBytes)
+  header.writeInt32BE(schemaId, 1)
+  return header
+}
+
+/** Encodes a record; throws {@link CodecError} `unencodable` naming the field when the value does not fit the schema. */
+export function encodeRecord<R extends keyof AvroRecords>(record: R, schemaId: number, value: AvroRecords[R]): Buffer {
+  const type = avroTypes[record]
+  try {
+    return Buffer.concat([wireHeader(schemaId), type.toBuffer(value)])
+  } catch (cause) {
+    const paths: string[] = []
+    type.isValid(value, { errorHook: (path) => paths.push(path.join('.')) })
+    throw new CodecError('unencodable', `${record}: ${paths.length ? `field ${paths.join(', ')} does not fit the schema` : (cause as Error).message}`)
+  }
+}
+
+/** Where writer schemas come from. Answers null for an id the registry does not know; throws a retriable error when it is out of reach. */
+export type SchemaById = (schemaId: number) => Promise<unknown>
+
+/** Decodes records of one kind, whatever schema they were written with; resolvers are cached by schema id. */
+export class RecordDecoder<R extends keyof AvroRecords> {
+  // Bounded: beyond 1,000 distinct writer schemas of one subject something is registering in a loop.
+  private static readonly maxSchemas = 1_000
+  private readonly resolvers = new Map<number, avro.Resolver | CodecError>()
+
+  constructor(private readonly record: R, private readonly schemaById: SchemaById) {}
+
+  /**
+   * Decodes a value. A promise only while its schema id is new, so that a batch costs no microtask per record.
+   * Throws (or rejects with) {@link CodecError} when the bytes cannot be read, or the registry's own retriable error.
+   */
+  decode(value: Buffer): AvroRecords[R] | Promise<AvroRecords[R]> {
+    if (value.length < wireHeaderBytes || value[0] !== 0) throw new CodecError('not_avro', 'the value does not start with a zero byte and a schema id')
+    const schemaId = value.readInt32BE(1)
+    const resolver = this.resolvers.get(schemaId)
+    if (resolver === undefined) return this.learn(schemaId).then(() => this.decode(value))
+    if (resolver instanceof CodecError) throw resolver
+    try {
+      return avroTypes[this.record].fromBuffer(value.subarray(wireHeaderBytes), resolver) as AvroRecords[R]
+    } catch (cause) {
+      throw new CodecError('undecodable', `not a ${this.record} of schema ${schemaId}: ${(cause as Error).message}`)
+    }
+  }
+
+  private async learn(schemaId: number): Promise<void> {
+    const schema = await this.schemaById(schemaId)
+    if (this.resolvers.size >= RecordDecoder.maxSchemas) this.resolvers.clear()
+    this.resolvers.set(schemaId, this.resolverFor(schemaId, schema))
+  }
+
+  private resolverFor(schemaId: number, schema: unknown): avro.Resolver | CodecError {
+    if (schema === null) return new CodecError('unknown_schema', `the schema registry knows no schema ${schemaId}`)
+    try {
+      // The writer's schema is parsed without our unions: the resolver reads its plain wrapped form.
+      return avroTypes[this.record].createResolver(avro.Type.forSchema(schema as avro.Schema, { wrapUnions: 'auto' }))
+    } catch (cause) {
+      return new CodecError('undecodable', `schema ${schemaId} cannot be read as ${this.record}: ${(cause as Error).message}`)
+    }
+  }
+}

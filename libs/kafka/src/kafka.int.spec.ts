@@ -1,0 +1,53 @@
+import { deadLetterTopic, topics, type TemplateChanged, type WorkspaceChanged } from '@stepcast/contracts'
+import { eventually, readDeadLetters, readTopic, specStack, type SpecStack } from '@stepcast/testing'
+import { consumeRecords, type IncomingRecord } from './index'
+
+let stack: SpecStack
+beforeAll(async () => {
+  stack = await specStack(__filename)
+})
+afterAll(() => stack.stop())
+
+const workspace = (workspaceId: string): WorkspaceChanged => ({ workspaceId, settings: '{}', updatedAt: 1 })
+
+it('records come back as they were sent, tagged unions, tombstones and headers included', async () => {
+  const connection = stack.connection()
+  const producer = await connection.producer()
+  const value: TemplateChanged = { workspaceId: 'w', templateId: 't', changedAt: 5, change: { type: 'TemplateArchived', archivedAt: 7 } }
+  await producer.send(topics.templates, [{ key: 'w/t', value }, { key: 'w/u', value: null }])
+  const [first, second] = await readTopic(connection, topics.templates)
+  expect(first).toMatchObject({ key: 'w/t', value, headers: { ce_type: 'stepcast.v1.TemplateChanged', ce_specversion: '1.0' } })
+  expect(first!.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+  expect(second).toMatchObject({ key: 'w/u', value: null })
+})
+
+it('what cannot be read becomes a dead letter with reason and origin, its neighbours are unharmed, a failing handler is asked again', async () => {
+  const connection = stack.connection()
+  const producer = await connection.producer()
+  await producer.send(topics.workspaces, [{ key: 'w1', value: workspace('w1') }])
+  await producer.sendRaw(topics.workspaces.name, [
+    { key: 'bytes', value: Buffer.from('not avro') },
+    { key: 'id', value: Buffer.from([0, 0, 15, 66, 63, 1]) },
+    { key: null, value: Buffer.from([0, 0, 0, 0, 1]) },
+  ])
+  await producer.send(topics.workspaces, [{ key: 'w2', value: workspace('w2') }])
+  const seen: IncomingRecord<'WorkspaceChanged'>[] = []
+  let failures = 2
+  const consumer = await consumeRecords(connection, {
+    topic: topics.workspaces, groupId: 'spec', keyRequired: true,
+    handle: async (records) => {
+      if (failures-- > 0) throw new Error('a passing outage')
+      seen.push(...records)
+    },
+  })
+  await eventually(() => seen.length === 2)
+  expect(seen.map(({ key }) => key)).toEqual(['w1', 'w2'])
+  const letters = await readDeadLetters(connection)
+  const distinct = [...new Map(letters.map((letter) => [letter.headers.offset, letter])).values()]
+  expect(distinct.map(({ headers }) => [headers.topic, headers.offset, headers.reason]).sort()).toEqual([
+    ['stepcast.workspaces.v1', '1', 'not_avro'], ['stepcast.workspaces.v1', '2', 'unknown_schema'], ['stepcast.workspaces.v1', '3', 'null_key'],
+  ])
+  expect(distinct.find(({ headers }) => headers.offset === '1')!.value!.toString()).toBe('not avro')
+  await consumer.stop()
+  expect(deadLetterTopic.retentionDays).toBe(14)
+})

@@ -1,0 +1,65 @@
+// Set-up of a cluster: topics with their retention, schemas with their compatibility. Safe to repeat.
+import type { ITopicConfig } from 'kafkajs'
+import { deadLetterTopic, maxMessageBytes, topics, type Topic } from '@stepcast/contracts'
+import { KafkaConnection } from './connection'
+import { ConfigError, type KafkaConfig, type RegistryConfig } from './config'
+import { silentLog } from './log'
+
+/** What to set up. */
+export interface SetUpOptions {
+  readonly kafka: KafkaConfig
+  readonly registry: RegistryConfig
+  /** P, fixed at install: partitions of every topic but the single ones. */
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly onProgress?: (line: string) => void
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+const topicConfig = (
+  name: string, partitions: number, { cleanup, retentionDays }: Pick<Topic, 'cleanup' | 'retentionDays'>, replicationFactor: number,
+): ITopicConfig => ({
+  topic: name, numPartitions: partitions, replicationFactor,
+  configEntries: [
+    { name: 'cleanup.policy', value: cleanup },
+    ...(retentionDays === null ? [] : [{ name: 'retention.ms', value: String(retentionDays * dayMs) }]),
+    { name: 'max.message.bytes', value: String(maxMessageBytes) },
+    ...(replicationFactor >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
+  ],
+})
+
+/**
+ * Creates the topics that are missing, checks that all `home` topics have the same number of partitions, registers the
+ * schemas with BACKWARD compatibility.
+ * @throws ConfigError when an existing topic has another number of partitions; Error with the registry's words when a schema is incompatible.
+ */
+export async function setUpCluster(options: SetUpOptions): Promise<void> {
+  const { kafka, registry, partitions, replicationFactor, onProgress = () => {} } = options
+  const connection = new KafkaConnection({ kafka, registry, log: silentLog })
+  try {
+    const admin = await connection.admin()
+    const existing = new Set(await admin.listTopics())
+    const wanted = [...Object.values(topics), deadLetterTopic].map((topic) =>
+      topicConfig(connection.physical(topic.name), topic.partitions === 'home' ? partitions : 1, topic, replicationFactor))
+    const missing = wanted.filter(({ topic }) => !existing.has(topic))
+    if (missing.length > 0) {
+      await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 30_000 })
+      onProgress(`created ${missing.length} topics`)
+    }
+    const { topics: found } = await admin.fetchTopicMetadata({ topics: wanted.map(({ topic }) => topic) })
+    for (const { name, partitions: has } of found) {
+      const expected = wanted.find(({ topic }) => topic === name)?.numPartitions
+      if (has.length !== expected) {
+        throw new ConfigError(
+          `topic ${name} has ${has.length} partitions, this installation ${expected}: the number is fixed at install. ` +
+          `Set STEPCAST_PARTITIONS to what the topics have, or use another cluster`,
+        )
+      }
+    }
+    await Promise.all(Object.values(topics).map((topic) => connection.registry.register(topic)))
+    onProgress('registered the schemas')
+  } finally {
+    await connection.close()
+  }
+}

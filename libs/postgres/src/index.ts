@@ -1,0 +1,4 @@
+// PostgreSQL for services: pool, transaction, migrations, outbox.
+export { createPool, inTransaction, type PoolOptions } from './pool'
+export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'
+export { enqueue, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions } from './outbox'

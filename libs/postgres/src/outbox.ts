@@ -1,0 +1,187 @@
+// The transactional outbox: records enter with the rows they tell of, a relay takes them to Kafka in order, and a writer can wait for that.
+import type { Pool } from 'pg'
+import type { AvroRecords, RecordName, Topic } from '@stepcast/contracts'
+import { inTransaction } from './pool'
+
+/** The outbox's table; put it into a migration of the service. */
+export const outboxTableSql = `
+CREATE TABLE outbox (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  topic text NOT NULL,
+  key text NOT NULL,
+  value jsonb,
+  traceparent text
+)`
+
+/** A record to be told to Kafka with this transaction. */
+export interface OutboxRecord<R extends RecordName = RecordName> {
+  readonly topic: Topic<R>
+  readonly key: string
+  /** null: a tombstone. */
+  readonly value: AvroRecords[R] | null
+  readonly traceparent?: string | null
+}
+
+/** Anything that runs SQL with parameters in the transaction at hand: pg's client, or TypeORM's query runner adapted. */
+export interface Executor {
+  query(sql: string, parameters: unknown[]): Promise<{ rows: unknown[] }>
+}
+
+/**
+ * Stores records in the transaction of the rows they tell of; answers their ids for {@link OutboxRelay.published}.
+ * The caller holds a lock on the row that the key names, so that ids of one key are in commit order.
+ */
+export async function enqueue(tx: Executor, records: readonly OutboxRecord[]): Promise<number[]> {
+  if (records.length === 0) return []
+  const { rows } = await tx.query(
+    `INSERT INTO outbox (topic, key, value, traceparent)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[]) RETURNING id`,
+    [
+      records.map(({ topic }) => topic.name), records.map(({ key }) => key),
+      records.map(({ value }) => (value === null ? null : JSON.stringify(value))), records.map(({ traceparent }) => traceparent ?? null),
+    ],
+  )
+  return (rows as { id: number }[]).map(({ id }) => Number(id))
+}
+
+/** What the relay needs of a producer; `RecordProducer` of @stepcast/kafka fits. */
+export interface OutboxProducer {
+  send<R extends RecordName>(
+    topic: Topic<R>, records: readonly { key: string; value: AvroRecords[R] | null; headers?: Readonly<Record<string, string>> }[],
+  ): Promise<void>
+}
+
+/** What a relay is made of. */
+export interface OutboxRelayOptions {
+  readonly pool: Pool
+  /** Connected at first use, so that a service starts while Kafka is away. */
+  readonly producer: () => Promise<OutboxProducer>
+  /** The topics whose records this service writes, to find them again by name. */
+  readonly topics: readonly Topic[]
+  readonly onError: (error: Error) => void
+}
+
+interface OutboxRow { id: number; topic: string; key: string; value: AvroRecords[RecordName] | null; traceparent: string | null }
+
+// Records of our size make this about half a megabyte: one chunk of the producer.
+const batchSize = 500
+// Writers kick the relay; this only finds what a process that died left behind.
+const sweepEveryMs = 5_000
+const retryAfterMs = 500
+const advisoryLock = `('x' || substr(md5(current_schema() || '.outbox'), 1, 16))::bit(64)::bigint`
+
+/**
+ * Takes the outbox to Kafka. One relay of a service at a time holds the lock, and rows go in order of their ids, so the
+ * order per key holds; a row is deleted in the transaction that saw it acknowledged, so a crash only repeats records.
+ */
+export class OutboxRelay {
+  private readonly waiting = new Map<number, () => void>()
+  private sweep: NodeJS.Timeout | null = null
+  private running: Promise<void> | null = null
+  private again = false
+  private stopped = false
+
+  constructor(private readonly options: OutboxRelayOptions) {}
+
+  /** Begins to look for rows left behind. */
+  start(): void {
+    this.sweep = setInterval(() => this.kick(), sweepEveryMs)
+    this.kick()
+  }
+
+  /** Lets the batch at hand finish and stops. */
+  async stop(): Promise<void> {
+    this.stopped = true
+    if (this.sweep) clearInterval(this.sweep)
+    await this.running
+  }
+
+  /**
+   * Waits until Kafka has acknowledged these rows; false when it has not within `timeoutMs` (they are published later).
+   * Call it after the commit.
+   */
+  async published(ids: readonly number[], { timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<boolean> {
+    const arrivals = ids.map((id) => new Promise<void>((resolve) => this.waiting.set(id, resolve)))
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), timeoutMs)))
+    this.kick()
+    // Another process of this service may be the one that relays: then only the table tells.
+    const elsewhere = setInterval(() => void this.settleThoseGone().catch(this.options.onError), 50)
+    try {
+      return (await Promise.race([Promise.all(arrivals), late])) !== 'late'
+    } finally {
+      clearTimeout(timer)
+      clearInterval(elsewhere)
+      ids.forEach((id) => this.waiting.delete(id))
+    }
+  }
+
+  /** Relays now, or once more after the run at hand. */
+  kick(): void {
+    if (this.stopped) return
+    if (this.running) {
+      this.again = true
+      return
+    }
+    this.running = this.drain().finally(() => {
+      this.running = null
+      if (this.again) {
+        this.again = false
+        this.kick()
+      }
+    })
+  }
+
+  private async drain(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        if ((await this.relayBatch()) < batchSize) return
+      } catch (error) {
+        this.options.onError(error as Error)
+        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+        this.again = this.waiting.size > 0
+        return
+      }
+    }
+  }
+
+  private async relayBatch(): Promise<number> {
+    const { pool, topics } = this.options
+    const rows = await inTransaction(pool, async (tx) => {
+      const { rows: lock } = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${advisoryLock}) AS locked`)
+      if (!lock[0]!.locked) return []
+      const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [batchSize])
+      if (found.length === 0) return found
+      const producer = await this.options.producer()
+      // Rows of one topic that stand together go together: the order across topics holds as well.
+      for (const run of runsByTopic(found)) {
+        const topic = topics.find(({ name }) => name === run[0]!.topic)
+        if (topic === undefined) throw new Error(`the outbox holds a record for ${run[0]!.topic}, which this service does not write`)
+        await producer.send(topic, run.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
+      }
+      await tx.query('DELETE FROM outbox WHERE id = ANY($1::bigint[])', [found.map(({ id }) => id)])
+      return found
+    })
+    rows.forEach(({ id }) => this.waiting.get(id)?.())
+    return rows.length
+  }
+
+  private async settleThoseGone(): Promise<void> {
+    const ids = [...this.waiting.keys()]
+    if (ids.length === 0 || this.running) return
+    const { rows } = await this.options.pool.query<{ id: number }>('SELECT id FROM outbox WHERE id = ANY($1::bigint[])', [ids])
+    const still = new Set(rows.map(({ id }) => id))
+    ids.filter((id) => !still.has(id)).forEach((id) => this.waiting.get(id)?.())
+    if (still.size > 0) this.kick()
+  }
+}
+
+function* runsByTopic(rows: readonly OutboxRow[]): Generator<readonly OutboxRow[]> {
+  let from = 0
+  for (let i = 1; i <= rows.length; i++) {
+    if (i === rows.length || rows[i]!.topic !== rows[from]!.topic) {
+      yield rows.slice(from, i)
+      from = i
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// Users as a service needs them: each keeps only its part of what is known of a person.
+import type { PoolClient } from 'pg'
+import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
+import type { IncomingRecord } from '@stepcast/kafka'
+import { Follower, type ReplicaOptions } from './follow'
+
+/** The table of the replica; put it into a migration of the service. */
+export const usersReplicaSql = `
+CREATE TABLE users (
+  workspace_id text NOT NULL,
+  user_id text NOT NULL,
+  data jsonb NOT NULL,
+  PRIMARY KEY (workspace_id, user_id)
+)`
+
+/** A user's name. */
+export interface UserName {
+  readonly workspaceId: string
+  readonly userId: string
+}
+
+/** What the replica keeps of a user. */
+export interface UsersReplicaOptions<Kept> extends ReplicaOptions {
+  /** The part this service needs; personal data that it does not need never reaches its tables. */
+  readonly keep: (user: UserChanged) => Kept
+  /** Called for users erased (rule 22), in the transaction that removes their rows. */
+  readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
+}
+
+/** Users, read from the service's own table. */
+export class UsersReplica<Kept> {
+  private readonly follower: Follower<'UserChanged'>
+
+  constructor(private readonly options: UsersReplicaOptions<Kept>) {
+    this.follower = new Follower({ ...options, topic: topics.users, apply: (tx, records) => this.apply(tx, records) })
+  }
+
+  start(): Promise<void> {
+    return this.follower.start()
+  }
+
+  stop(): Promise<void> {
+    return this.follower.stop()
+  }
+
+  /** See {@link Follower.caughtUp}. */
+  caughtUp(): Promise<void> {
+    return this.follower.caughtUp()
+  }
+
+  /** What is kept of these users, by {@link userKey}; those unknown are missing. At most a few thousand names a call. */
+  async load(users: readonly UserName[]): Promise<ReadonlyMap<string, Kept>> {
+    if (users.length === 0) return new Map()
+    const { rows } = await this.options.pool.query<{ workspace_id: string; user_id: string; data: Kept }>(
+      `SELECT workspace_id, user_id, data FROM users
+       JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
+      [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
+    )
+    return new Map(rows.map((row) => [userKey(row.workspace_id, row.user_id), row.data]))
+  }
+
+  private async apply(tx: PoolClient, records: readonly IncomingRecord<'UserChanged'>[]): Promise<void> {
+    const kept = records.flatMap(({ value }) => (value ? [value] : []))
+    const erased = records.flatMap(({ key, value }) => (value ? [] : [parseUserKey(key!)])).filter((name) => name !== null)
+    if (kept.length > 0) {
+      await tx.query(
+        `INSERT INTO users (workspace_id, user_id, data) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
+         ON CONFLICT (workspace_id, user_id) DO UPDATE SET data = excluded.data`,
+        [kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId), kept.map((user) => JSON.stringify(this.options.keep(user)))],
+      )
+    }
+    if (erased.length > 0) {
+      await tx.query(
+        `DELETE FROM users USING unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u`,
+        [erased.map(({ workspaceId }) => workspaceId), erased.map(({ userId }) => userId)],
+      )
+      await this.options.onErased?.(tx, erased)
+    }
+  }
+}

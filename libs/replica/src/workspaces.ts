@@ -1,0 +1,61 @@
+// Workspaces' settings as every service knows them.
+import type { PoolClient } from 'pg'
+import { topics } from '@stepcast/contracts'
+import type { IncomingRecord } from '@stepcast/kafka'
+import { Follower, type ReplicaOptions } from './follow'
+
+/** The table of the replica; put it into a migration of the service. */
+export const workspacesReplicaSql = `
+CREATE TABLE workspaces (
+  workspace_id text PRIMARY KEY,
+  settings jsonb NOT NULL
+)`
+
+/** What a workspace has set; fields may be added. */
+export interface WorkspaceSettings {
+  readonly name?: string
+  /** IANA name; UTC when absent. */
+  readonly timezone?: string
+  /** ISO 4217. */
+  readonly currency?: string
+}
+
+/** Workspaces, read from the service's own table. */
+export class WorkspacesReplica {
+  private readonly follower: Follower<'WorkspaceChanged'>
+
+  constructor(private readonly options: ReplicaOptions) {
+    this.follower = new Follower({ ...options, topic: topics.workspaces, apply: applyWorkspaces })
+  }
+
+  start(): Promise<void> {
+    return this.follower.start()
+  }
+
+  stop(): Promise<void> {
+    return this.follower.stop()
+  }
+
+  /** See {@link Follower.caughtUp}. */
+  caughtUp(): Promise<void> {
+    return this.follower.caughtUp()
+  }
+
+  /** The settings of these workspaces; those unknown are missing. */
+  async load(workspaceIds: readonly string[]): Promise<ReadonlyMap<string, WorkspaceSettings>> {
+    if (workspaceIds.length === 0) return new Map()
+    const { rows } = await this.options.pool.query<{ workspace_id: string; settings: WorkspaceSettings }>(
+      'SELECT workspace_id, settings FROM workspaces WHERE workspace_id = ANY($1::text[])', [workspaceIds])
+    return new Map(rows.map((row) => [row.workspace_id, row.settings]))
+  }
+}
+
+async function applyWorkspaces(tx: PoolClient, records: readonly IncomingRecord<'WorkspaceChanged'>[]): Promise<void> {
+  for (const { value } of records) {
+    if (!value) continue
+    await tx.query(
+      'INSERT INTO workspaces (workspace_id, settings) VALUES ($1, $2) ON CONFLICT (workspace_id) DO UPDATE SET settings = excluded.settings',
+      [value.workspaceId, value.settings],
+    )
+  }
+}

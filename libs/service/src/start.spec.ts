@@ -1,0 +1,191 @@
+// The frame as a service lives in it: real HTTP, a small module, every kind of refusal.
+import { Body, Controller, Get, Inject, Module, Param, Post, Query, Req } from '@nestjs/common'
+import type { Request } from 'express'
+import { z } from 'zod'
+import { type CallerContext, contextHeader, contextKey, signContext } from './context'
+import { IdempotencyKey } from './idempotency'
+import { Registry } from './metrics'
+import { pageQuery } from './page'
+import { notFound } from './problem'
+import { Readiness } from './readiness'
+import { Caller, expectEveryRouteScoped, RequireScope, routesOf } from './scope'
+import { type RunningService, startService } from './start'
+import { currentTraceparent } from './trace'
+
+const order = z.strictObject({ orderNo: z.string().min(1), steps: z.array(z.object({ waitMinutes: z.union([z.literal(5), z.literal(10)]) })).min(1) })
+
+@Controller('v1/orders')
+class Orders {
+  constructor(@Inject(Registry) private readonly metrics: Registry) {}
+
+  @Post()
+  @RequireScope('send')
+  make(@Body({ schema: order }) body: z.infer<typeof order>, @Caller() caller: Caller, @IdempotencyKey() key: string | null) {
+    return { orderNo: body.orderNo, workspaceId: caller.workspaceId, key }
+  }
+
+  @Get()
+  @RequireScope('read', 'admin')
+  list(@Query({ schema: pageQuery }) query: z.infer<typeof pageQuery>) {
+    return query
+  }
+
+  @Get('mine')
+  @RequireScope('user')
+  mine(@Caller() caller: Caller) {
+    return { userId: caller.userId, traceparent: currentTraceparent(), metrics: typeof this.metrics.metrics }
+  }
+
+  @Get('broken')
+  @RequireScope('public')
+  broken(): never {
+    throw new Error('password=hunter2')
+  }
+
+  @Get('away')
+  @RequireScope('public')
+  away(): never {
+    throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.1'), { retriable: true })
+  }
+
+  @Get('undeclared')
+  undeclared(@Req() _request: Request) {
+    return 'never'
+  }
+
+  @Get(':orderNo')
+  @RequireScope('public')
+  one(@Param('orderNo') orderNo: string): never {
+    throw notFound(`There is no order ${orderNo}.`)
+  }
+}
+
+@Module({ controllers: [Orders] })
+class OrdersModule {}
+
+const env = { STEPCAST_INTERNAL_SECRET: 'a-secret-of-at-least-32-characters', LOG_LEVEL: 'silent' }
+const server: CallerContext = { workspaceId: 'demo', scopes: ['send'], userId: null, via: 'api_key', keyId: 'ak_1' }
+let service: RunningService
+
+beforeAll(async () => {
+  service = await startService({ name: 'orders', module: OrdersModule, env, ownsProcess: false, bodyLimit: '1kb' })
+})
+afterAll(() => service.stop())
+
+async function call(path: string, { caller, ...init }: RequestInit & { caller?: CallerContext } = {}) {
+  const headers = new Headers(init.headers)
+  if (caller !== undefined) headers.set(contextHeader, await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), caller))
+  if (init.body !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
+  const response = await fetch(service.url + path, { ...init, headers })
+  return { status: response.status, type: response.headers.get('content-type'), body: await response.json() as Record<string, any> }
+}
+const post = (body: unknown, caller = server) => call('/v1/orders', { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), caller })
+
+describe('callers', () => {
+  it('nobody is turned away with 401, and so is who brings another signature', async () => {
+    expect(await call('/v1/orders')).toMatchObject({ status: 401, type: 'application/problem+json; charset=utf-8', body: { status: 401, title: 'Unauthorized' } })
+    const forged = await signContext(contextKey('another-secret-of-32-characters-or-more'), server)
+    expect(await call('/v1/orders', { headers: { [contextHeader]: forged } })).toMatchObject({ status: 401 })
+  })
+
+  it('a scope that is not listed does not do', async () => {
+    expect(await call('/v1/orders', { caller: server })).toMatchObject({ status: 403, body: { detail: 'This call needs scope read or scope admin; this key has send.' } })
+    expect(await call('/v1/orders', { caller: { ...server, scopes: ['admin'] } })).toMatchObject({ status: 200 })
+  })
+
+  it('a user is a user token, or a key with scope send acting for one', async () => {
+    const user: CallerContext = { workspaceId: 'demo', scopes: [], userId: 'u1', via: 'user_token', keyId: null }
+    expect(await call('/v1/orders/mine', { caller: user })).toMatchObject({ status: 200, body: { userId: 'u1' } })
+    expect(await call('/v1/orders/mine', { caller: { ...server, userId: 'u2' } })).toMatchObject({ status: 200, body: { userId: 'u2' } })
+    expect(await call('/v1/orders/mine', { caller: { ...server, userId: 'u2', scopes: ['read'] } })).toMatchObject({ status: 403 })
+    expect(await call('/v1/orders/mine', { caller: server })).toMatchObject({ status: 403 })
+  })
+
+  it('a route without a scope is denied, and fails a spec', async () => {
+    expect(await call('/v1/orders/undeclared', { caller: server })).toMatchObject({ status: 403 })
+    expect(() => expectEveryRouteScoped(service.app)).toThrow('routes without @RequireScope: GET /v1/orders/undeclared')
+    expect(routesOf(service.app)).toContainEqual({ method: 'POST', path: '/v1/orders', scopes: ['send'] })
+    expect(routesOf(service.app)).toContainEqual({ method: 'GET', path: '/readyz', scopes: ['public'] })
+  })
+})
+
+describe('problems', () => {
+  it('a good body arrives', async () => {
+    expect(await post({ orderNo: 'A1', steps: [{ waitMinutes: 5 }] })).toMatchObject({ status: 201, body: { orderNo: 'A1', workspaceId: 'demo', key: null } })
+  })
+
+  it('a refused body names each field, what it is and what is allowed', async () => {
+    expect(await post({ orderNo: '', steps: [{ waitMinutes: 7 }], note: 'x' })).toMatchObject({
+      status: 422,
+      body: {
+        type: 'about:blank', title: 'Unprocessable Entity',
+        errors: [
+          { path: '/orderNo', message: 'must have at least 1 character, not ""' },
+          { path: '/steps/0/waitMinutes', message: 'must be 5 or must be 10, not 7' },
+          { path: '/note', message: 'is not a known field here' },
+        ],
+      },
+    })
+  })
+
+  it('what cannot be read is a 400, what is too large a 413', async () => {
+    expect(await post('{"orderNo":')).toMatchObject({ status: 400, body: { errors: [{ path: '' }] } })
+    expect(await call('/v1/orders', { method: 'POST', caller: server })).toMatchObject({ status: 400, body: { errors: [{ path: '', message: expect.stringContaining('send JSON') }] } })
+    expect(await post({ orderNo: 'x'.repeat(2_000) })).toMatchObject({ status: 413, body: { detail: expect.stringContaining('1024 bytes') } })
+  })
+
+  it('a query is checked like a body', async () => {
+    const reader = { ...server, scopes: ['read'] as const }
+    expect(await call('/v1/orders?limit=20', { caller: reader })).toMatchObject({ body: { limit: 20 } })
+    expect(await call('/v1/orders?limit=101', { caller: reader })).toMatchObject({ status: 422, body: { errors: [{ path: '/limit', message: 'must be at most 100, not 101' }] } })
+  })
+
+  it('unknown paths and unknown things are 404', async () => {
+    expect(await call('/nowhere')).toMatchObject({ status: 404, type: 'application/problem+json; charset=utf-8', body: { detail: 'There is no GET /nowhere here.' } })
+    expect(await call('/v1/orders/A1')).toMatchObject({ status: 404, body: { detail: 'There is no order A1.' } })
+    expect(await call('/v1/orders/%FF')).toMatchObject({ status: 400 })
+  })
+
+  it('an unexpected error leaks nothing but an id; a part out of reach is a 503', async () => {
+    const { status, body } = await call('/v1/orders/broken')
+    expect(status).toBe(500)
+    expect(JSON.stringify(body)).not.toContain('hunter2')
+    expect(body.detail).toContain(body.id)
+    const away = await call('/v1/orders/away')
+    expect(away).toMatchObject({ status: 503 })
+    expect(JSON.stringify(away.body)).not.toContain('10.0.0.1')
+  })
+})
+
+it('a trace goes on, and begins where there is none', async () => {
+  const caller = { ...server, userId: 'u' }
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  expect(await call('/v1/orders/mine', { caller, headers: { traceparent } })).toMatchObject({ body: { traceparent } })
+  expect(await call('/v1/orders/mine', { caller, headers: { traceparent: 'nonsense' } })).toMatchObject({ body: { traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/) } })
+})
+
+it('ready is what its parts say', async () => {
+  const readiness = service.app.get(Readiness)
+  expect(await call('/healthz')).toMatchObject({ status: 200 })
+  expect(await call('/readyz')).toMatchObject({ status: 200, body: { ready: true } })
+  readiness.add('kafka', () => Promise.reject(new Error('away')))
+  expect(await call('/readyz')).toMatchObject({ status: 503, body: { notReady: ['kafka'] } })
+  readiness.add('kafka', () => true)
+  expect(await call('/readyz')).toMatchObject({ status: 200 })
+})
+
+it('metrics count requests by route pattern', async () => {
+  const text = await (await fetch(`${service.url}/metrics`)).text()
+  expect(text).toContain('stepcast_http_request_seconds_count{service="orders",method="GET",route="/v1/orders/:orderNo",status="404"} 1')
+  expect(text).toContain('process_cpu_seconds_total')
+})
+
+it('OpenAPI tells the routes, their bodies and who may call them', async () => {
+  const { body } = await call('/openapi.json')
+  expect(Object.keys(body.paths)).toEqual(expect.arrayContaining(['/v1/orders', '/v1/orders/{orderNo}']))
+  expect(Object.keys(body.paths)).not.toContain('/readyz')
+  const make = body.paths['/v1/orders'].post
+  expect(make).toMatchObject({ 'x-stepcast-scopes': ['send'], security: [{ bearer: [] }] })
+  expect(JSON.stringify(body)).toContain('waitMinutes')
+  expect(body.paths['/v1/orders'].get.parameters.map((parameter: { name: string }) => parameter.name)).toEqual(['limit', 'cursor'])
+})

@@ -1,0 +1,146 @@
+// Boots a service: Nest on Express with our log, guard, problems, probes and a shutdown that leaves nothing half done.
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express'
+import { contextHeader, contextKey, verifyContext } from './context'
+import { createLog, LOG, type Log, NestLog, requestLog } from './log'
+import { createMetrics, Registry } from './metrics'
+import { OpenApi } from './openapi'
+import { SchemaPipe } from './parse'
+import { Probes } from './probes'
+import { unauthenticated } from './problem'
+import { ProblemFilter } from './problemFilter'
+import { Readiness } from './readiness'
+import { type Authenticate, ScopeGuard } from './scope'
+import { keepTrace } from './trace'
+
+/** The environment a service was started with; inject it by {@link ENV} instead of reading `process.env`. */
+export type Env = Readonly<Record<string, string | undefined>>
+/** Injection token of the service's {@link Env}. */
+export const ENV = Symbol('env')
+
+export interface ServiceOptions {
+  /** The service's name in logs, metrics and documents, such as `template-svc`. */
+  readonly name: string
+  readonly module: Type<unknown> | DynamicModule
+  /** `process.env` unless a spec brings its own. `HOST` (127.0.0.1), `PORT` (0: any free one), `LOG_LEVEL`, `STEPCAST_INTERNAL_SECRET`. */
+  readonly env?: Env
+  /** The largest JSON body taken, such as `64mb`; `1mb` by default, null where the service parses bodies itself. */
+  readonly bodyLimit?: string | null
+  /** Keep the unparsed body as `request.rawBody`, for signatures over it. */
+  readonly rawBody?: boolean
+  /** Who is calling; by default the context the gateway signed. */
+  readonly authenticate?: (app: INestApplicationContext) => Authenticate
+  /** Serve `/healthz`, `/readyz`, `/metrics` and `/openapi.json` (default), or leave them to the module. */
+  readonly probes?: boolean
+  /** Called before listening, for Express middleware that must come first. */
+  readonly prepare?: (app: NestExpressApplication) => void | Promise<void>
+  /** Whether signals and crashes of the process are this service's (default); false where a spec holds several. */
+  readonly ownsProcess?: boolean
+}
+
+export interface RunningService {
+  readonly app: NestExpressApplication
+  readonly port: number
+  /** `http://host:port`. */
+  readonly url: string
+  readonly log: Log
+  /** Becomes unready, lets requests end, stops what the module started. */
+  stop(): Promise<void>
+}
+
+// Requests get 3 s to end by themselves; what hangs on (streams) is cut, so that the rest fits into the 10 s before a kill.
+const drainMs = 3_000
+const stopDeadlineMs = 9_500
+
+class Frame {}
+
+/**
+ * Starts a service and prints one line `listening` with its port.
+ * Rejects when the module cannot be made, migrations fail or the port is taken; the process then exits 1.
+ */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const { name, env = process.env, ownsProcess = true } = options
+  const log = createLog(name, env.LOG_LEVEL)
+  if (ownsProcess) crashOnUnexpected(log)
+  const readiness = new Readiness()
+  const openApi = new OpenApi(name)
+  const { registry, observeRequest } = createMetrics(name)
+  const frame: DynamicModule = {
+    module: Frame, global: true, imports: [options.module],
+    controllers: options.probes === false ? [] : [Probes],
+    providers: [
+      { provide: ENV, useValue: env }, { provide: LOG, useValue: log }, { provide: Readiness, useValue: readiness },
+      { provide: Registry, useValue: registry }, { provide: OpenApi, useValue: openApi },
+    ],
+    exports: [ENV, LOG, Readiness, Registry, OpenApi],
+  }
+  const app = await NestFactory.create<NestExpressApplication>(frame, new ExpressAdapter(), {
+    logger: new NestLog(log), bodyParser: false, rawBody: options.rawBody ?? false, abortOnError: false,
+  })
+  app.disable('x-powered-by')
+  app.use(keepTrace, requestLog(log, observeRequest))
+  await options.prepare?.(app)
+  if (options.bodyLimit !== null) app.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' })
+  app.useGlobalPipes(new SchemaPipe())
+  app.useGlobalFilters(new ProblemFilter(log))
+  app.useGlobalGuards(new ScopeGuard(options.authenticate?.(app) ?? bySignedContext(env)))
+  openApi.describe(app)
+
+  const server = await listen(app, env)
+  const stop = () => stopApp(app, server, readiness)
+  if (ownsProcess) stopOnSignal(stop, log)
+  const { port } = server.address() as AddressInfo
+  log.info({ port }, 'listening')
+  return { app, port, url: `http://${hostOf(env)}:${port}`, log, stop }
+}
+
+const hostOf = (env: Env): string => env.HOST || '127.0.0.1'
+
+/** The default {@link Authenticate}: what the gateway signed, or 401. */
+function bySignedContext(env: Env): Authenticate {
+  const key = contextKey(env.STEPCAST_INTERNAL_SECRET)
+  return async (request) => {
+    const token = request.headers[contextHeader]
+    if (typeof token !== 'string') return null
+    const caller = await verifyContext(key, token)
+    if (caller === null) throw unauthenticated('The signed context is expired or not ours: call through the gateway.')
+    return caller
+  }
+}
+
+async function listen(app: NestExpressApplication, env: Env): Promise<Server> {
+  try {
+    return await app.listen(Number(env.PORT ?? 0), hostOf(env)) as Server
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new Error(`PORT ${env.PORT} is in use by another process: choose another or stop that one`)
+    throw error
+  }
+}
+
+async function stopApp(app: NestExpressApplication, server: Server, readiness: Readiness): Promise<void> {
+  readiness.stop()
+  const cut = setTimeout(() => server.closeAllConnections(), drainMs)
+  await app.close().finally(() => clearTimeout(cut))
+}
+
+function stopOnSignal(stop: () => Promise<void>, log: Log): void {
+  let stopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return
+      stopping = true
+      setTimeout(() => { log.error('not stopped within 9.5 s'); process.exit(1) }, stopDeadlineMs).unref()
+      stop().then(() => process.exit(0), (error: unknown) => { log.fatal({ err: error }, 'stopping failed'); process.exit(1) })
+    })
+  }
+}
+
+/** The code is wrong: say so and go. Whoever supervises the process starts it again. */
+function crashOnUnexpected(log: Log): void {
+  const crash = (error: unknown): void => { log.fatal({ err: error }, 'crashed'); process.exit(1) }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', crash)
+}

@@ -1,0 +1,27 @@
+// Keeps the W3C trace of a request within reach of everything it causes, so that records on Kafka carry it on.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomBytes } from 'node:crypto'
+import type { NextFunction, Request, Response } from 'express'
+
+const traces = new AsyncLocalStorage<string>()
+
+/** The `traceparent` of the request or record being worked on; undefined outside of any. */
+export const currentTraceparent = (): string | undefined => traces.getStore()
+
+/** Runs something under a given trace, for work that begins with a record instead of a request. */
+export const withTraceparent = <T>(traceparent: string, run: () => T): T => traces.run(traceparent, run)
+
+/** A new, sampled `traceparent` (W3C Trace Context, version 00). */
+export const newTraceparent = (): string => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`
+
+/** Whether it is a `traceparent` we can pass on: version 00, ids not all zero. */
+export const isTraceparent = (text: unknown): text is string =>
+  typeof text === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(text)
+
+/** Express middleware: the request's own trace, or a new one, for as long as the request is worked on. */
+export function keepTrace(request: Request, _response: Response, next: NextFunction): void {
+  const given = request.headers.traceparent
+  const traceparent = isTraceparent(given) ? given : newTraceparent()
+  request.headers.traceparent = traceparent
+  traces.run(traceparent, next)
+}

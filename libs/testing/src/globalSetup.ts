@@ -1,0 +1,21 @@
+// Starts the real broker, registry and database once for all integration specs, on ports and data of their own.
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startStack, type Stack } from '@stepcast/stack'
+
+declare global {
+  // Kept from set-up to teardown; Jest runs both in one process.
+  var stepcastSpecStack: { stack: Stack; home: string } | undefined
+}
+
+/** Jest's globalSetup. */
+export default async function globalSetup(): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'stepcast-specs-'))
+  const stack = await startStack({ home, onProgress: (line) => process.stdout.write(`${line}\n`) })
+  globalThis.stepcastSpecStack = { stack, home }
+  // Workers inherit the environment.
+  process.env.SPEC_KAFKA_BROKERS = stack.kafkaBrokers
+  process.env.SPEC_SCHEMA_REGISTRY_URL = stack.registryUrl
+  process.env.SPEC_DATABASE_URL = stack.databaseUrl
+}

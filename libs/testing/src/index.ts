@@ -1,0 +1,4 @@
+// What specs share: the stack, a topic reader, waiting.
+export { eventually } from './eventually'
+export { specPartitions, specStack, type SpecStack } from './specStack'
+export { readDeadLetters, readTopic, readValues, type ReadDeadLetter } from './topicReader'

@@ -1,0 +1,115 @@
+// The local Kafka broker: one JVM that is broker and controller (KRaft), on the loopback address.
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brokerWorks } from './brokerProbe'
+import { javaCommand } from './java'
+import type { Jars } from './jars'
+import { freePort, loopback } from './ports'
+import { Program } from './program'
+
+/** Each costs files and start time; eight spread the groups of ten services well enough. */
+const offsetsPartitions = 8
+
+/**
+ * Half a gigabyte of heap at most, and the cheapest collector and compiler: the broker shares two cores with everything
+ * else, and at a thousand sends a second spends little time in its own code.
+ */
+const jvmFlags = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-Djava.awt.headless=true']
+
+/**
+ * Prepares the broker of a data directory and returns its program, not yet started.
+ *
+ * @param port where clients reach it; kept over restarts
+ */
+export async function prepareBroker(home: string, port: number, jars: Jars): Promise<Program> {
+  const data = join(home, 'kafka')
+  const settings = join(home, 'run', 'kafka.properties')
+  mkdirSync(data, { recursive: true })
+  mkdirSync(join(home, 'run'), { recursive: true })
+  writeFileSync(settings, brokerSettings({ data, port, controllerPort: await freePort() }))
+  const java = javaCommand(process.env)
+  const classPath = join(jars.broker, '*')
+  const logging = `-Dlog4j2.configurationFile=${join(__dirname, '..', 'broker-log.properties')}`
+  if (!existsSync(join(data, 'meta.properties'))) {
+    // A Kafka uuid: 16 bytes in base64url.
+    const clusterId = randomBytes(16).toString('base64url')
+    await run(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classPath, logging, 'kafka.tools.StorageTool', 'format',
+      '--cluster-id', clusterId, '--config', settings, '--ignore-formatted'])
+  }
+  return new Program({
+    name: 'kafka',
+    home,
+    command: java,
+    args: [...jvmFlags, logging, '-cp', classPath, 'kafka.Kafka', settings],
+    env: process.env,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 15_000,
+    isReady: () => brokerWorks(loopback, port, offsetsPartitions),
+    readyEveryMs: 100,
+    // Reading its files after a crash with many partitions took seconds where it was tried; a slow disk gets a minute.
+    readyTimeoutMs: 60_000,
+  })
+}
+
+/** The broker's `server.properties`. */
+export function brokerSettings(where: { data: string; port: number; controllerPort: number }): string {
+  const { data, port, controllerPort } = where
+  const settings: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'listeners': `PLAINTEXT://${loopback}:${port},CONTROLLER://${loopback}:${controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://${loopback}:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'controller.quorum.voters': `1@${loopback}:${controllerPort}`,
+    'log.dirs': data,
+
+    // There is one broker: every replication factor is one.
+    'default.replication.factor': 1,
+    'min.insync.replicas': 1,
+    'offsets.topic.replication.factor': 1,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+
+    // Topics are made with their settings at start; a misspelt name must be an error and not a new topic.
+    'auto.create.topics.enable': false,
+    'offsets.topic.num.partitions': offsetsPartitions,
+    'transaction.state.log.num.partitions': 2,
+    'share.coordinator.state.topic.num.partitions': 1,
+    // Services come one at a time here: waiting for more members would only delay the first.
+    'group.initial.rebalance.delay.ms': 0,
+    // Lets tests of a lost consumer take a second and not six.
+    'group.min.session.timeout.ms': 1_000,
+
+    // The largest send is 64 kB of variables for one user; 4 MB leaves room for batches and for templates.
+    'message.max.bytes': 4_194_304,
+    'replica.fetch.max.bytes': 4_194_304,
+
+    // An idle broker should sleep. Its controller would write an empty record twice a second, for followers it has not.
+    'metadata.max.idle.interval.ms': 0,
+    // After a kill the controller lets the broker in again only when its old session has run out: this is the shortest
+    // that a busy machine of two cores does not mistake for a death.
+    'broker.heartbeat.interval.ms': 1_000,
+    'broker.session.timeout.ms': 4_000,
+    'num.network.threads': 2,
+    'num.io.threads': 4,
+    'background.threads': 2,
+    // 128 MB of the heap by default, for logs with tens of millions of keys.
+    'log.cleaner.dedupe.buffer.size': 16_777_216,
+  }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
+
+function run(command: string, args: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    execFile(command, [...args], (error, stdout, stderr) =>
+      error === null ? resolve() : reject(new Error(`The broker's data directory could not be made:\n${stdout}${stderr}`)),
+    )
+  })
+}

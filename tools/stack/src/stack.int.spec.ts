@@ -1,0 +1,105 @@
+// The real stack: starts, keeps its data over stops and kills, and leaves nothing running.
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { freePort, isPortFree, loopback } from './ports'
+import { startStack, type Stack } from './startStack'
+
+const contentType = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
+
+async function register(stack: Stack, subject: string, schema: unknown): Promise<number> {
+  const answer = await fetch(`${stack.registryUrl}/subjects/${subject}/versions`, {
+    method: 'POST', headers: contentType, body: JSON.stringify({ schema: JSON.stringify(schema) }),
+  })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { id: number }).id
+}
+
+async function schemaOf(stack: Stack, id: number): Promise<unknown> {
+  const answer = await fetch(`${stack.registryUrl}/schemas/ids/${id}`)
+  return JSON.parse(((await answer.json()) as { schema: string }).schema)
+}
+
+async function query(stack: Stack, sql: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: stack.databaseUrl })
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+const record = { type: 'record', name: 'Kept', fields: [{ name: 'id', type: 'string' }] }
+
+describe('the stack', () => {
+  const home = mkdtempSync(join(tmpdir(), 'stepcast-stack-'))
+  let stack: Stack
+  afterAll(async () => {
+    await stack?.stop()
+    rmSync(home, { recursive: true, force: true })
+  })
+
+  it('starts with a broker, a registry and a database that work', async () => {
+    stack = await startStack({ home })
+    expect(await isPortFree(Number(stack.kafkaBrokers.split(':')[1]))).toBe(false)
+    expect((await fetch(`${stack.registryUrl}/subjects`)).status).toBe(200)
+    expect(await query(stack, `SELECT current_setting('synchronous_commit') AS commit`)).toEqual([{ commit: 'on' }])
+  })
+
+  it('keeps schema ids and rows when everything is killed', async () => {
+    const id = await register(stack, 'kept-value', record)
+    await query(stack, 'CREATE TABLE kept (id int)')
+    await query(stack, 'INSERT INTO kept VALUES (1)')
+    const { broker, registry, postgres } = stack.parts
+    for (const part of [broker, registry, postgres]) part?.kill('SIGKILL')
+    await postgres?.restart()
+    await Promise.all([broker?.restart(), registry?.restart()])
+    expect(await schemaOf(stack, id)).toEqual(record)
+    expect(await register(stack, 'kept-value', record)).toBe(id)
+    expect(await query(stack, 'SELECT id FROM kept')).toEqual([{ id: 1 }])
+  })
+
+  it('answers schemas right after the database was restarted', async () => {
+    await stack.parts.postgres?.restart()
+    expect(await register(stack, 'kept-value', record)).toBeGreaterThan(0)
+  })
+
+  it('refuses a second start on its data', async () => {
+    // In a process of its own: to this one, what it started itself is not another's.
+    const code = `require(${JSON.stringify(join(__dirname, '..', 'dist', 'index.js'))}).startStack({ home: ${JSON.stringify(home)} }).catch((error) => console.log(error.message))`
+    expect(execFileSync(process.execPath, ['-e', code]).toString()).toContain(`already runs on ${home} (process ${process.pid})`)
+  })
+
+  it('finds its data again after a stop, on other ports, and leaves nothing running', async () => {
+    const id = await register(stack, 'kept-value', record)
+    const pids = [stack.parts.broker?.pid, stack.parts.registry?.pid, stack.parts.postgres?.pid]
+    await stack.stop()
+    expect(pids.filter((pid) => pid !== undefined && isAlive(pid))).toEqual([])
+    stack = await startStack({ home })
+    expect(await schemaOf(stack, id)).toEqual(record)
+    expect(await query(stack, 'SELECT id FROM kept')).toEqual([{ id: 1 }])
+    await stack.stop()
+    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(home)
+  })
+
+  it('names the variable of a port in use and starts nothing', async () => {
+    const kafka = await freePort()
+    const server = createServer().listen(kafka, loopback)
+    await expect(startStack({ home, ports: { kafka } })).rejects.toThrow('STEPCAST_KAFKA_PORT=<port>')
+    server.close()
+    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(home)
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
