@@ -75,7 +75,7 @@ interface SequenceRow {
 }
 
 async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[]): Promise<Map<string, Sequence>> {
-  // A first change has no row yet: half of all changes need no look-up.
+  // A first change has no row yet and needs no look-up.
   const ids = new Set(changes.filter(({ version }) => version > 1).map(({ sequenceId }) => sequenceId))
   if (ids.size === 0) return new Map()
   const { rows } = await tx.query<SequenceRow>('SELECT * FROM sequences WHERE sequence_id = ANY($1::uuid[])', [[...ids]])

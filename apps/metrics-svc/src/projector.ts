@@ -1,7 +1,7 @@
 // Follows stepcast.sequences.v1 into the tables, from the offsets stored beside the numbers.
 import type { Pool } from 'pg'
 import { Counter, type Registry } from 'prom-client'
-import { topics } from '@stepcast/contracts'
+import { topics, type SequenceChanged } from '@stepcast/contracts'
 import { consumeRecords, type BatchContext, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { foldBatch } from './fold'
 
@@ -25,13 +25,12 @@ export async function startProjector(options: ProjectorOptions): Promise<Running
   const changes = countChanges(registry)
 
   const take = async (records: readonly IncomingRecord<'SequenceChanged'>[], batch: BatchContext<'SequenceChanged'>): Promise<void> => {
-    const own = records.filter(({ value }) => value!.logPartition === batch.partition)
+    const own: SequenceChanged[] = []
     for (const record of records) {
-      if (own.length < records.length && record.value!.logPartition !== batch.partition) {
-        await batch.deadLetter(record, 'wrong_partition', `logPartition is ${record.value!.logPartition}; only the orchestrator writes this topic`)
-      }
+      if (record.value!.logPartition === batch.partition) own.push(record.value!)
+      else await batch.deadLetter(record, 'wrong_partition', `logPartition is ${record.value!.logPartition}; only the orchestrator writes this topic`)
     }
-    const { folded, unknown, gap } = await foldBatch(pool, batch.partition, own.map(({ value }) => value!), batch.nextOffset)
+    const { folded, unknown, gap } = await foldBatch(pool, batch.partition, own, batch.nextOffset)
     changes.inc({ result: 'folded' }, folded)
     changes.inc({ result: 'repeated' }, own.length - folded - unknown)
     changes.inc({ result: 'unknown' }, unknown)

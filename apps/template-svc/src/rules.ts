@@ -1,6 +1,9 @@
 // The rules between the fields of a template (product rules 1 to 7): which field, what is wrong, what is allowed.
 import type { ChannelType } from '@stepcast/contracts'
-import { isHttpUrl, strangePlaceholder, variablesIn, type SequenceConfig, type TemplateDefinition, type Variable } from '@stepcast/template'
+import {
+  isHttpUrl, strangePlaceholder, variablesIn, waitMinutesAllowed, withoutVariables,
+  type SequenceConfig, type TemplateDefinition, type Variable,
+} from '@stepcast/template'
 
 /** A broken rule; `path` are the keys from the body's root. */
 export interface RuleProblem {
@@ -67,12 +70,8 @@ function contentProblems({ channels, variableSchema }: TemplateDefinition): Rule
 }
 
 function urlProblems(path: RuleProblem['path'], text: string, known: ReadonlyMap<string, Variable>): RuleProblem[] {
-  const first = /^\{\{\s*([a-zA-Z_]\w*)\s*\}\}/.exec(text)
-  if (first === null) {
-    const filled = text.replace(/\{\{\s*[a-zA-Z_]\w*\s*\}\}/g, 'x')
-    return isHttpUrl(filled) ? [] : [{ path, message: 'must be an http:// or https:// URL' }]
-  }
-  const variable = known.get(first[1]!)
+  if (!text.startsWith('{{')) return isHttpUrl(withoutVariables(text, 'x')) ? [] : [{ path, message: `must be an http:// or https:// URL, not "${text.slice(0, 60)}"` }]
+  const variable = known.get(variablesIn(text)[0] ?? '')
   if (variable === undefined || variable.type !== 'string') return []
   return [{ path, message: `must begin with http:// or https://, or with a variable of type action or image; {{${variable.name}}} is a string` }]
 }
@@ -116,7 +115,7 @@ function stepProblems(step: SequenceConfig['steps'][number], path: (string | num
     return problems
   }
   if (step.stopCondition === null) problems.push({ path: condition, message: 'must be delivered, viewed or clicked: only the last step has none' })
-  if (step.waitMinutes === null) problems.push({ path: wait, message: 'must be one of 5, 10, 30, 60, 240, 1440 (minutes): only the last step has none' })
+  if (step.waitMinutes === null) problems.push({ path: wait, message: `must be one of ${waitMinutesAllowed.join(', ')} (minutes): only the last step has none` })
   const blind = step.channels.filter((channel) => !viewable.has(channel))
   if (step.stopCondition === 'viewed' && blind.length > 0) {
     problems.push({ path: condition, message: `viewed exists for in_app only, and this step has ${blind.join(', ')}; use delivered or clicked` })

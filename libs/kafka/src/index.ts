@@ -7,3 +7,4 @@ export { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLette
 export { Registry, RegistryUnavailable } from './registry'
 export { setUpCluster, type SetUpOptions } from './setUp'
 export { silentLog, type Log } from './log'
+export { Mailboxes, type MailboxOptions, type MailboxOwner, type StartOffsets, type Waiting } from './mailboxes'

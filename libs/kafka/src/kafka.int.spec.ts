@@ -1,4 +1,4 @@
-import { deadLetterTopic, topics, type TemplateChanged, type WorkspaceChanged } from '@stepcast/contracts'
+import { deadLetterTopic, topics, type CancelRequested, type TemplateChanged } from '@stepcast/contracts'
 import { eventually, readDeadLetters, readTopic, specStack, type SpecStack } from '@stepcast/testing'
 import { consumeRecords, type IncomingRecord } from './index'
 
@@ -8,7 +8,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.stop())
 
-const workspace = (workspaceId: string): WorkspaceChanged => ({ workspaceId, settings: '{}', updatedAt: 1 })
+const cancel = (cancelId: string): CancelRequested => ({ cancelId, workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: 1 })
 
 it('records come back as they were sent, tagged unions, tombstones and headers included', async () => {
   const connection = stack.connection()
@@ -24,17 +24,17 @@ it('records come back as they were sent, tagged unions, tombstones and headers i
 it('what cannot be read becomes a dead letter with reason and origin, its neighbours are unharmed, a failing handler is asked again', async () => {
   const connection = stack.connection()
   const producer = await connection.producer()
-  await producer.send(topics.workspaces, [{ key: 'w1', value: workspace('w1') }])
-  await producer.sendRaw(topics.workspaces.name, [
-    { key: 'bytes', value: Buffer.from('not avro') },
-    { key: 'id', value: Buffer.from([0, 0, 15, 66, 63, 1]) },
-    { key: null, value: Buffer.from([0, 0, 0, 0, 1]) },
+  await producer.send(topics.controls, [{ key: 'w1', value: cancel('c1'), partition: 0 }])
+  await producer.sendRaw(topics.controls.name, [
+    { key: 'bytes', value: Buffer.from('not avro'), partition: 0 },
+    { key: 'id', value: Buffer.from([0, 0, 15, 66, 63, 1]), partition: 0 },
+    { key: null, value: Buffer.from([0, 0, 0, 0, 1]), partition: 0 },
   ])
-  await producer.send(topics.workspaces, [{ key: 'w2', value: workspace('w2') }])
-  const seen: IncomingRecord<'WorkspaceChanged'>[] = []
+  await producer.send(topics.controls, [{ key: 'w2', value: cancel('c2'), partition: 0 }])
+  const seen: IncomingRecord<'CancelRequested'>[] = []
   let failures = 2
   const consumer = await consumeRecords(connection, {
-    topic: topics.workspaces, groupId: 'spec', keyRequired: true,
+    topic: topics.controls, groupId: 'spec', keyRequired: true,
     handle: async (records) => {
       if (failures-- > 0) throw new Error('a passing outage')
       seen.push(...records)
@@ -45,7 +45,7 @@ it('what cannot be read becomes a dead letter with reason and origin, its neighb
   const letters = await readDeadLetters(connection)
   const distinct = [...new Map(letters.map((letter) => [letter.headers.offset, letter])).values()]
   expect(distinct.map(({ headers }) => [headers.topic, headers.offset, headers.reason]).sort()).toEqual([
-    ['stepcast.workspaces.v1', '1', 'not_avro'], ['stepcast.workspaces.v1', '2', 'unknown_schema'], ['stepcast.workspaces.v1', '3', 'null_key'],
+    ['stepcast.controls.v1', '1', 'not_avro'], ['stepcast.controls.v1', '2', 'unknown_schema'], ['stepcast.controls.v1', '3', 'null_key'],
   ])
   expect(distinct.find(({ headers }) => headers.offset === '1')!.value!.toString()).toBe('not avro')
   await consumer.stop()

@@ -1,5 +1,5 @@
 // Users as a service needs them: each keeps only its part of what is known of a person.
-import type { PoolClient } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { Follower, type ReplicaOptions } from './follow'
@@ -21,8 +21,8 @@ export interface UserName {
 
 /** What the replica keeps of a user. */
 export interface UsersReplicaOptions<Kept> extends ReplicaOptions {
-  /** The part this service needs; personal data that it does not need never reaches its tables. */
-  readonly keep: (user: UserChanged) => Kept
+  /** The part this service needs, null for nothing; personal data that it does not need never reaches its tables. */
+  readonly keep: (user: UserChanged) => Kept | null
   /** Called for users erased (rule 22), in the transaction that removes their rows. */
   readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
 }
@@ -48,10 +48,16 @@ export class UsersReplica<Kept> {
     return this.follower.caughtUp()
   }
 
+  /** Whether nothing at all is kept. */
+  async isEmpty(on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<boolean> {
+    const { rows } = await on.query<{ empty: boolean }>({ name: 'users-empty', text: 'SELECT NOT EXISTS (SELECT FROM users) AS empty' })
+    return rows[0]!.empty
+  }
+
   /** What is kept of these users, by {@link userKey}; those unknown are missing. At most a few thousand names a call. */
-  async load(users: readonly UserName[]): Promise<ReadonlyMap<string, Kept>> {
+  async load(users: readonly UserName[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, Kept>> {
     if (users.length === 0) return new Map()
-    const { rows } = await this.options.pool.query<{ workspace_id: string; user_id: string; data: Kept }>(
+    const { rows } = await on.query<{ workspace_id: string; user_id: string; data: Kept }>(
       `SELECT workspace_id, user_id, data FROM users
        JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
       [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
@@ -60,21 +66,26 @@ export class UsersReplica<Kept> {
   }
 
   private async apply(tx: PoolClient, records: readonly IncomingRecord<'UserChanged'>[]): Promise<void> {
-    const kept = records.flatMap(({ value }) => (value ? [value] : []))
+    const kept = records.flatMap(({ value }) => {
+      const data = value && this.options.keep(value)
+      return data === null ? [] : [{ ...value!, data }]
+    })
+    const nothing = records.flatMap(({ value }) => (value && this.options.keep(value) === null ? [value] : []))
     const erased = records.flatMap(({ key, value }) => (value ? [] : [parseUserKey(key!)])).filter((name) => name !== null)
     if (kept.length > 0) {
       await tx.query(
         `INSERT INTO users (workspace_id, user_id, data) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
          ON CONFLICT (workspace_id, user_id) DO UPDATE SET data = excluded.data`,
-        [kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId), kept.map((user) => JSON.stringify(this.options.keep(user)))],
+        [kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId), kept.map(({ data }) => JSON.stringify(data))],
       )
     }
-    if (erased.length > 0) {
+    const gone: readonly UserName[] = [...nothing, ...erased]
+    if (gone.length > 0) {
       await tx.query(
-        `DELETE FROM users USING unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u`,
-        [erased.map(({ workspaceId }) => workspaceId), erased.map(({ userId }) => userId)],
+        `DELETE FROM users USING unnest($1::text[], $2::text[]) AS gone (w, u) WHERE workspace_id = w AND user_id = u`,
+        [gone.map(({ workspaceId }) => workspaceId), gone.map(({ userId }) => userId)],
       )
-      await this.options.onErased?.(tx, erased)
     }
+    if (erased.length > 0) await this.options.onErased?.(tx, erased)
   }
 }

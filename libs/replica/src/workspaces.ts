@@ -1,5 +1,5 @@
 // Workspaces' settings as every service knows them.
-import type { PoolClient } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import { topics } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { Follower, type ReplicaOptions } from './follow'
@@ -42,9 +42,9 @@ export class WorkspacesReplica {
   }
 
   /** The settings of these workspaces; those unknown are missing. */
-  async load(workspaceIds: readonly string[]): Promise<ReadonlyMap<string, WorkspaceSettings>> {
+  async load(workspaceIds: readonly string[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, WorkspaceSettings>> {
     if (workspaceIds.length === 0) return new Map()
-    const { rows } = await this.options.pool.query<{ workspace_id: string; settings: WorkspaceSettings }>(
+    const { rows } = await on.query<{ workspace_id: string; settings: WorkspaceSettings }>(
       'SELECT workspace_id, settings FROM workspaces WHERE workspace_id = ANY($1::text[])', [workspaceIds])
     return new Map(rows.map((row) => [row.workspace_id, row.settings]))
   }

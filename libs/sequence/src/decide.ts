@@ -144,7 +144,8 @@ function commandOrDefer(
   const allowed = until === null ? channels : channels.filter((channel) => channel === 'in_app')
   const deferred = until === null ? [] : channels.filter((channel) => channel !== 'in_app')
   const events: SequenceEvent[] = []
-  if (allowed.length > 0) events.push({ type: 'StepCommanded', step, channels: allowed, commandedAt: now, expiresAt: now + plan.dispatchTtlMs })
+  const expiresAt = now + plan.dispatchTtlMs
+  if (allowed.length > 0) events.push({ type: 'StepCommanded', step, channels: allowed, commandedAt: now, expiresAt })
   if (until !== null && deferred.length > 0) events.push({ type: 'StepDeferred', step, channels: deferred, until, reason: 'quiet_hours' })
   return events
 }

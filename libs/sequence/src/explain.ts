@@ -40,7 +40,7 @@ function whyStarted({ steps, source, requestedAt, tag }: SequenceStarted, record
   const delay = requestedAt === null || requestedAt >= recordedAt ? '' : ` ${duration(recordedAt - requestedAt)} ago`
   const asked = `Asked for by ${source}${delay}${tag === null ? '' : ` with the tag ${tag}`}`
   const planned = steps.map(({ channels, stopCondition, windowMs }) =>
-    stopCondition === null || windowMs === null ? channelList(channels) : `${channelList(channels)} (${stopCondition} within ${duration(windowMs)})`)
+    channelList(channels) + (stopCondition === null || windowMs === null ? '' : ` (${stopCondition} within ${duration(windowMs)})`))
   return `${asked}: ${planned.length === 0 ? 'there are no steps' : planned.join(', then ')}.`
 }
 
@@ -95,7 +95,8 @@ function consequenceOf(
   switch (after.standing) {
     case 'failed':
     case 'skipped':
-      return before.standing === after.standing ? `the message had been closed as ${after.standing}, so it only counts` : 'it can no longer engage'
+      if (before.standing === after.standing) return `the message had been closed as ${after.standing}, so it only counts`
+      return 'it can no longer engage'
     case 'expired':
       return 'its dispatcher had been silent for too long, so it only counts'
     case 'deferred':
@@ -104,7 +105,8 @@ function consequenceOf(
   }
   const windowMs = windowOf(state.plan, step.step)
   if (windowMs === null) return 'the last step has no stop condition to wait for'
-  return step.windowStartedAt === null ? `that starts the window of ${duration(windowMs)} for ${condition}` : `the step still waits for ${condition}`
+  if (step.windowStartedAt === null) return `that starts the window of ${duration(windowMs)} for ${condition}`
+  return `the step still waits for ${condition}`
 }
 
 /** The fact in words; `requested` is the provider's yes, not the person's. */

@@ -1,5 +1,6 @@
 // The frame of every service: start, callers and scopes, problems, pages, idempotency, readiness, logs, metrics, traces.
 export { type CallerContext, contextHeader, contextKey, type KeyScope, keyScopes, signContext, verifyContext } from './context'
+export { type CallDescription, Describe, Undescribed } from './describe'
 export { fingerprintOf, idempotencyTableSql, IdempotencyKey, idempotent } from './idempotency'
 export { type Log, LOG } from './log'
 export { Registry } from './metrics'

@@ -1,5 +1,6 @@
 // What operators ask of every service: is it alive, is it ready, how is it doing, what does it serve.
 import { Controller, Get, Header, Inject } from '@nestjs/common'
+import { Undescribed } from './describe'
 import { Registry } from './metrics'
 import { OpenApi } from './openapi'
 import { Problem } from './problem'
@@ -11,6 +12,7 @@ export const notReadyProblem = (notReady: readonly string[]): Problem =>
   new Problem({ status: 503, detail: `Not ready: ${notReady.join(', ')}.`, headers: { 'retry-after': '1' }, extensions: { notReady } })
 
 @Controller()
+@Undescribed()
 @RequireScope('public')
 export class Probes {
   constructor(

@@ -21,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
   private problemOf(thrown: unknown, request: Request): Problem {
     if (thrown instanceof Problem) return thrown
     if (thrown instanceof HttpException) return ofHttpException(thrown, request)
-    if ((thrown as { retriable?: boolean } | null)?.retriable === true) {
+    if (isOutage(thrown)) {
       this.log.warn({ err: thrown, route: routeOf(request) }, 'a part is out of reach')
       return unavailable('A part of the system is out of reach for the moment; try again.')
     }
@@ -29,6 +29,18 @@ export class ProblemFilter implements ExceptionFilter {
     this.log.error({ err: thrown, id, method: request.method, route: routeOf(request) }, 'request failed')
     return new Problem({ status: 500, detail: `An unexpected error happened; it was logged as ${id}.`, extensions: { id } })
   }
+}
+
+// Connections of node and PostgreSQL (SQLSTATE class 08, 53300 too many, 57P01..3 shutting down or starting).
+const outageCode = /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|08\w{3}|53300|57P0[123])$/
+// What pg and its pool say without a code.
+const outageMessage = /^(Connection terminated|timeout exceeded when trying to connect)/
+
+/** Whether an error means that a part is out of reach for now: it says so itself, or a connection failed. */
+function isOutage(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  const { retriable, code } = thrown as { retriable?: boolean; code?: string }
+  return retriable === true || (typeof code === 'string' && outageCode.test(code)) || outageMessage.test(thrown.message)
 }
 
 /** Answers a request with a problem. */

@@ -3,6 +3,7 @@ import { type CanActivate, createParamDecorator, type ExecutionContext, type INe
 import { MetadataScanner, ModulesContainer } from '@nestjs/core'
 import type { Request } from 'express'
 import type { CallerContext } from './context'
+import { type CallDescription, descriptionOf } from './describe'
 import { forbidden, unauthenticated } from './problem'
 
 /**
@@ -85,6 +86,8 @@ export interface Route {
   readonly method: string
   readonly path: string
   readonly scopes: readonly Scope[] | null
+  /** What it says of itself; null where it is left out of the documents. */
+  readonly description: CallDescription | null | undefined
 }
 
 /** Every route of an application with its declared scopes (null: none declared), in order of path and method. */
@@ -98,8 +101,8 @@ export function routesOf(app: INestApplicationContext): Route[] {
       const paths = Reflect.getMetadata('path', handler) as string | string[] | undefined
       if (paths === undefined) return []
       const method = RequestMethod[Reflect.getMetadata('method', handler) as number] ?? 'ALL'
-      const scopes = scopesOf(controller, handler) ?? null
-      return roots.flatMap((root) => [paths].flat().map((path) => ({ method, path: joined(root, path), scopes })))
+      const declared = { scopes: scopesOf(controller, handler) ?? null, description: descriptionOf(controller, handler) }
+      return roots.flatMap((root) => [paths].flat().map((path) => ({ method, path: joined(root, path), ...declared })))
     })
   })
   return routes.sort((a, b) => a.path.localeCompare(b.path) || a.method.localeCompare(b.method))

@@ -3,6 +3,7 @@ import { Body, Controller, Get, Inject, Module, Param, Post, Query, Req } from '
 import type { Request } from 'express'
 import { z } from 'zod'
 import { type CallerContext, contextHeader, contextKey, signContext } from './context'
+import { Describe } from './describe'
 import { IdempotencyKey } from './idempotency'
 import { Registry } from './metrics'
 import { pageQuery } from './page'
@@ -20,6 +21,7 @@ class Orders {
 
   @Post()
   @RequireScope('send')
+  @Describe({ summary: 'Make an order', answer: z.object({ orderNo: z.string(), paidAt: z.string().nullable() }) })
   make(@Body({ schema: order }) body: z.infer<typeof order>, @Caller() caller: Caller, @IdempotencyKey() key: string | null) {
     return { orderNo: body.orderNo, workspaceId: caller.workspaceId, key }
   }
@@ -104,8 +106,8 @@ describe('callers', () => {
   it('a route without a scope is denied, and fails a spec', async () => {
     expect(await call('/v1/orders/undeclared', { caller: server })).toMatchObject({ status: 403 })
     expect(() => expectEveryRouteScoped(service.app)).toThrow('routes without @RequireScope: GET /v1/orders/undeclared')
-    expect(routesOf(service.app)).toContainEqual({ method: 'POST', path: '/v1/orders', scopes: ['send'] })
-    expect(routesOf(service.app)).toContainEqual({ method: 'GET', path: '/readyz', scopes: ['public'] })
+    expect(routesOf(service.app)).toContainEqual(expect.objectContaining({ method: 'POST', path: '/v1/orders', scopes: ['send'] }))
+    expect(routesOf(service.app)).toContainEqual(expect.objectContaining({ method: 'GET', path: '/readyz', scopes: ['public'] }))
   })
 })
 
@@ -185,7 +187,9 @@ it('OpenAPI tells the routes, their bodies and who may call them', async () => {
   expect(Object.keys(body.paths)).toEqual(expect.arrayContaining(['/v1/orders', '/v1/orders/{orderNo}']))
   expect(Object.keys(body.paths)).not.toContain('/readyz')
   const make = body.paths['/v1/orders'].post
-  expect(make).toMatchObject({ 'x-stepcast-scopes': ['send'], security: [{ bearer: [] }] })
+  expect(make).toMatchObject({ summary: 'Make an order', 'x-stepcast-scopes': ['send'], security: [{ bearer: [] }] })
+  expect(make.responses['201'].content['application/json'].schema.properties).toMatchObject({ paidAt: { type: 'string', nullable: true } })
+  expect(make.responses.default.content).toHaveProperty(['application/problem+json'])
   expect(JSON.stringify(body)).toContain('waitMinutes')
   expect(body.paths['/v1/orders'].get.parameters.map((parameter: { name: string }) => parameter.name)).toEqual(['limit', 'cursor'])
 })

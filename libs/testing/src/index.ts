@@ -2,3 +2,4 @@
 export { eventually } from './eventually'
 export { specPartitions, specStack, type SpecStack } from './specStack'
 export { readDeadLetters, readTopic, readValues, type ReadDeadLetter } from './topicReader'
+export { watchDeadLetters, watchTopic, type WatchedDeadLetters, type WatchedTopic } from './watch'

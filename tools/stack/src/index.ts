@@ -4,5 +4,6 @@ export { freePort, isPortFree, loopback, parsePort, PortInUse, requirePortsFree,
 export { Program, ProgramFailed, type ProgramExit, type ProgramPlan } from './program'
 export { AlreadyRunning, forgetProcess, processIdentity, recordedProcesses, recordProcess, remainsOf, stopLeftovers, type RecordedProcess } from './pidFile'
 export { createDatabase, answers } from './postgres'
+export { lockHolder, releaseLock, takeLock, type LockHolder } from './lock'
 export { lastLines, openLog } from './logFile'
 export { sleep, until } from './wait'

@@ -1,12 +1,11 @@
 // Fetches the Java programs named in pom.xml, once for every data directory and every test.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { requireMaven } from './java'
+import { withLock } from './lock'
 import { lastLines, openLog } from './logFile'
-import { processIdentity } from './pidFile'
-import { sleep } from './wait'
 
 const packageRoot = join(__dirname, '..')
 const pom = join(packageRoot, 'pom.xml')
@@ -29,14 +28,14 @@ export interface Jars {
  *
  * @throws Error when Maven is missing or the fetch failed, with Maven's last words
  */
-export async function fetchJars(onProgress: (line: string) => void): Promise<Jars> {
+export async function fetchJars(onProgress: (line: string) => void, signal?: AbortSignal): Promise<Jars> {
   // Named by the contents of the pom: other versions are another directory, and old ones stay valid for old checkouts.
   const version = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12)
   const directory = join(cache, version)
   if (!existsSync(directory)) {
     mkdirSync(cache, { recursive: true })
     await withLock(join(cache, `${version}.lock`), async () => {
-      if (!existsSync(directory)) await fetchInto(directory, onProgress)
+      if (!existsSync(directory)) await fetchInto(directory, onProgress, signal)
     })
   }
   const registry = join(directory, 'registry')
@@ -45,7 +44,7 @@ export async function fetchJars(onProgress: (line: string) => void): Promise<Jar
   return { broker: join(directory, 'broker'), registry, registryJar: join(registry, registryJar) }
 }
 
-async function fetchInto(directory: string, onProgress: (line: string) => void): Promise<void> {
+async function fetchInto(directory: string, onProgress: (line: string) => void, signal: AbortSignal | undefined): Promise<void> {
   await requireMaven()
   for (const name of readdirSync(cache)) {
     // Left by a fetch that was interrupted: we hold the lock, so nobody writes to it any more.
@@ -60,8 +59,8 @@ async function fetchInto(directory: string, onProgress: (line: string) => void):
   const ticker = setInterval(tell, 1000)
   try {
     // One Maven after the other: two would write the same plugin files of a fresh local repository.
-    await runMaven(['-P', 'broker', `-Dstack.output=${join(partial, 'broker')}`], log)
-    await runMaven(['-P', 'registry', `-Dstack.output=${join(partial, 'registry')}`], log)
+    await runMaven(['-P', 'broker', `-Dstack.output=${join(partial, 'broker')}`], log, signal)
+    await runMaven(['-P', 'registry', `-Dstack.output=${join(partial, 'registry')}`], log, signal)
     renameSync(partial, directory)
   } catch (error) {
     rmSync(partial, { recursive: true, force: true })
@@ -71,10 +70,11 @@ async function fetchInto(directory: string, onProgress: (line: string) => void):
   }
 }
 
-function runMaven(args: readonly string[], log: string): Promise<void> {
+function runMaven(args: readonly string[], log: string, signal: AbortSignal | undefined): Promise<void> {
   const output = openLog(log)
   const child = spawn('mvn', ['--batch-mode', '--quiet', '--file', pom, ...args, 'package'], {
     stdio: ['ignore', output, output],
+    signal,
   })
   closeSync(output)
   return new Promise((resolve, reject) => {
@@ -85,43 +85,4 @@ function runMaven(args: readonly string[], log: string): Promise<void> {
       reject(new Error(['The broker and the schema registry could not be fetched by Maven:', ...lines].join('\n')))
     })
   })
-}
-
-/** Runs the work while no other process runs work under the same lock file. A lock whose holder has ended is void. */
-async function withLock(file: string, work: () => Promise<void>): Promise<void> {
-  const own = `${file}.${process.pid}`
-  writeFileSync(own, JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) }))
-  try {
-    while (!tryLink(own, file)) {
-      const holder = readHolder(file)
-      if (holder !== undefined && processIdentity(holder.pid) !== holder.identity) rmSync(file, { force: true })
-      else await sleep(200)
-    }
-    try {
-      await work()
-    } finally {
-      rmSync(file, { force: true })
-    }
-  } finally {
-    rmSync(own, { force: true })
-  }
-}
-
-/** A hard link is made whole or not at all: the lock file is never seen without its holder. */
-function tryLink(from: string, to: string): boolean {
-  try {
-    linkSync(from, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-}
-
-function readHolder(file: string): { pid: number; identity: string } | undefined {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as { pid: number; identity: string }
-  } catch {
-    return undefined
-  }
 }

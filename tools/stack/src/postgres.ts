@@ -143,9 +143,9 @@ async function initialise(initdb: string, data: string, passwordFile: string, ac
 
 /** Made at random and kept: other users of this machine reach the port too. */
 function keepPassword(home: string): string {
-  const file = join(home, 'postgres-password')
+  const file = join(home, 'secrets', 'postgres-password')
   if (!existsSync(file)) {
-    mkdirSync(home, { recursive: true })
+    mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 })
     writeFileSync(file, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 })
   }
   return file

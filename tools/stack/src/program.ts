@@ -67,6 +67,7 @@ export class Program {
   private running: Running | undefined
   private starting: Promise<void> | undefined
   private readonly exitListeners = new Set<(exit: ProgramExit) => void>()
+  private readonly launchListeners = new Set<() => void>()
   private readonly readyListeners = new Set<() => Promise<void>>()
 
   constructor(private readonly plan: ProgramPlan) {}
@@ -88,6 +89,11 @@ export class Program {
   /** Calls the listener each time a process of this program ends, also when that was asked for. */
   onExit(listener: (exit: ProgramExit) => void): void {
     this.exitListeners.add(listener)
+  }
+
+  /** Calls the listener each time a new process begins. */
+  onLaunch(listener: () => void): void {
+    this.launchListeners.add(listener)
   }
 
   /** Calls the listener each time a new process works; `start` and `restart` wait for it. */
@@ -179,8 +185,14 @@ export class Program {
       child.on('error', () => undefined)
       return `could not be started (${command})`
     }
-    recordProcess(home, { name, pid, stopSignal })
-    guard(pid, stopSignal)
+    try {
+      recordProcess(home, { name, pid, stopSignal })
+      guard(pid, stopSignal)
+    } catch (error) {
+      // A full disk, for instance: a process that nobody would find again must not run.
+      child.kill('SIGKILL')
+      throw error
+    }
     const ended = new Promise<void>((resolve) => {
       child.once('exit', (code, signal) => {
         running.over = true
@@ -194,6 +206,7 @@ export class Program {
     })
     const running: Running = { child, pid, ended, asked: false, ready: false, over: false }
     this.running = running
+    for (const listener of this.launchListeners) listener()
     return running
   }
 }

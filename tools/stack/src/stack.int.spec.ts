@@ -1,10 +1,11 @@
 // The real stack: starts, keeps its data over stops and kills, and leaves nothing running.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
+import { processIdentity, recordedProcesses } from './pidFile'
 import { freePort, isPortFree, loopback } from './ports'
 import { startStack, type Stack } from './startStack'
 
@@ -69,9 +70,12 @@ describe('the stack', () => {
   })
 
   it('refuses a second start on its data', async () => {
-    // In a process of its own: to this one, what it started itself is not another's.
-    const code = `require(${JSON.stringify(join(__dirname, '..', 'dist', 'index.js'))}).startStack({ home: ${JSON.stringify(home)} }).catch((error) => console.log(error.message))`
-    expect(execFileSync(process.execPath, ['-e', code]).toString()).toContain(`already runs on ${home} (process ${process.pid})`)
+    // As if another process had started it: to this one, what it started itself is not another's.
+    const [kafka] = recordedProcesses(home).filter(({ name }) => name === 'kafka')
+    const supervisor = { pid: process.ppid, identity: processIdentity(process.ppid) }
+    writeFileSync(join(home, 'run', 'other.json'), JSON.stringify({ ...kafka, name: 'other', supervisor }))
+    await expect(startStack({ home })).rejects.toThrow(`already runs on ${home} (process ${process.ppid})`)
+    rmSync(join(home, 'run', 'other.json'))
   })
 
   it('finds its data again after a stop, on other ports, and leaves nothing running', async () => {

@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly use?: { readonly kafkaBrokers?: string; readonly registryUrl?: string; readonly databaseUrl?: string }
   /** Called with one line for a person whenever something has been done. */
   readonly onProgress?: (line: string) => void
+  /** Aborts the start: what has been started is stopped, and `startStack` rejects. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -45,6 +47,8 @@ export interface Stack {
   readonly databaseUrl: string
   /** The programs that were started; undefined where the user brings their own. */
   readonly parts: { readonly broker?: Part; readonly registry?: Part; readonly postgres?: Part }
+  /** The programs of the parts, for whoever supervises them. */
+  readonly programs: readonly Program[]
   /** Stops every started program, the registry before its database, and waits until all are gone. */
   stop(): Promise<void>
 }
@@ -61,7 +65,7 @@ export interface Stack {
 export async function startStack(options: StackOptions): Promise<Stack> {
   const home = resolve(options.home)
   const use = options.use ?? {}
-  const onProgress = options.onProgress ?? (() => undefined)
+  const { onProgress = () => undefined, signal } = options
   mkdirSync(home, { recursive: true })
   const stopped = await stopLeftovers(home)
   if (stopped.length > 0) onProgress(`Stopped what an earlier start left running: ${stopped.join(', ')}.`)
@@ -69,6 +73,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const ports = await choosePorts(options)
   const started: Program[] = []
   const start = async (program: Program): Promise<void> => {
+    signal?.throwIfAborted()
     started.push(program)
     const begin = Date.now()
     await program.start()
@@ -81,7 +86,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 
   const needsJava = use.kafkaBrokers === undefined || use.registryUrl === undefined
-  const jars = needsJava ? requireJava(process.env).then(() => fetchJars(onProgress)) : undefined
+  const jars = needsJava ? requireJava(process.env).then(() => fetchJars(onProgress, signal)) : undefined
 
   const startPostgres = async () => {
     if (use.databaseUrl !== undefined) return undefined
@@ -108,16 +113,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     return program
   }
 
+  const abort = (): void => void stop()
+  signal?.addEventListener('abort', abort)
   const postgresStarted = startPostgres()
   const outcomes = await Promise.allSettled([
     postgresStarted,
     startBroker(),
     postgresStarted.then(startRegistry),
   ] as const)
+  signal?.removeEventListener('abort', abort)
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
   if (failures.length > 0) {
     await stop()
     // The registry fails with the very error of the database it waited for: the first one is the cause.
+    signal?.throwIfAborted()
     throw failures[0]
   }
   const [postgres, broker, registry] = outcomes.map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as [
@@ -139,6 +148,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ...(registry && { registry: asPart(registry, ports.registry) }),
       ...(postgres && { postgres: asPart(postgres.program, ports.postgres) }),
     },
+    programs: started,
     stop,
   }
 }

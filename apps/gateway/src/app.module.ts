@@ -1,0 +1,92 @@
+// The gateway put together: database, outbox, keys, connections to the services, and the routes.
+import { Inject, type MiddlewareConsumer, Module, type NestModule, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { topics } from '@stepcast/contracts'
+import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
+import { contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, Readiness } from '@stepcast/service'
+import { json } from 'express'
+import { Pool } from 'pg'
+import { ApiDocument } from './apiDocument'
+import { Authentication } from './authentication'
+import { configOf, type GatewayConfig } from './config'
+import { ContextKey } from './contextKey'
+import { Forward } from './forward'
+import { type GrpcServer, startGrpc } from './grpc'
+import { migrations } from './migrations'
+import { ProbeRoutes } from './probeRoutes'
+import { Seal } from './seal'
+import { Upstreams } from './upstreams'
+import { WholeReadiness } from './wholeReadiness'
+import { WorkspaceRoutes } from './workspaceRoutes'
+
+const Config = Symbol('config')
+const schema = 'gateway'
+const applicationName = 'gateway'
+
+@Module({
+  controllers: [ProbeRoutes, WorkspaceRoutes, Forward],
+  providers: [
+    { provide: Config, inject: [ENV], useFactory: configOf },
+    { provide: ContextKey, inject: [ENV], useFactory: (env: Env) => contextKey(env.STEPCAST_INTERNAL_SECRET) },
+    {
+      provide: Pool, inject: [Config, LOG, Readiness],
+      useFactory: async ({ databaseUrl }: GatewayConfig, log: Log, readiness: Readiness) => {
+        await migrate({ databaseUrl, schema, applicationName, migrations })
+        const pool = createPool({ databaseUrl, schema, applicationName, onError: (err) => log.warn({ err }, 'idle database connection broke') })
+        readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
+        return pool
+      },
+    },
+    {
+      provide: KafkaConnection, inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) => new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env, 'gateway'), registry: registryConfigFromEnv(env), log, traceparent: () => currentTraceparent() ?? null,
+      }),
+    },
+    {
+      provide: OutboxRelay, inject: [Pool, KafkaConnection, LOG],
+      useFactory: (pool: Pool, connection: KafkaConnection, log: Log) => new OutboxRelay({
+        pool, producer: () => connection.producer(), topics: [topics.workspaces], onError: (err) => log.warn({ err }, 'outbox waits'),
+      }),
+    },
+    { provide: Seal, inject: [Config], useFactory: ({ encryptionSecret }: GatewayConfig) => new Seal(encryptionSecret) },
+    { provide: Authentication, inject: [Pool, Seal, Config], useFactory: (pool: Pool, seal: Seal, { rootKey }: GatewayConfig) => new Authentication(pool, seal, rootKey) },
+    { provide: Upstreams, inject: [Config], useFactory: ({ serviceUrls }: GatewayConfig) => new Upstreams(serviceUrls) },
+    { provide: WholeReadiness, inject: [Readiness, Upstreams], useFactory: (own: Readiness, upstreams: Upstreams) => new WholeReadiness(own, upstreams) },
+    { provide: ApiDocument, inject: [OpenApi, Upstreams], useFactory: (own: OpenApi, upstreams: Upstreams) => new ApiDocument(own, upstreams) },
+  ],
+})
+export class GatewayModule implements NestModule, OnApplicationBootstrap, OnApplicationShutdown {
+  /** Listens from the application's bootstrap on. */
+  grpc: GrpcServer | null = null
+
+  constructor(
+    @Inject(Config) private readonly config: GatewayConfig,
+    @Inject(Pool) private readonly pool: Pool,
+    @Inject(KafkaConnection) private readonly kafka: KafkaConnection,
+    @Inject(OutboxRelay) private readonly relay: OutboxRelay,
+    @Inject(Upstreams) private readonly upstreams: Upstreams,
+    @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  /** Only the gateway's own calls are parsed here; the others' bodies stream through. */
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(json({ limit: '64kb' })).forRoutes(WorkspaceRoutes)
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.relay.start()
+    this.grpc = await startGrpc(this.config.host, this.config.grpcPort, () => this.readiness.notReady())
+    this.log.info({ port: this.grpc.port }, 'listening for gRPC')
+    this.readiness.onAnswer = (ready) => this.grpc?.setReady(ready)
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.grpc?.stop()
+    await this.upstreams.close()
+    await this.relay.stop()
+    await this.kafka.close()
+    await this.pool.end()
+  }
+}

@@ -1,0 +1,22 @@
+// How the gateway is started, by its own process and by its specs.
+import { type RunningService, startService, type ServiceOptions } from '@stepcast/service'
+import { GatewayModule } from './app.module'
+import { Authentication } from './authentication'
+
+/** Starts the gateway. */
+export const startGateway = (options: Pick<ServiceOptions, 'env' | 'ownsProcess'> = {}): Promise<RunningService> =>
+  startService({
+    name: 'gateway', module: GatewayModule, bodyLimit: null, probes: false, ...options,
+    authenticate: (app) => {
+      const authentication = app.get(Authentication, { strict: false })
+      return (request) => authentication.callerOf(request)
+    },
+    prepare: (app) => {
+      // Tokens are sent on purpose, never by the browser itself, so any page may call with one.
+      app.enableCors({ origin: '*', maxAge: 3_600, exposedHeaders: ['retry-after'] })
+      app.use((_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void) => {
+        response.setHeader('x-content-type-options', 'nosniff')
+        next()
+      })
+    },
+  })

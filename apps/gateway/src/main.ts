@@ -1,0 +1,4 @@
+// The gateway's process.
+import { startGateway } from './gateway'
+
+void startGateway()

@@ -1,0 +1,67 @@
+// What operators and newcomers ask of the whole: is it alive and ready, how is it doing, where does one begin.
+import { Controller, Get, Header, Inject } from '@nestjs/common'
+import { ApiExcludeController } from '@nestjs/swagger'
+import { notReadyProblem, Registry, RequireScope } from '@stepcast/service'
+import { ApiDocument } from './apiDocument'
+import { docsPage } from './docsPage'
+import { startPage } from './startPage'
+import { WholeReadiness } from './wholeReadiness'
+
+const html = 'text/html; charset=utf-8'
+// Our pages load nothing and run nothing.
+const policy = "default-src 'none'; style-src 'unsafe-inline'"
+
+@Controller()
+@ApiExcludeController()
+@RequireScope('public')
+export class ProbeRoutes {
+  constructor(
+    @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
+    @Inject(Registry) private readonly metrics: Registry,
+    @Inject(ApiDocument) private readonly api: ApiDocument,
+  ) {}
+
+  /** A first page for people, with links. */
+  @Get()
+  @Header('content-type', html)
+  @Header('content-security-policy', policy)
+  async start(): Promise<string> {
+    return startPage(await this.readiness.notReady())
+  }
+
+  /** Alive: the gateway answers. */
+  @Get('healthz')
+  healthz(): { alive: true } {
+    return { alive: true }
+  }
+
+  /** Every service ready, or 503 with `notReady` naming those that are not. At most 1 s old. */
+  @Get('readyz')
+  async readyz(): Promise<{ ready: true }> {
+    const notReady = await this.readiness.notReady()
+    if (notReady.length > 0) throw notReadyProblem(notReady)
+    return { ready: true }
+  }
+
+  /** Prometheus text format of the gateway. The address is public, so it takes the root key. */
+  @Get('metrics')
+  @RequireScope('root')
+  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  prometheus(): Promise<string> {
+    return this.metrics.metrics()
+  }
+
+  /** The whole API as one OpenAPI 3.0 document. */
+  @Get('v1/openapi.json')
+  openApi(): Promise<object> {
+    return this.api.document()
+  }
+
+  /** The same to read. */
+  @Get('docs')
+  @Header('content-type', html)
+  @Header('content-security-policy', policy)
+  async docs(): Promise<string> {
+    return docsPage(await this.api.document())
+  }
+}

@@ -1,0 +1,33 @@
+// Which service answers which paths. The same path is used at the service.
+
+/** A service behind the gateway. */
+interface Service {
+  readonly name: string
+  /** What it is to a caller, for messages. */
+  readonly part: string
+  readonly urlVariable: string
+  readonly prefixes: readonly string[]
+  /** The largest body it takes; null where it streams without end (CSV audiences). */
+  readonly maxBodyBytes: number | null
+}
+
+const megabyte = 1024 * 1024
+
+export const services = [
+  { name: 'template-svc', part: 'templates', urlVariable: 'TEMPLATE_SVC_URL', prefixes: ['/v1/templates'], maxBodyBytes: megabyte },
+  { name: 'send-svc', part: 'sends', urlVariable: 'SEND_SVC_URL', prefixes: ['/v1/sends'], maxBodyBytes: 64 * megabyte },
+  { name: 'people-svc', part: 'users', urlVariable: 'PEOPLE_SVC_URL', prefixes: ['/v1/users'], maxBodyBytes: megabyte },
+  { name: 'orchestrator', part: 'sequences', urlVariable: 'ORCHESTRATOR_URL', prefixes: ['/v1/sequences'], maxBodyBytes: megabyte },
+  { name: 'inapp-dispatcher', part: 'the in-app feed', urlVariable: 'INAPP_DISPATCHER_URL', prefixes: ['/v1/feed'], maxBodyBytes: megabyte },
+  { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], maxBodyBytes: megabyte },
+  { name: 'metrics-svc', part: 'metrics', urlVariable: 'METRICS_SVC_URL', prefixes: ['/v1/metrics'], maxBodyBytes: megabyte },
+] as const satisfies readonly Service[]
+
+export type ServiceName = (typeof services)[number]['name']
+
+/** The routes to register for every prefix: itself and all below it. */
+export const forwardedPaths: string[] = services.flatMap(({ prefixes }) => prefixes.flatMap((prefix) => [prefix, `${prefix}/*rest`]))
+
+/** The service that answers a path; undefined when none does. */
+export const serviceOf = (path: string): Service & { name: ServiceName } | undefined =>
+  services.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)))

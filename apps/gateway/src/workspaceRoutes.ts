@@ -1,0 +1,152 @@
+// The calls about workspaces and their keys, the gateway's own.
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common'
+import { ApiOperation, ApiResponse } from '@nestjs/swagger'
+import { OutboxRelay } from '@stepcast/postgres'
+import { Caller, conflict, fingerprintOf, IdempotencyKey, idempotent, notFound, page, pageOf, pageQuery, RequireScope, unavailable } from '@stepcast/service'
+import { Pool } from 'pg'
+import type { z } from 'zod'
+import { type ApiKey, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
+import { Authentication } from './authentication'
+import { Seal } from './seal'
+import { listSigningKeys, makeSigningKey, revokeSigningKey, type SigningKey } from './signingKeys'
+import { changeWorkspace, makeWorkspace, newWorkspace, readWorkspace, tellWorkspace, type Workspace, workspaceChange } from './workspaces'
+
+type Items<T> = { items: T[]; nextCursor: string | null }
+/** A secret is in the first answer only: what an Idempotency-Key keeps for repeats has null in its place. */
+type MadeApiKey = ApiKey & { key: string | null }
+type MadeSigningKey = SigningKey & { secret: string | null }
+type MadeWorkspace = Omit<Workspace, 'updatedAt'> & { apiKey: MadeApiKey; signingKey: MadeSigningKey }
+
+@Controller('v1')
+export class WorkspaceRoutes {
+  constructor(
+    @Inject(Pool) private readonly pool: Pool,
+    @Inject(OutboxRelay) private readonly relay: OutboxRelay,
+    @Inject(Seal) private readonly seal: Seal,
+    @Inject(Authentication) private readonly authentication: Authentication,
+  ) {}
+
+  /** Makes a workspace with its first API key (every scope) and signing key. 409 when it exists. */
+  @Post('workspaces')
+  @RequireScope('root')
+  @ApiOperation({ summary: 'Make a workspace', description: 'Answers its first API key and signing key; both are shown only here. 409 when it exists.' })
+  async makeWorkspace(
+    @Body({ schema: newWorkspace }) body: z.output<typeof newWorkspace>, @Caller() caller: Caller, @IdempotencyKey() key: string | null,
+  ): Promise<MadeWorkspace> {
+    let shownOnce: { key: string; secret: string } | null = null
+    const { made, told } = await idempotent(this.pool, caller, 'POST /v1/workspaces', key, fingerprintOf(body), async (tx) => {
+      const workspace = await makeWorkspace(tx, body)
+      if (workspace === null) throw conflict(`The workspace ${body.workspaceId} exists already.`)
+      const { key, ...apiKey } = await makeApiKey(tx, workspace.workspaceId, { name: 'first key', scopes: ['admin', 'send', 'read'] })
+      const { secret, ...signingKey } = await makeSigningKey(tx, this.seal, workspace.workspaceId)
+      shownOnce = { key, secret }
+      const { updatedAt: _, ...rest } = workspace
+      const made: MadeWorkspace = { ...rest, apiKey: { ...apiKey, key: null }, signingKey: { ...signingKey, secret: null } }
+      return { made, told: await tellWorkspace(tx, workspace) }
+    })
+    await this.acknowledged(told)
+    const { key: apiKey = null, secret = null } = (shownOnce ?? {}) as { key?: string; secret?: string }
+    return { ...made, apiKey: { ...made.apiKey, key: apiKey }, signingKey: { ...made.signingKey, secret } }
+  }
+
+  /** The caller's workspace. */
+  @Get('workspace')
+  @RequireScope('admin', 'send', 'read')
+  @ApiOperation({ summary: 'Read the workspace' })
+  async readWorkspace(@Caller() { workspaceId }: Caller): Promise<Workspace> {
+    return (await readWorkspace(this.pool, workspaceId)) ?? gone(workspaceId)
+  }
+
+  /** Changes name, timezone (IANA) or currency (ISO 4217); what is left out stays. Answered once Kafka has it, 503 after 5 s (kept, told later). */
+  @Put('workspace')
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'Change the workspace', description: 'What is left out stays. 503 when Kafka did not acknowledge within 5 s: the change is kept and published later.' })
+  async changeWorkspace(
+    @Body({ schema: workspaceChange }) body: z.output<typeof workspaceChange>, @Caller() caller: Caller, @IdempotencyKey() key: string | null,
+  ): Promise<Workspace> {
+    const { workspace, told } = await idempotent(this.pool, caller, 'PUT /v1/workspace', key, fingerprintOf(body), async (tx) => {
+      const workspace = (await changeWorkspace(tx, caller.workspaceId, body)) ?? gone(caller.workspaceId)
+      return { workspace, told: await tellWorkspace(tx, workspace) }
+    })
+    await this.acknowledged(told)
+    return workspace
+  }
+
+  /** Makes an API key; `key` is shown only here. */
+  @Post('workspace/api-keys')
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'Make an API key', description: 'The key is shown only here: an answer repeated for an Idempotency-Key has null in its place.' })
+  async makeApiKey(
+    @Body({ schema: newApiKey }) body: z.output<typeof newApiKey>, @Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null,
+  ): Promise<MadeApiKey> {
+    let shownOnce: string | null = null
+    const made = await idempotent(this.pool, caller, 'POST /v1/workspace/api-keys', idempotencyKey, fingerprintOf(body), async (tx) => {
+      const { key, ...apiKey } = await makeApiKey(tx, caller.workspaceId, body)
+      shownOnce = key
+      return apiKey
+    })
+    return { ...made, key: shownOnce }
+  }
+
+  /** API keys in the order they were made, revoked ones too. */
+  @Get('workspace/api-keys')
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'List API keys' })
+  async listApiKeys(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>, @Caller() { workspaceId }: Caller): Promise<Items<ApiKey>> {
+    const current = page(query, 1)
+    return pageOf(await listApiKeys(this.pool, workspaceId, current), current, ({ keyId }) => [keyId])
+  }
+
+  /** Revokes an API key: at once here, within 10 s at other gateways. */
+  @Delete('workspace/api-keys/:keyId')
+  @HttpCode(204)
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'Revoke an API key' })
+  async revokeApiKey(@Param('keyId') keyId: string, @Caller() { workspaceId }: Caller): Promise<void> {
+    if (!(await revokeApiKey(this.pool, workspaceId, keyId))) throw notFound(`There is no API key ${keyId} in this workspace.`)
+    this.authentication.forget()
+  }
+
+  /** Makes a signing key; `secret` is shown only here. Its UTF-8 bytes are the HS256 key. */
+  @Post('workspace/signing-keys')
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'Make a signing key', description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here.' })
+  @ApiResponse({ status: 201, description: 'kid and secret' })
+  async makeSigningKey(@Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null): Promise<MadeSigningKey> {
+    let shownOnce: string | null = null
+    const made = await idempotent(this.pool, caller, 'POST /v1/workspace/signing-keys', idempotencyKey, fingerprintOf(null), async (tx) => {
+      const { secret, ...signingKey } = await makeSigningKey(tx, this.seal, caller.workspaceId)
+      shownOnce = secret
+      return signingKey
+    })
+    return { ...made, secret: shownOnce }
+  }
+
+  /** Signing keys in the order they were made, revoked ones too. */
+  @Get('workspace/signing-keys')
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'List signing keys' })
+  async listSigningKeys(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>, @Caller() { workspaceId }: Caller): Promise<Items<SigningKey>> {
+    const current = page(query, 1)
+    return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, ({ kid }) => [Number(kid.slice(kid.lastIndexOf('.') + 1))])
+  }
+
+  /** Revokes a signing key and with it every token it signed: at once here, within 10 s at other gateways. */
+  @Delete('workspace/signing-keys/:kid')
+  @HttpCode(204)
+  @RequireScope('admin')
+  @ApiOperation({ summary: 'Revoke a signing key' })
+  async revokeSigningKey(@Param('kid') kid: string, @Caller() { workspaceId }: Caller): Promise<void> {
+    if (!(await revokeSigningKey(this.pool, workspaceId, kid))) throw notFound(`There is no signing key ${kid} in this workspace.`)
+    this.authentication.forget()
+  }
+
+  private async acknowledged(outboxIds: readonly number[]): Promise<void> {
+    if (await this.relay.published(outboxIds, { timeoutMs: 5_000 })) return
+    throw unavailable('Kafka has not acknowledged the change within 5 s. It is kept and will be published.')
+  }
+}
+
+function gone(workspaceId: string): never {
+  throw notFound(`There is no workspace ${workspaceId}.`)
+}

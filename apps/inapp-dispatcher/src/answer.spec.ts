@@ -1,0 +1,63 @@
+// The answers to commands, one rule a test.
+import type { DispatchStep } from '@stepcast/contracts'
+import { answerTo, type Known } from './answer'
+
+const now = 1_000_000
+const command: DispatchStep = {
+  action: 'send', workspaceId: 'demo', messageId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c.1.in_app', sequenceId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c',
+  sendId: 'send-1', step: 1, channelType: 'in_app', userId: 'user-1', templateId: 'order-shipped', templateVersion: 1, campaignId: null,
+  variables: { orderNo: '42' }, commandedAt: now - 1_000, expiresAt: now + 1_000, windowMs: 60_000,
+}
+const known: Known = {
+  now, optOut: null, erasedAt: null,
+  template: {
+    workspaceId: 'demo', templateId: 'order-shipped', version: 1, name: 'Order shipped', category: 'Marketing',
+    variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }, { name: 'shop', type: 'string', required: false, default: 'our shop' }],
+    channels: [{
+      channelType: 'in_app',
+      content: { title: 'Shipped', body: 'Order {{orderNo}} of {{shop}}', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }] },
+    }],
+    config: { sequenceEnabled: false, sequence: null },
+  },
+}
+
+it('puts rendered content into the feed', () => {
+  expect(answerTo(command, known)).toEqual({
+    answer: 'requested', category: 'Marketing',
+    content: { title: 'Shipped', body: 'Order 42 of our shop', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }] },
+  })
+})
+
+it('needs no user record, and takes one without opt-outs', () => {
+  expect(answerTo(command, { ...known, optOut: { channels: ['push'], categories: ['Alerts'] } })).toMatchObject({ answer: 'requested' })
+})
+
+it('skips who opted out of the channel', () => {
+  expect(answerTo(command, { ...known, optOut: { channels: ['in_app'], categories: [] } })).toEqual({ answer: 'skipped', reason: 'opted_out' })
+})
+
+it("skips who opted out of the template's category", () => {
+  expect(answerTo(command, { ...known, optOut: { channels: [], categories: ['Marketing'] } })).toEqual({ answer: 'skipped', reason: 'opted_out' })
+})
+
+it('never stores from expiresAt on', () => {
+  expect(answerTo(command, { ...known, now: command.expiresAt - 1 })).toMatchObject({ answer: 'requested' })
+  expect(answerTo(command, { ...known, now: command.expiresAt })).toEqual({ answer: 'failed', reason: 'expired' })
+})
+
+it('answers a withdrawal that comes first, even after its expiry', () => {
+  const withdraw = { ...command, action: 'withdraw' as const, variables: {} }
+  expect(answerTo(withdraw, known)).toEqual({ answer: 'skipped', reason: 'withdrawn' })
+  expect(answerTo(withdraw, { ...known, now: command.expiresAt + 1, template: null })).toEqual({ answer: 'skipped', reason: 'withdrawn' })
+})
+
+it('skips what was commanded before its user was erased, not what came after', () => {
+  expect(answerTo(command, { ...known, erasedAt: command.commandedAt })).toEqual({ answer: 'skipped', reason: 'erased' })
+  expect(answerTo(command, { ...known, erasedAt: command.commandedAt - 1 })).toMatchObject({ answer: 'requested' })
+})
+
+it('fails what cannot be rendered, with the reason', () => {
+  expect(answerTo(command, { ...known, template: null })).toEqual({ answer: 'failed', reason: 'template_unknown' })
+  expect(answerTo(command, { ...known, template: { ...known.template!, channels: [] } })).toEqual({ answer: 'failed', reason: 'no_content' })
+  expect(answerTo({ ...command, variables: {} }, known)).toEqual({ answer: 'failed', reason: 'missing_variables' })
+})

@@ -1,0 +1,49 @@
+// What a command is answered with: into the feed, skipped, or failed. Pure.
+import type { DispatchStep } from '@stepcast/contracts'
+import { render, resolveVariables, type ContentOf, type TemplateVersion } from '@stepcast/template'
+
+/** The channel of this dispatcher. */
+export const channelType = 'in_app'
+
+/** What a person sees. */
+export type Content = ContentOf[typeof channelType]
+
+/** What a user does not want; absent for users nobody told us about, who want everything. */
+export interface OptOut {
+  readonly channels: readonly string[]
+  readonly categories: readonly string[]
+}
+
+/** What is known when a command is judged. */
+export interface Known {
+  /** By the database's clock, milliseconds since the epoch. */
+  readonly now: number
+  readonly template: Omit<TemplateVersion, 'archived'> | null
+  readonly optOut: OptOut | null
+  /** When the user was erased last; null: never. */
+  readonly erasedAt: number | null
+}
+
+/** An answer. Once given it stays: a repeated command hears it again. */
+export type Answer =
+  | { readonly answer: 'requested'; readonly category: string; readonly content: Content }
+  | { readonly answer: 'skipped'; readonly reason: 'withdrawn' | 'opted_out' | 'erased' }
+  | { readonly answer: 'failed'; readonly reason: 'expired' | 'template_unknown' | 'no_content' | 'missing_variables' }
+
+const skipped = (reason: Extract<Answer, { answer: 'skipped' }>['reason']): Answer => ({ answer: 'skipped', reason })
+const failed = (reason: Extract<Answer, { answer: 'failed' }>['reason']): Answer => ({ answer: 'failed', reason })
+
+/** Answers a command that was never answered before. */
+export function answerTo(command: DispatchStep, { now, template, optOut, erasedAt }: Known): Answer {
+  // Not begun, and now it never will be: a send that comes later hears the same.
+  if (command.action === 'withdraw') return skipped('withdrawn')
+  if (now >= command.expiresAt) return failed('expired')
+  if (erasedAt !== null && command.commandedAt <= erasedAt) return skipped('erased')
+  if (template === null) return failed('template_unknown')
+  const channel = template.channels.find((candidate) => candidate.channelType === channelType)
+  if (channel === undefined) return failed('no_content')
+  if (optOut?.channels.includes(channelType) || optOut?.categories.includes(template.category)) return skipped('opted_out')
+  const { variables, missing } = resolveVariables(template.variableSchema, command.variables, {})
+  if (missing.length > 0) return failed('missing_variables')
+  return { answer: 'requested', category: template.category, content: render(channel.content as Content, variables) }
+}

@@ -1,0 +1,35 @@
+// Erasing a person (rule 22): their items lose content and name at once, and what was commanded before comes too late.
+import { createHash } from 'node:crypto'
+import type { PoolClient } from 'pg'
+import type { UserName } from '@stepcast/replica'
+
+// Erasures and batches of commands take turns: else a batch under way could store an item that the erasure does not see.
+const lockKey = `hashtextextended('inapp_dispatcher erasure', 0)`
+
+const hashOf = ({ workspaceId, userId }: UserName): Buffer => createHash('sha256').update(`${workspaceId}/${userId}`).digest()
+
+/** Removes all that is personal of these users; the answers stay, without a name, for commands that are repeated. */
+export async function eraseUsers(tx: PoolClient, users: readonly UserName[]): Promise<void> {
+  await tx.query(`SELECT pg_advisory_xact_lock(${lockKey})`)
+  await tx.query(
+    `INSERT INTO erased_users (user_hash, erased_at) SELECT hash, clock_timestamp() FROM unnest($1::bytea[]) AS hash
+     ON CONFLICT (user_hash) DO UPDATE SET erased_at = excluded.erased_at`,
+    [users.map(hashOf)],
+  )
+  await tx.query(
+    `UPDATE messages SET user_id = NULL, content = NULL, updated_at = now()
+     FROM unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u`,
+    [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
+  )
+}
+
+/** Tells the database's time, and when each of these users was erased, by hash; until the transaction ends nobody is. */
+export async function holdErasures(tx: PoolClient, users: readonly UserName[]): Promise<{ now: number; erasedAt: (user: UserName) => number | null }> {
+  await tx.query(`SELECT pg_advisory_xact_lock_shared(${lockKey})`)
+  const { rows } = await tx.query<{ user_hash: Buffer | null; erased_at: Date | null; now: Date }>(
+    `SELECT user_hash, erased_at, clock_timestamp() AS now FROM (SELECT 1) AS one LEFT JOIN erased_users ON user_hash = ANY($1::bytea[])`,
+    [users.map(hashOf)],
+  )
+  const erased = new Map(rows.flatMap((row) => (row.user_hash && row.erased_at ? [[row.user_hash.toString('hex'), row.erased_at.getTime()] as const] : [])))
+  return { now: rows[0]!.now.getTime(), erasedAt: (user) => (erased.size === 0 ? null : (erased.get(hashOf(user).toString('hex')) ?? null)) }
+}

@@ -1,0 +1,85 @@
+// The feed API of users' clients.
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
+import { ApiBody, ApiProduces } from '@nestjs/swagger'
+import type { Response } from 'express'
+import type { Pool } from 'pg'
+import { z } from 'zod'
+import { KafkaConnection } from '@stepcast/kafka'
+import type { UserName } from '@stepcast/replica'
+import { Caller, notFound, page, pageQuery, parse, RequireScope } from '@stepcast/service'
+import { countUnread, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
+import { takeReceipt } from './receipts'
+import { FeedStreams } from './stream'
+import { POOL } from './tokens'
+
+const feedQuery = pageQuery.extend({ readState: z.enum(readStates).default('all') })
+const click = z.strictObject({ buttonId: z.string().min(1).max(128).optional() })
+
+@Controller('v1/feed')
+@RequireScope('user')
+export class FeedController {
+  constructor(
+    @Inject(POOL) private readonly pool: Pool,
+    @Inject(KafkaConnection) private readonly connection: KafkaConnection,
+    @Inject(FeedStreams) private readonly streams: FeedStreams,
+  ) {}
+
+  /** The user's feed, newest first; `readState=unread` leaves out what was viewed or clicked, `read` the rest. Items are kept 90 days. */
+  @Get()
+  list(@Caller() caller: Caller, @Query({ schema: feedQuery }) query: z.infer<typeof feedQuery>): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
+    return listFeed(this.pool, userOf(caller), query.readState, page({ limit: query.limit, cursor: query.cursor }, 2))
+  }
+
+  /** How many items are unread: neither viewed nor clicked. */
+  @Get('unread-count')
+  async unreadCount(@Caller() caller: Caller): Promise<{ unread: number }> {
+    return { unread: await countUnread(this.pool, userOf(caller)) }
+  }
+
+  /**
+   * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. An event may come
+   * twice. `Last-Event-ID` brings what changed since (100 items at most). A stream ends after an hour: connect again.
+   */
+  @Get('stream')
+  @ApiProduces('text/event-stream')
+  async stream(@Caller() caller: Caller, @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response): Promise<void> {
+    await this.streams.open(userOf(caller), response, lastEventId ?? null)
+  }
+
+  /** The client has the message. 204 once Kafka has the receipt, also when repeated; 404: not this user's message; 503: send it again. */
+  @Post(':messageId/delivered')
+  @HttpCode(204)
+  delivered(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
+    return this.take(caller, messageId, 'delivered')
+  }
+
+  /** The user has seen the message. Answers as `delivered`. */
+  @Post(':messageId/viewed')
+  @HttpCode(204)
+  viewed(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
+    return this.take(caller, messageId, 'viewed')
+  }
+
+  /** The user has clicked the message, or the button named. Answers as `delivered`; 422: the message has no such button. */
+  @Post(':messageId/clicked')
+  @HttpCode(204)
+  @ApiBody({ required: false, schema: { type: 'object', properties: { buttonId: { type: 'string' } } } })
+  clicked(@Caller() caller: Caller, @Param('messageId') messageId: string, @Body() body: unknown): Promise<void> {
+    return this.take(caller, messageId, 'clicked', parse(click, body ?? {}).buttonId)
+  }
+
+  /** Hides the message from the feed, for good; repeated: the same. Receipts are still taken. 404: not this user's message. */
+  @Delete(':messageId')
+  @HttpCode(204)
+  async hide(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
+    if (!(await hideItem(this.pool, userOf(caller), messageId))) throw notFound(`There is no message ${messageId} in this user's feed.`)
+  }
+
+  private take(caller: Caller, messageId: string, receipt: Receipt, buttonId?: string): Promise<void> {
+    const source = caller.via === 'user_token' ? 'client' : 'server'
+    return takeReceipt(this.connection, this.pool, userOf(caller), { messageId, receipt, source, ...(buttonId === undefined ? {} : { buttonId }) })
+  }
+}
+
+// The scope `user` admits only callers that are, or act for, a user.
+const userOf = ({ workspaceId, userId }: Caller): UserName => ({ workspaceId, userId: userId! })

@@ -1,0 +1,94 @@
+// One user's feed as SQL: its pages, what is unread, one item, receipts, hiding.
+import type { Pool } from 'pg'
+import type { EngagementKind } from '@stepcast/contracts'
+import type { UserName } from '@stepcast/replica'
+import { pageOf, unreadable, type Page } from '@stepcast/service'
+import { announce } from './announce'
+import type { Content } from './answer'
+
+/** An item as it is published; times are RFC 3339, null where there was no such receipt. */
+export interface FeedItem {
+  readonly messageId: string
+  readonly templateId: string
+  readonly category: string
+  readonly content: Content
+  readonly createdAt: Date
+  readonly deliveredAt: Date | null
+  readonly viewedAt: Date | null
+  readonly clickedAt: Date | null
+}
+
+/** The receipts an item can have. */
+export type Receipt = Extract<EngagementKind, 'delivered' | 'viewed' | 'clicked'>
+
+/** `unread`: neither viewed nor clicked. */
+export const readStates = ['unread', 'read', 'all'] as const
+export type ReadState = (typeof readStates)[number]
+
+/** The columns of a {@link FeedItem}. */
+export const itemColumns = `message_id AS "messageId", template_id AS "templateId", category, content, created_at AS "createdAt",
+  delivered_at AS "deliveredAt", viewed_at AS "viewedAt", clicked_at AS "clickedAt"`
+
+/** Rows that are items of somebody's feed. */
+export const inFeed = `answer = 'requested' AND hidden_at IS NULL`
+
+const readStateSql: Readonly<Record<ReadState, string>> = {
+  unread: 'viewed_at IS NULL AND clicked_at IS NULL', read: '(viewed_at IS NOT NULL OR clicked_at IS NOT NULL)', all: 'true',
+}
+
+/** A page of the feed, newest first. */
+export async function listFeed(pool: Pool, { workspaceId, userId }: UserName, readState: ReadState, page: Page): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
+  const after = afterOf(page)
+  const { rows } = await pool.query<FeedItem>(
+    `SELECT ${itemColumns} FROM messages
+     WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql[readState]}
+       AND ($3::timestamptz IS NULL OR (created_at, message_id) < ($3, $4::text))
+     ORDER BY created_at DESC, message_id DESC LIMIT $5`,
+    [workspaceId, userId, after?.createdAt ?? null, after?.messageId ?? null, page.limit + 1],
+  )
+  return pageOf(rows, page, (item) => [item.createdAt.getTime(), item.messageId])
+}
+
+function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null {
+  if (after === null) return null
+  const [createdAt, messageId] = after
+  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) return { createdAt: new Date(createdAt), messageId }
+  throw unreadable([{ path: '/cursor', message: 'is not a cursor of this list: send back a nextCursor as it was given' }])
+}
+
+/** How many items are unread. */
+export async function countUnread(pool: Pool, { workspaceId, userId }: UserName): Promise<number> {
+  const { rows } = await pool.query<{ n: number }>(
+    `SELECT count(*) AS n FROM messages WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql.unread}`, [workspaceId, userId])
+  return rows[0]!.n
+}
+
+/** An item for a receipt, hidden or not, with the database's time. Null: none of this user's. */
+export async function findItem(pool: Pool, { workspaceId, userId }: UserName, messageId: string): Promise<(FeedItem & { now: Date }) | null> {
+  const { rows } = await pool.query<FeedItem & { now: Date }>(
+    `SELECT ${itemColumns}, clock_timestamp() AS now FROM messages
+     WHERE message_id = $3 AND workspace_id = $1 AND user_id = $2 AND answer = 'requested'`,
+    [workspaceId, userId, messageId],
+  )
+  return rows[0] ?? null
+}
+
+/** Notes a receipt; the first one stays. */
+export async function noteReceipt(pool: Pool, user: UserName, messageId: string, receipt: Receipt, at: Date): Promise<void> {
+  const { rowCount } = await pool.query(
+    `UPDATE messages SET ${receipt}_at = $2, updated_at = now() WHERE message_id = $1 AND ${receipt}_at IS NULL`, [messageId, at.toISOString()])
+  if (rowCount) await announce(pool, [{ messageId, ...nameOf(user) }])
+}
+
+/** Hides an item from its user's feed, for good. False: none of this user's. */
+export async function hideItem(pool: Pool, user: UserName, messageId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `UPDATE messages SET hidden_at = coalesce(hidden_at, now()), updated_at = now()
+     WHERE message_id = $3 AND workspace_id = $1 AND user_id = $2 AND answer = 'requested'`,
+    [user.workspaceId, user.userId, messageId],
+  )
+  if (rowCount) await announce(pool, [{ messageId, ...nameOf(user) }])
+  return rowCount === 1
+}
+
+const nameOf = ({ workspaceId, userId }: UserName): UserName => ({ workspaceId, userId })

@@ -1,0 +1,43 @@
+// The tables of the feed: one row per message with its answer and, when it is in the feed, its content and receipts.
+import type { MigrationInterface, QueryRunner } from 'typeorm'
+import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql } from '@stepcast/replica'
+
+/** The service's PostgreSQL schema. */
+export const schema = 'inapp_dispatcher'
+
+const tablesSql = `
+CREATE TABLE messages (
+  message_id text PRIMARY KEY,
+  workspace_id text NOT NULL,
+  user_id text,                       -- null once the user was erased
+  template_id text NOT NULL,
+  answer text NOT NULL CHECK (answer IN ('requested', 'skipped', 'failed')),
+  reason text,                        -- of skipped and failed
+  commanded_at timestamptz NOT NULL,
+  created_at timestamptz NOT NULL,    -- when it was answered; requested: stored in the feed
+  category text,                      -- from here on: only of requested
+  content jsonb,                      -- rendered; null once the user was erased
+  delivered_at timestamptz,           -- receipts: set once Kafka has them
+  viewed_at timestamptz,
+  clicked_at timestamptz,
+  hidden_at timestamptz,
+  updated_at timestamptz NOT NULL
+);
+CREATE INDEX messages_feed ON messages (workspace_id, user_id, created_at DESC, message_id DESC) WHERE answer = 'requested' AND hidden_at IS NULL;
+CREATE INDEX messages_by_age ON messages (created_at);
+CREATE TABLE erased_users (
+  user_hash bytea PRIMARY KEY,        -- never the name itself
+  erased_at timestamptz NOT NULL
+);
+`
+
+/** The first migration. */
+export class Feed1700000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    for (const sql of [tablesSql, replicaOffsetsSql, templatesReplicaSql, usersReplicaSql]) await runner.query(sql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE messages, erased_users, replica_offsets, template_versions, archived_templates, users')
+  }
+}

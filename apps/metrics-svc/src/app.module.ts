@@ -1,0 +1,83 @@
+// Puts metrics-svc together: database, Kafka, the templates replica, the projector, the API.
+import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import type { Pool } from 'pg'
+import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
+import { createPool, migrate } from '@stepcast/postgres'
+import { TemplatesReplica } from '@stepcast/replica'
+import { currentTraceparent, ENV, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { AsOf } from './asOf'
+import { configFromEnv } from './config'
+import { Metrics } from './metrics'
+import { MetricsController } from './metrics.controller'
+import { startProjector } from './projector'
+import { purge } from './purge'
+import { SendsController } from './sends.controller'
+import { Metrics1700000000000, schema } from './tables'
+
+const POOL = Symbol('pool')
+const purgeEveryMs = 3_600_000
+
+/** The service's name, and that of its consumer group. */
+export const serviceName = 'metrics-svc'
+
+@Module({
+  controllers: [MetricsController, SendsController],
+  providers: [
+    {
+      provide: POOL, inject: [ENV, LOG],
+      useFactory: async (env: Env, log: Log): Promise<Pool> => {
+        const { databaseUrl } = configFromEnv(env)
+        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Metrics1700000000000] })
+        return createPool({ databaseUrl, schema, applicationName: serviceName, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+      },
+    },
+    {
+      provide: KafkaConnection, inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) => new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log,
+        traceparent: () => currentTraceparent() ?? null,
+      }),
+    },
+    {
+      provide: TemplatesReplica, inject: [KafkaConnection, POOL],
+      useFactory: (connection: KafkaConnection, pool: Pool) => new TemplatesReplica({ connection, pool, service: serviceName }),
+    },
+    {
+      provide: Metrics, inject: [ENV, POOL, TemplatesReplica, KafkaConnection],
+      useFactory: (env: Env, pool: Pool, templates: TemplatesReplica, connection: KafkaConnection) =>
+        new Metrics(pool, templates, new AsOf(connection, pool), configFromEnv(env).minuteMs),
+    },
+  ],
+})
+export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  private projector: RunningConsumer | null = null
+  private purging: NodeJS.Timeout | null = null
+
+  constructor(
+    @Inject(POOL) private readonly pool: Pool,
+    @Inject(KafkaConnection) private readonly connection: KafkaConnection,
+    @Inject(TemplatesReplica) private readonly templates: TemplatesReplica,
+    @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Registry) private readonly registry: Registry,
+    @Inject(LOG) private readonly log: Log,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { pool, connection, registry } = this
+    this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
+    this.readiness.add('projector', () => this.projector !== null)
+    await this.templates.start()
+    this.projector = await startProjector({ connection, pool, groupId: serviceName, registry })
+    this.purging = setInterval(() => {
+      purge(pool, new Date()).catch((error: unknown) => this.log.warn({ err: error }, 'purging failed; the next hour tries again'))
+    }, purgeEveryMs)
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.purging) clearInterval(this.purging)
+    await this.projector?.stop()
+    await this.templates.stop()
+    await this.connection.close()
+    await this.pool.end()
+  }
+}

@@ -1,0 +1,82 @@
+// The composition root of the orchestrator: plain functions and classes wired once.
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common'
+import type { Pool } from 'pg'
+import { topics, type UserChanged } from '@stepcast/contracts'
+import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
+import { createPool, migrate } from '@stepcast/postgres'
+import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
+import { ENV, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import type { CancelOptions } from './cancel'
+import { consumeControls } from './controls'
+import { Engine } from './engine'
+import { EngineMetrics } from './metrics'
+import { migrations } from './migrations'
+import type { QuietHours } from './quietHours'
+import { SequencesController } from './sequences.controller'
+import { BACKGROUND, CANCELS, POOL } from './tokens'
+
+const schema = 'orchestrator'
+
+/** Of a person the orchestrator keeps quiet hours, and nothing where there are none. */
+const quietHoursOf = ({ quietHoursStart: start, quietHoursEnd: end, timezone }: UserChanged): QuietHours | null =>
+  start === null || end === null ? null : { timezone, start, end }
+
+interface Background {
+  stop(): Promise<void>
+}
+
+async function makePool(env: Env, log: Log): Promise<Pool> {
+  const databaseUrl = env.DATABASE_URL
+  if (!databaseUrl) throw new Error('DATABASE_URL is missing: give the address of a PostgreSQL database')
+  await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
+  return createPool({ databaseUrl, schema, applicationName: 'orchestrator', max: 12, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+}
+
+const makeConnection = (env: Env, log: Log): KafkaConnection =>
+  new KafkaConnection({ kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, 'orchestrator'), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log })
+
+async function startBackground(env: Env, pool: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
+  const options = { connection, pool, service: 'orchestrator' }
+  const templates = new TemplatesReplica(options)
+  const users = new UsersReplica<QuietHours>({ ...options, keep: quietHoursOf })
+  const workspaces = new WorkspacesReplica(options)
+  const engine = new Engine({
+    templates, metrics: new EngineMetrics(registry),
+    turn: { pool, connection, users, workspaces, minuteMs: Number(env.STEPCAST_MINUTE_MS ?? 60_000) },
+  })
+  await Promise.all([templates.start(), users.start(), workspaces.start()])
+  await engine.start()
+  const controls: RunningConsumer = await consumeControls(connection, cancels)
+  readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
+  readiness.add('partitions', () => engine.isReady)
+  return {
+    async stop() {
+      await controls.stop()
+      await engine.stop()
+      await Promise.all([templates.stop(), users.stop(), workspaces.stop()])
+      await connection.close()
+      await pool.end()
+    },
+  }
+}
+
+/** The orchestrator. */
+@Module({
+  controllers: [SequencesController],
+  providers: [
+    { provide: POOL, inject: [ENV, LOG], useFactory: makePool },
+    { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
+    {
+      provide: CANCELS, inject: [POOL, KafkaConnection],
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, partitions: await connection.partitionsOf(topics.sends.name) }),
+    },
+    { provide: BACKGROUND, inject: [ENV, POOL, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
+  ],
+})
+export class AppModule implements OnApplicationShutdown {
+  constructor(@Inject(BACKGROUND) private readonly background: Background) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.background.stop()
+  }
+}

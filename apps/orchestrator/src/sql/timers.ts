@@ -1,0 +1,62 @@
+// Timers: one row for each running sequence, judged by the database's clock.
+import type { Pool, PoolClient } from 'pg'
+import { ints, uuids } from './arrays'
+
+/** A timer as stored. */
+export interface TimerRow {
+  readonly sequenceId: string
+  readonly dueAt: number
+  readonly step: number
+}
+
+/** Timers of a partition due at `upTo`, in due order; at most `limit`. */
+export async function dueTimers(tx: PoolClient, partition: number, upTo: number, limit: number): Promise<TimerRow[]> {
+  const { rows } = await tx.query<TimerRow>({
+    name: 'due-timers',
+    text: `SELECT sequence_id AS "sequenceId", due_at AS "dueAt", step FROM timers WHERE partition = $1 AND due_at <= $2 ORDER BY due_at, sequence_id LIMIT $3`,
+    values: [partition, upTo, limit],
+  })
+  return rows
+}
+
+/** Replaces timers: those that fired or are no longer true go, new ones come. */
+export async function replaceTimers(tx: PoolClient, partition: number, gone: readonly TimerRow[], set: readonly TimerRow[]): Promise<void> {
+  if (gone.length > 0) {
+    await tx.query({
+      name: 'clear-timers',
+      text: `DELETE FROM timers t USING unnest($2::bigint[], $3::uuid[], $4::smallint[]) AS g (due, id, step)
+             WHERE t.partition = $1 AND t.due_at = g.due AND t.sequence_id = g.id AND t.step = g.step`,
+      values: [partition, ints(gone.map(({ dueAt }) => dueAt)), uuids(gone.map(({ sequenceId }) => sequenceId)), ints(gone.map(({ step }) => step))],
+    })
+  }
+  if (set.length > 0) {
+    await tx.query({
+      name: 'set-timers',
+      text: `INSERT INTO timers (partition, due_at, sequence_id, step)
+             SELECT $1, due, id, step FROM unnest($2::bigint[], $3::uuid[], $4::smallint[]) AS s (due, id, step) ON CONFLICT DO NOTHING`,
+      values: [partition, ints(set.map(({ dueAt }) => dueAt)), uuids(set.map(({ sequenceId }) => sequenceId)), ints(set.map(({ step }) => step))],
+    })
+  }
+}
+
+/** What the timer loop sees of a partition. */
+export interface PartitionAgenda {
+  readonly partition: number
+  /** The earliest timer, milliseconds; null: none. */
+  readonly nextDueAt: number | null
+  /** Whether a cancel job waits. */
+  readonly hasJobs: boolean
+}
+
+/** The next timers and cancel jobs of partitions, with the database's clock. */
+export async function agenda(pool: Pool, partitions: readonly number[]): Promise<{ now: number; agendas: PartitionAgenda[] }> {
+  const { rows } = await pool.query<PartitionAgenda & { now: number }>({
+    name: 'agenda',
+    text: `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, p AS partition,
+                  (SELECT due_at FROM timers t WHERE t.partition = p ORDER BY due_at LIMIT 1) AS "nextDueAt",
+                  EXISTS (SELECT FROM cancel_jobs j WHERE j.partition = p) AS "hasJobs"
+           FROM unnest($1::smallint[]) AS p`,
+    values: [ints(partitions)],
+  })
+  return { now: rows[0]?.now ?? 0, agendas: rows }
+}

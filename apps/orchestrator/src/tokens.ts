@@ -1,0 +1,8 @@
+// Injection tokens of what the composition root makes.
+
+/** The pool on the orchestrator's schema. */
+export const POOL = Symbol('pool')
+/** What a cancel needs. */
+export const CANCELS = Symbol('cancels')
+/** Everything that runs in the background. */
+export const BACKGROUND = Symbol('background')

@@ -1,0 +1,99 @@
+// The HTTP edge of users: who may call what, which input is read, which status is answered.
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common'
+import { Caller, fingerprintOf, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
+import { erase, putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
+import {
+  deadTokenBody, deviceBody, deviceIdParam, preferencesBody, profileBody, userIdParam, type DeadToken, type DeviceToken, type Preferences, type Profile,
+} from './person'
+import { Users, type Write } from './users'
+import type { DeviceView, PreferencesView, UserView } from './view'
+
+@Controller('v1/users')
+export class UsersController {
+  constructor(private readonly users: Users) {}
+
+  /** Creates or replaces the profile: what is absent is cleared, devices and preferences stay. Answers once Kafka has it (503 after 5 s: kept). */
+  @Put(':userId')
+  @RequireScope('admin', 'send')
+  async put(
+    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string, @Body({ schema: profileBody }) profile: Profile,
+  ): Promise<UserView> {
+    const { workspaceId } = caller
+    await this.users.change(write('PUT /v1/users/{userId}', caller, key, { userId, profile }), (tx) => putProfile(tx, { workspaceId, userId }, profile))
+    return this.users.read(workspaceId, userId)
+  }
+
+  /** The user with devices and preferences. */
+  @Get(':userId')
+  @RequireScope('read')
+  read(@Caller() { workspaceId }: Caller, @Param('userId', { schema: userIdParam }) userId: string): Promise<UserView> {
+    return this.users.read(workspaceId, userId)
+  }
+
+  /** Erases the user and cancels running sequences, of an unknown user too. 204 once Kafka has it. */
+  @Delete(':userId')
+  @HttpCode(204)
+  @RequireScope('admin', 'send')
+  async erase(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string): Promise<void> {
+    const { workspaceId } = caller
+    await this.users.change(write('DELETE /v1/users/{userId}', caller, key, { userId }), (tx) => erase(tx, { workspaceId, userId }, requestedBy(caller)))
+  }
+
+  /** Registers a device, creating the user where needed. A token another device had is taken from it. At most 20 devices, the oldest go. */
+  @Put(':userId/devices/:deviceId')
+  @RequireScope('admin', 'send')
+  async putDevice(
+    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
+    @Param('deviceId', { schema: deviceIdParam }) deviceId: string, @Body({ schema: deviceBody }) device: DeviceToken,
+  ): Promise<DeviceView> {
+    const { workspaceId } = caller
+    const asked = write('PUT /v1/users/{userId}/devices/{deviceId}', caller, key, { userId, deviceId, device })
+    await this.users.change(asked, (tx) => putDevice(tx, { workspaceId, userId }, deviceId, device))
+    return this.users.device(workspaceId, userId, deviceId)
+  }
+
+  /** Removes a device; 204 also where there is none. */
+  @Delete(':userId/devices/:deviceId')
+  @HttpCode(204)
+  @RequireScope('admin', 'send')
+  async removeDevice(
+    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
+    @Param('deviceId', { schema: deviceIdParam }) deviceId: string,
+  ): Promise<void> {
+    const { workspaceId } = caller
+    const asked = write('DELETE /v1/users/{userId}/devices/{deviceId}', caller, key, { userId, deviceId })
+    await this.users.change(asked, (tx) => removeDevice(tx, { workspaceId, userId }, deviceId))
+  }
+
+  /** Replaces opt-outs and quiet hours, creating the user where needed: what is absent is cleared. */
+  @Put(':userId/preferences')
+  @RequireScope('admin', 'send')
+  async putPreferences(
+    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
+    @Body({ schema: preferencesBody }) preferences: Preferences,
+  ): Promise<PreferencesView> {
+    const { workspaceId } = caller
+    const asked = write('PUT /v1/users/{userId}/preferences', caller, key, { userId, preferences })
+    await this.users.change(asked, (tx) => putPreferences(tx, { workspaceId, userId }, preferences))
+    return this.users.preferences(workspaceId, userId)
+  }
+}
+
+@Controller('internal/devices')
+export class DeadTokensController {
+  constructor(private readonly users: Users) {}
+
+  /** The push dispatcher's: a provider called a token dead. Removed unless it changed or was registered again after `deadSince`. */
+  @Post('remove-token')
+  @HttpCode(200)
+  @RequireScope('internal', 'admin')
+  async removeToken(@Caller() caller: Caller, @Body({ schema: deadTokenBody }) dead: DeadToken): Promise<{ removed: boolean }> {
+    if (dead.workspaceId !== caller.workspaceId) throw refused([{ path: '/workspaceId', message: 'must be the workspace of the signed context' }])
+    const { changed } = await this.users.change(write('POST /internal/devices/remove-token', caller, null, dead), (tx) => removeDeadToken(tx, dead))
+    return { removed: changed }
+  }
+}
+
+const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({ caller, route, key, fingerprint: fingerprintOf(asked) })
+
+const requestedBy = ({ via, keyId }: Caller): string => (keyId === null ? via : `${via} ${keyId}`)

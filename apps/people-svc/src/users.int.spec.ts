@@ -1,0 +1,160 @@
+// people-svc over HTTP, on the real broker, registry and database.
+import { topics, type UserChanged } from '@stepcast/contracts'
+import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService } from '@stepcast/service'
+import { readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
+import { Client } from 'pg'
+import { AppModule } from './app.module'
+
+interface Answer { status: number; body: any }
+
+let stack: SpecStack
+let service: RunningService
+
+beforeAll(async () => {
+  stack = await specStack(__filename)
+  service = await startService({ name: 'people-svc', module: AppModule, env: stack.env, ownsProcess: false })
+})
+afterAll(async () => {
+  await service?.stop()
+  await stack?.stop()
+})
+
+async function call(method: string, path: string, body?: unknown, more: { workspaceId?: string; scopes?: CallerContext['scopes']; key?: string } = {}): Promise<Answer> {
+  const { workspaceId = 'demo', scopes = ['send', 'read'], key } = more
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const response = await fetch(service.url + path, {
+    method, headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return { status: response.status, body: response.status === 204 ? null : await response.json() }
+}
+
+/** Every state of a user on the topic, oldest first; null: erased. */
+const told = async (userId: string): Promise<(UserChanged | null)[]> =>
+  (await readTopic(stack.connection(), topics.users)).filter(({ key }) => key === `demo/${userId}`).map(({ value }) => value)
+
+it('every route declares its scope', () => expectEveryRouteScoped(service.app))
+
+it('writes a user, and Kafka has the whole state when the answer comes', async () => {
+  const path = `/v1/users/${encodeURIComponent('a/b 사용자%')}`
+  const put = await call('PUT', path, { phoneNumber: '+82 10-1234-5678', timezone: 'Asia/Seoul' })
+  expect(put).toMatchObject({
+    status: 200,
+    body: {
+      userId: 'a/b 사용자%', phoneNumber: '+821012345678', kakaoPhoneNumber: null, locale: null, timezone: 'Asia/Seoul', devices: [],
+      preferences: { optOut: { channels: [], categories: [] }, quietHours: null },
+    },
+  })
+  expect(await call('GET', path)).toEqual(put)
+  expect(await told('a/b 사용자%')).toEqual([{
+    workspaceId: 'demo', userId: 'a/b 사용자%', phoneNumber: '+821012345678', kakaoPhoneNumber: null, locale: null, timezone: 'Asia/Seoul', devices: [],
+    optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: Date.parse(put.body.updatedAt),
+  }])
+})
+
+it('a device or an opt-out may come before the profile, and the profile leaves them alone', async () => {
+  expect(await call('PUT', '/v1/users/early/devices/phone', { platform: 'fcm', token: 'sim_1' })).toMatchObject({ status: 200, body: { deviceId: 'phone', platform: 'fcm', token: 'sim_1' } })
+  const preferences = { optOut: { channels: ['sms'], categories: ['Marketing'] }, quietHours: { start: '21:00', end: '08:00' } }
+  expect(await call('PUT', '/v1/users/early/preferences', preferences)).toEqual({ status: 200, body: preferences })
+  await call('PUT', '/v1/users/early', { locale: 'ko-KR' })
+  const states = await told('early')
+  expect(states).toHaveLength(3)
+  expect(states[2]).toMatchObject({
+    locale: 'ko-KR', devices: [{ deviceId: 'phone', platform: 'fcm', token: 'sim_1' }], optOutChannels: ['sms'], optOutCategories: ['Marketing'],
+    quietHoursStart: '21:00', quietHoursEnd: '08:00',
+  })
+  await call('PUT', '/v1/users/early/preferences', { optOut: { channels: [], categories: [] }, quietHours: null })
+  expect((await call('GET', '/v1/users/early')).body.preferences).toEqual({ optOut: { channels: [], categories: [] }, quietHours: null })
+})
+
+it('a token belongs to one device: it is taken from its former owner, who is told of too', async () => {
+  await call('PUT', '/v1/users/seller/devices/d', { platform: 'fcm', token: 'handed_over' })
+  await call('PUT', '/v1/users/buyer/devices/d', { platform: 'fcm', token: 'handed_over' })
+  expect((await call('GET', '/v1/users/seller')).body.devices).toEqual([])
+  expect((await call('GET', '/v1/users/buyer')).body.devices).toMatchObject([{ token: 'handed_over' }])
+  expect((await told('seller')).at(-1)).toMatchObject({ devices: [] })
+  await call('PUT', '/v1/users/buyer/devices/other', { platform: 'fcm', token: 'handed_over' })
+  expect((await call('GET', '/v1/users/buyer')).body.devices).toMatchObject([{ deviceId: 'other' }])
+})
+
+it('one token registered by many at once ends with one owner, and topic and tables agree', async () => {
+  const users = ['r1', 'r2', 'r3', 'r4']
+  await Promise.all(users.flatMap((user) => [1, 2].map(() => call('PUT', `/v1/users/${user}/devices/d`, { platform: 'apns', token: 'wanted' }))))
+  const owners = await Promise.all(users.map(async (user) => (await call('GET', `/v1/users/${user}`)).body.devices.length))
+  expect(owners.reduce((sum, count) => sum + count, 0)).toBe(1)
+  const last = await Promise.all(users.map(async (user) => (await told(user)).at(-1)!.devices.length))
+  expect(last).toEqual(owners)
+})
+
+it('many writers of one user: the last state on the topic is the one in the table', async () => {
+  await Promise.all(Array.from({ length: 20 }, (_, i) => call('PUT', '/v1/users/busy', { phoneNumber: `+8210123456${10 + i}` })))
+  const states = await told('busy')
+  expect(states).toHaveLength(20)
+  expect(states.at(-1)!.phoneNumber).toBe((await call('GET', '/v1/users/busy')).body.phoneNumber)
+})
+
+it('of more than 20 devices the ones registered longest ago are forgotten', async () => {
+  for (let i = 1; i <= 21; i++) await call('PUT', `/v1/users/many/devices/d${i}`, { platform: 'fcm', token: `many_${i}` })
+  const { devices } = (await call('GET', '/v1/users/many')).body
+  expect(devices).toHaveLength(20)
+  expect(devices[0].deviceId).toBe('d2')
+})
+
+it('a device is removed, twice without harm', async () => {
+  await call('PUT', '/v1/users/leaver/devices/d', { platform: 'fcm', token: 'leaving' })
+  expect((await call('DELETE', '/v1/users/leaver/devices/d')).status).toBe(204)
+  expect((await call('DELETE', '/v1/users/leaver/devices/d')).status).toBe(204)
+  expect(await told('leaver')).toHaveLength(2)
+})
+
+it('a dead token is removed only while it is the same and was not registered again', async () => {
+  const { body } = await call('PUT', '/v1/users/dead/devices/d', { platform: 'fcm', token: 'bad_1' })
+  const registered = Date.parse(body.updatedAt)
+  const remove = (token: string, deadSince: number | string, workspaceId = 'demo'): Promise<Answer> =>
+    call('POST', '/internal/devices/remove-token', { workspaceId, userId: 'dead', deviceId: 'd', token, deadSince }, { scopes: ['internal'] })
+  expect(await remove('other', registered)).toEqual({ status: 200, body: { removed: false } })
+  expect(await remove('bad_1', registered - 1)).toEqual({ status: 200, body: { removed: false } })
+  expect((await remove('bad_1', registered, 'elsewhere')).status).toBe(422)
+  expect(await remove('bad_1', new Date(registered).toISOString())).toEqual({ status: 200, body: { removed: true } })
+  expect((await told('dead')).at(-1)).toMatchObject({ devices: [] })
+  expect((await call('POST', '/internal/devices/remove-token', {}, { scopes: ['send', 'read'] })).status).toBe(403)
+})
+
+it('erasing leaves nothing here, a tombstone on the topic and a cancel of running sequences', async () => {
+  await call('PUT', '/v1/users/gone', { phoneNumber: '+821099998888' }, { key: 'k-gone' })
+  await call('PUT', '/v1/users/gone/devices/d', { platform: 'fcm', token: 'gone_token' })
+  expect((await call('DELETE', '/v1/users/gone')).status).toBe(204)
+  expect((await call('GET', '/v1/users/gone')).status).toBe(404)
+  const states = await told('gone')
+  expect(states.at(-1)).toBeNull()
+  const cancels = (await readValues(stack.connection(), topics.controls)).filter(({ id }) => id === 'gone')
+  expect(cancels).toEqual([{
+    cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), workspaceId: 'demo', scope: 'user', id: 'gone', requestedBy: 'api_key ak_1', requestedAt: expect.any(Number),
+  }])
+  expect(cancels[0]!.requestedAt).toBeGreaterThanOrEqual(states[1]!.updatedAt)
+
+  const database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=people_svc' })
+  await database.connect()
+  for (const table of ['users', 'devices', 'outbox', 'idempotency_keys']) {
+    const { rows } = await database.query<{ row: string }>(`SELECT t::text AS row FROM ${table} t`)
+    expect(rows.filter(({ row }) => /gone|821099998888/.test(row.replaceAll('k-gone', '')))).toEqual([])
+  }
+  await database.end()
+  expect((await call('DELETE', '/v1/users/never-seen')).status).toBe(204)
+  expect(await told('never-seen')).toEqual([null])
+})
+
+it('the same Idempotency-Key writes once, another body is refused', async () => {
+  const first = await call('PUT', '/v1/users/idem', { locale: 'ko' }, { key: 'i1' })
+  expect(await call('PUT', '/v1/users/idem', { locale: 'ko' }, { key: 'i1' })).toEqual(first)
+  expect((await call('PUT', '/v1/users/idem', { locale: 'en' }, { key: 'i1' })).status).toBe(422)
+  expect(await told('idem')).toHaveLength(1)
+})
+
+it('workspaces do not see each other, and each call needs its scope', async () => {
+  await call('PUT', '/v1/users/mine', {})
+  expect((await call('GET', '/v1/users/mine', undefined, { workspaceId: 'other' })).status).toBe(404)
+  expect((await call('PUT', '/v1/users/mine', {}, { scopes: ['read'] })).status).toBe(403)
+  expect((await call('GET', '/v1/users/mine', undefined, { scopes: ['admin'] })).status).toBe(403)
+  expect((await call('GET', `/v1/users/${'a'.repeat(129)}`)).body.errors).toMatchObject([{ path: '/userId' }])
+})

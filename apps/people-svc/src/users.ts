@@ -1,0 +1,57 @@
+// The calls on users: reads by TypeORM, writes answered once Kafka has acknowledged the user's new state.
+import type { OutboxRelay } from '@stepcast/postgres'
+import { idempotent, notFound, unavailable, type Caller } from '@stepcast/service'
+import type { Pool, PoolClient } from 'pg'
+import type { DataSource } from 'typeorm'
+import type { Told } from './changes'
+import { Device, User } from './user.entity'
+import { deviceView, preferencesView, userView, type DeviceView, type PreferencesView, type UserView } from './view'
+
+/** How one write is made repeatable: the route's stable name, the caller's key and what was asked. */
+export interface Write {
+  readonly caller: Caller
+  readonly route: string
+  readonly key: string | null
+  readonly fingerprint: string
+}
+
+// contracts.md: every write of users answers within 5 s, or says 503.
+const kafkaTimeoutMs = 5_000
+
+export class Users {
+  constructor(private readonly database: DataSource, private readonly pool: Pool, private readonly relay: OutboxRelay) {}
+
+  /**
+   * Does a change and waits until Kafka has it. A repeated key does nothing again; kept with it are only the outbox's numbers, so that
+   * no personal data outlives an erasure there, and the answer is read from the tables.
+   * @throws Problem 503 after 5 s: the change is kept and published later.
+   */
+  async change({ caller, route, key, fingerprint }: Write, run: (tx: PoolClient) => Promise<Told>): Promise<{ changed: boolean }> {
+    const told = await idempotent(this.pool, caller, route, key, fingerprint, run)
+    if (told.length > 0 && !(await this.relay.published(told, { timeoutMs: kafkaTimeoutMs }))) {
+      throw unavailable('The change is kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.')
+    }
+    return { changed: told.length > 0 }
+  }
+
+  async read(workspaceId: string, userId: string): Promise<UserView> {
+    const devices = this.database.getRepository(Device).find({ where: { workspaceId, userId }, order: { updatedAt: 'ASC', deviceId: 'ASC' } })
+    return userView(await this.row(workspaceId, userId), await devices)
+  }
+
+  async device(workspaceId: string, userId: string, deviceId: string): Promise<DeviceView> {
+    const device = await this.database.getRepository(Device).findOneBy({ workspaceId, userId, deviceId })
+    if (device === null) throw notFound('The user has no such device.')
+    return deviceView(device)
+  }
+
+  async preferences(workspaceId: string, userId: string): Promise<PreferencesView> {
+    return preferencesView(await this.row(workspaceId, userId))
+  }
+
+  private async row(workspaceId: string, userId: string): Promise<User> {
+    const user = await this.database.getRepository(User).findOneBy({ workspaceId, userId })
+    if (user === null) throw notFound('There is no such user in this workspace.')
+    return user
+  }
+}

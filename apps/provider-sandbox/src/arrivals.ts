@@ -1,0 +1,62 @@
+// The log of arrivals: every request that reached a provider here, written down before it is answered.
+import { closeSync, openSync, writeSync } from 'node:fs'
+
+/** The providers whose faults can be set; `fcm` is the one spoken so far. */
+export const providerNames = ['fcm', 'apns', 'twilio', 'solapi'] as const
+/** One of {@link providerNames}. */
+export type ProviderName = (typeof providerNames)[number]
+
+/** One request that arrived. */
+export interface Arrival {
+  readonly provider: ProviderName
+  /** From the payload; null when it carries none. */
+  readonly messageId: string | null
+  /** The device token or number addressed. */
+  readonly to: string
+  /** RFC 3339. */
+  readonly at: string
+  /** The HTTP status with its error code, or `hang`, or `reset`. */
+  readonly answer: string
+}
+
+/** What to look for; all given conditions hold. */
+export interface ArrivalQuery {
+  readonly messageId?: string
+  readonly provider?: ProviderName
+  /** At or after, milliseconds since the epoch. */
+  readonly sinceMs?: number
+}
+
+// 200 bytes each: 40 MB. The oldest go first; the file keeps them all.
+const maxKept = 200_000
+
+/** The arrivals of this process, and of those before it where a file is kept. */
+export class Arrivals {
+  private kept: Arrival[] = []
+  private readonly file: number | null
+
+  /** @param path where each arrival is appended as a JSON line before its answer, so that a killed sandbox loses none; null: memory only. */
+  constructor(path: string | null) {
+    this.file = path === null ? null : openSync(path, 'a')
+  }
+
+  /** Writes one down. To be called before anything is answered. */
+  record(arrival: Arrival): void {
+    if (this.file !== null) writeSync(this.file, `${JSON.stringify(arrival)}\n`)
+    this.kept.push(arrival)
+    // A quarter more before the cut: one copy per 50,000 arrivals instead of one per arrival.
+    if (this.kept.length > maxKept * 1.25) this.kept = this.kept.slice(-maxKept)
+  }
+
+  /** Those that match, oldest first. */
+  find({ messageId, provider, sinceMs }: ArrivalQuery): Arrival[] {
+    return this.kept.filter((arrival) =>
+      (messageId === undefined || arrival.messageId === messageId)
+      && (provider === undefined || arrival.provider === provider)
+      && (sinceMs === undefined || Date.parse(arrival.at) >= sinceMs))
+  }
+
+  close(): void {
+    if (this.file !== null) closeSync(this.file)
+  }
+}

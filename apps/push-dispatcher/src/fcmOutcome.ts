@@ -1,0 +1,80 @@
+// What FCM's answers mean, by its published error codes (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
+import { retryAfterMs, type CallResult, type Outcome } from '@stepcast/channel'
+
+interface Detail {
+  readonly '@type'?: string
+  readonly errorCode?: string
+  readonly fieldViolations?: readonly { readonly field?: string }[]
+}
+interface GoogleError {
+  readonly status?: string
+  readonly details?: readonly Detail[]
+}
+
+const fcmErrorType = 'type.googleapis.com/google.firebase.fcm.v1.FcmError'
+const badRequestType = 'type.googleapis.com/google.rpc.BadRequest'
+
+/**
+ * The outcome of one call. Tokens die by UNREGISTERED, and by INVALID_ARGUMENT only where FCM blames the token itself; never by what passes.
+ * @param quotaWaitMs how long to wait after a 429 without Retry-After: FCM's documents say a minute
+ */
+export function outcomeOf(result: CallResult, quotaWaitMs: number, nowMs: number): Outcome {
+  switch (result.kind) {
+    case 'not_begun':
+      return { kind: 'retry', reason: result.reason, afterMs: null }
+    case 'broken':
+      return { kind: 'unknown', reason: result.reason }
+    case 'answered':
+      return result.status === 200
+        ? { kind: 'accepted', providerMessageId: nameOf(result.body) }
+        : refusal(result.status, errorOf(result.body), retryAfterMs(result.headers, nowMs), quotaWaitMs)
+  }
+}
+
+function refusal(status: number, error: GoogleError, afterMs: number | null, quotaWaitMs: number): Outcome {
+  const reason = fcmErrorOf(error)?.errorCode ?? error.status ?? `HTTP_${status}`
+  const rejected = (deadAddress: boolean): Outcome => ({ kind: 'rejected', reason, deadAddress })
+  const retry = (waitMs: number | null): Outcome => ({ kind: 'retry', reason, afterMs: waitMs })
+  if (status === 429) return retry(afterMs ?? quotaWaitMs)
+  if (status >= 500) return retry(afterMs)
+  switch (reason) {
+    case 'UNREGISTERED':
+      return rejected(true)
+    case 'INVALID_ARGUMENT':
+      return rejected(blamesToken(error))
+    // Ours to mend, and meant for no one message: the service account's sign-in or its rights.
+    case 'UNAUTHENTICATED':
+    case 'PERMISSION_DENIED':
+      return retry(null)
+    // SENDER_ID_MISMATCH (another project's token, alive there), THIRD_PARTY_AUTH_ERROR (the app's APNs key), and what is not documented.
+    default:
+      return rejected(false)
+  }
+}
+
+const fcmErrorOf = (error: GoogleError): Detail | undefined => error.details?.find((detail) => detail['@type'] === fcmErrorType)
+
+// FCM puts its own error where the token is at fault; a payload it cannot take names other fields, or nothing.
+function blamesToken(error: GoogleError): boolean {
+  if (fcmErrorOf(error) === undefined) return false
+  const fields = error.details?.filter((detail) => detail['@type'] === badRequestType).flatMap(({ fieldViolations }) => fieldViolations ?? []) ?? []
+  return fields.every(({ field }) => field === 'message.token')
+}
+
+function errorOf(body: string): GoogleError {
+  try {
+    return (JSON.parse(body) as { error?: GoogleError }).error ?? {}
+  } catch {
+    // A proxy's page: the status alone speaks.
+    return {}
+  }
+}
+
+function nameOf(body: string): string | null {
+  try {
+    return (JSON.parse(body) as { name?: string }).name ?? null
+  } catch {
+    // Accepted, and the rest of the answer was lost.
+    return null
+  }
+}

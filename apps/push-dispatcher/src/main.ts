@@ -1,0 +1,5 @@
+// Starts push-dispatcher.
+import { startService } from '@stepcast/service'
+import { AppModule } from './app.module'
+
+void startService({ name: 'push-dispatcher', module: AppModule })

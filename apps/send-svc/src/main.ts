@@ -1,0 +1,6 @@
+// Starts send-svc.
+import { startService } from '@stepcast/service'
+import { AppModule, name } from './app.module'
+
+// 10,000 receivers with 6 kB of variables each.
+void startService({ name, module: AppModule, bodyLimit: '64mb' })

@@ -1,0 +1,64 @@
+// template-svc put together: database, Kafka, outbox, templates.
+import { Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { topics } from '@stepcast/contracts'
+import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
+import { currentTraceparent, ENV, LOG, Readiness, type Env, type Log } from '@stepcast/service'
+import type { Pool } from 'pg'
+import { DataSource } from 'typeorm'
+import { migrations } from './migrations'
+import { ApprovedVersion, Template } from './template.entity'
+import { Templates } from './templates'
+import { TemplatesController } from './templates.controller'
+
+const name = 'template-svc'
+
+async function openDatabase(env: Env): Promise<DataSource> {
+  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
+  const settings: DataSourceSettings = { databaseUrl: env.DATABASE_URL, schema: 'template_svc', applicationName: name, entities: [Template, ApprovedVersion], migrations }
+  await migrate(settings)
+  return createDataSource(settings).initialize()
+}
+
+/** TypeORM's own pool, so that a service has one: writes in SQL, reads by entity. */
+const poolOf = (database: DataSource): Pool => (database.driver as unknown as { master: Pool }).master
+
+@Module({
+  controllers: [TemplatesController],
+  providers: [
+    { provide: DataSource, inject: [ENV], useFactory: openDatabase },
+    {
+      provide: KafkaConnection, inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) => new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env, name), registry: registryConfigFromEnv(env), log, traceparent: () => currentTraceparent() ?? null,
+      }),
+    },
+    {
+      provide: OutboxRelay, inject: [DataSource, KafkaConnection, LOG],
+      useFactory: (database: DataSource, kafka: KafkaConnection, log: Log) => new OutboxRelay({
+        pool: poolOf(database), producer: () => kafka.producer(), topics: [topics.templates],
+        onError: (error) => log.warn({ err: error }, 'the outbox waits'),
+      }),
+    },
+    {
+      provide: Templates, inject: [DataSource, OutboxRelay],
+      useFactory: (database: DataSource, relay: OutboxRelay) => new Templates(database, poolOf(database), relay),
+    },
+  ],
+})
+export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(
+    private readonly database: DataSource, private readonly kafka: KafkaConnection, private readonly relay: OutboxRelay, private readonly readiness: Readiness,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.relay.start()
+    this.readiness.add('postgres', async () => (await poolOf(this.database).query('SELECT 1')).rowCount === 1)
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.relay.stop()
+    await this.kafka.close()
+    await this.database.destroy()
+  }
+}

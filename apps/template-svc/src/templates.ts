@@ -1,0 +1,110 @@
+// The calls on templates: reads by TypeORM, writes answered once Kafka has acknowledged what was told.
+import { idempotent, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
+import type { OutboxRelay } from '@stepcast/postgres'
+import type { TemplateDefinition, Variables } from '@stepcast/template'
+import type { Pool, PoolClient } from 'pg'
+import { IsNull, LessThan, Not, type DataSource } from 'typeorm'
+import { approve, create, noSuchTemplate, replaceDraft, setArchived } from './changes'
+import { previewOf, type Preview } from './preview'
+import { ApprovedVersion, Template } from './template.entity'
+import { versionViewOf, viewOf, type TemplateView, type VersionView } from './view'
+
+/** A list's answer. */
+export interface Listed<T> {
+  readonly items: readonly T[]
+  readonly nextCursor: string | null
+}
+
+/** How one write is made repeatable: the route's stable name, the caller's key and what was asked. */
+export interface Write {
+  readonly caller: Caller
+  readonly route: string
+  readonly key: string | null
+  readonly fingerprint: string
+}
+
+// contracts.md: approve and archive answer within 5 s, or say 503.
+const kafkaTimeoutMs = 5_000
+
+export class Templates {
+  constructor(private readonly database: DataSource, private readonly pool: Pool, private readonly relay: OutboxRelay) {}
+
+  async list(workspaceId: string, page: Page, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
+    const query = this.database.getRepository(Template).createQueryBuilder('t')
+      .where({ workspaceId, ...whereStatus(status) })
+      .orderBy('t.createdAt', 'DESC').addOrderBy('t.templateId', 'DESC').limit(page.limit + 1)
+    if (page.after) query.andWhere('(t.createdAt, t.templateId) < (:at::timestamptz, :id)', { at: page.after[0], id: page.after[1] })
+    const rows = await query.getMany()
+    const { items, nextCursor } = pageOf(rows, page, ({ createdAt, templateId }) => [createdAt.toISOString(), templateId])
+    return { items: items.map((template) => viewOf(template)), nextCursor }
+  }
+
+  /** Without a version: the draft where there is one, else the latest version. */
+  async read(workspaceId: string, templateId: string, version: number | undefined): Promise<TemplateView> {
+    const template = await this.database.getRepository(Template).findOneBy({ workspaceId, templateId })
+    if (template === null) throw noSuchTemplate(templateId)
+    if (version === undefined) return viewOf(template)
+    const frozen = await this.database.getRepository(ApprovedVersion).findOneBy({ workspaceId, templateId, version })
+    if (frozen === null) throw notFound(`Template "${templateId}" has no version ${version}; its latest is ${template.version ?? 'not approved yet'}.`)
+    return viewOf(template, frozen)
+  }
+
+  async versions(workspaceId: string, templateId: string, page: Page): Promise<Listed<VersionView>> {
+    await this.read(workspaceId, templateId, undefined)
+    const rows = await this.database.getRepository(ApprovedVersion).find({
+      where: { workspaceId, templateId, ...(page.after ? { version: LessThan(Number(page.after[0])) } : {}) },
+      order: { version: 'DESC' }, take: page.limit + 1,
+    })
+    const { items, nextCursor } = pageOf(rows, page, ({ version }) => [version])
+    return { items: items.map(versionViewOf), nextCursor }
+  }
+
+  async preview(workspaceId: string, templateId: string, version: number | undefined, variables: Variables): Promise<Preview> {
+    return previewOf(await this.read(workspaceId, templateId, version), variables)
+  }
+
+  async create(write: Write, givenId: string | undefined, definition: TemplateDefinition): Promise<TemplateView> {
+    return this.once(write, async (tx) => viewOf(await create(tx, write.caller.workspaceId, givenId, definition)))
+  }
+
+  async replaceDraft(write: Write, templateId: string, definition: TemplateDefinition): Promise<TemplateView> {
+    const { workspaceId } = write.caller
+    return this.once(write, async (tx) => viewOf(await replaceDraft(tx, { workspaceId, templateId }, definition)))
+  }
+
+  async approve(write: Write, templateId: string): Promise<{ templateId: string; version: number }> {
+    const { workspaceId } = write.caller
+    const { answer: version, told } = await this.once(write, (tx) => approve(tx, { workspaceId, templateId }))
+    await this.acknowledged(told, `Version ${version} of template "${templateId}" is approved`)
+    return { templateId, version }
+  }
+
+  async setArchived(write: Write, templateId: string, archived: boolean): Promise<TemplateView> {
+    const { workspaceId } = write.caller
+    const { answer, told } = await this.once(write, async (tx) => {
+      const changed = await setArchived(tx, { workspaceId, templateId }, archived)
+      return { answer: viewOf(changed.answer), told: changed.told }
+    })
+    await this.acknowledged(told, `Template "${templateId}" is ${archived ? 'archived' : 'unarchived'}`)
+    return answer
+  }
+
+  private once<T>({ caller, route, key, fingerprint }: Write, run: (tx: PoolClient) => Promise<T>): Promise<T> {
+    return idempotent(this.pool, caller, route, key, fingerprint, run)
+  }
+
+  private async acknowledged(told: readonly number[], done: string): Promise<void> {
+    if (told.length > 0 && !(await this.relay.published(told, { timeoutMs: kafkaTimeoutMs }))) {
+      throw unavailable(`${done} and kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.`)
+    }
+  }
+}
+
+function whereStatus(status: TemplateView['status'] | undefined): object {
+  switch (status) {
+    case undefined: return {}
+    case 'archived': return { archivedAt: Not(IsNull()) }
+    case 'draft': return { archivedAt: IsNull(), version: IsNull() }
+    case 'approved': return { archivedAt: IsNull(), version: Not(IsNull()) }
+  }
+}

@@ -1,0 +1,11 @@
+// The runtime shared by the dispatchers: commands become a ledger, the ledger provider calls, their outcomes one report per message.
+export { type Answer } from './answer'
+export { backoffMs } from './backoff'
+export { type CallResult, type HttpRequest, postOnce, retryAfterMs } from './call'
+export { type DeadAddressRemover, DeadAddresses } from './deadAddresses'
+export { Dispatch, type DispatchOptions } from './dispatch'
+export { type Address, type Recipient } from './intake'
+export { type Outcome, type Permit, type Provider, type ProviderMessage } from './provider'
+export { isMessageOf } from './recipient'
+export { channelTablesSql } from './tables'
+export { listUncertain, type UncertainMessage } from './uncertain'

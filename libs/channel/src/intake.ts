@@ -1,0 +1,148 @@
+// Commands become rows before their offsets move; what was commanded before only has its report repeated.
+import type { Pool, PoolClient } from 'pg'
+import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
+import { inTransaction } from '@stepcast/postgres'
+import type { UsersReplica } from '@stepcast/replica'
+import { answerOf, answerWithoutTarget, type Answer } from './answer'
+import { enqueueReports, settle, type SettleOptions } from './ledger'
+
+/** One way to reach a user on a channel. */
+export interface Address {
+  /** A deviceId, or "number". */
+  readonly target: string
+  /** The push token or number. */
+  readonly address: string
+  /** The provider that serves it. */
+  readonly provider: string
+}
+
+/** What a dispatcher keeps of a user. */
+export interface Recipient {
+  readonly addresses: readonly Address[]
+  readonly optOutChannels: readonly string[]
+  readonly optOutCategories: readonly string[]
+}
+
+/** What the intake of a channel is made of. */
+export interface IntakeOptions extends SettleOptions {
+  readonly pool: Pool
+  readonly users: UsersReplica<Recipient>
+  readonly channel: ChannelType
+  /** The reason of a message whose user has no address: `no_token`, `no_number`. */
+  readonly noAddress: string
+  /** Names of the providers that are configured. */
+  readonly providers: ReadonlySet<string>
+}
+
+/** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
+export function problemOf(command: DispatchStep, channel: ChannelType): { reason: string; detail: string } | null {
+  const parts = parseMessageId(command.messageId)
+  if (parts === null) return { reason: 'invalid_command', detail: `messageId ${JSON.stringify(command.messageId)} is not <sequenceId>.<step>.<channelType>` }
+  if (parts.channelType !== channel || command.channelType !== channel) {
+    return { reason: 'wrong_channel', detail: `the command is for ${command.channelType}, this topic for ${channel}` }
+  }
+  return null
+}
+
+interface NewMessage {
+  readonly command: DispatchStep
+  readonly answer: Answer | null
+  readonly targets: readonly (Address & { readonly isServed: boolean })[]
+}
+
+/** Stores a batch of commands in one transaction. Repeats are welcome. */
+export async function takeCommands(commands: readonly DispatchStep[], options: IntakeOptions): Promise<void> {
+  // The last of each message, since a repeat says nothing new.
+  const sends = lastOfEach(commands.filter(({ action }) => action === 'send'))
+  const withdrawals = lastOfEach(commands.filter(({ action }) => action === 'withdraw'))
+  const messages = await resolved(sends, options)
+  await inTransaction(options.pool, async (tx) => {
+    const isNew = await insertMessages(tx, messages)
+    await insertTargets(tx, messages.filter(({ command }) => isNew.has(command.messageId)))
+    await report(tx, messages, isNew, options.service)
+    await withdraw(tx, withdrawals, options)
+  })
+}
+
+const lastOfEach = (commands: readonly DispatchStep[]): DispatchStep[] => [...new Map(commands.map((command) => [command.messageId, command])).values()]
+
+/** Finds out whom to send to. A missing user or address is believed only when the replica has read as far as the topic reached now. */
+async function resolved(commands: readonly DispatchStep[], options: IntakeOptions): Promise<NewMessage[]> {
+  const { users } = options
+  let known = await users.load(commands)
+  if (commands.some(({ workspaceId, userId }) => (known.get(userKey(workspaceId, userId))?.addresses.length ?? 0) === 0)) {
+    await users.caughtUp()
+    known = await users.load(commands)
+  }
+  return commands.map((command) => newMessage(command, known.get(userKey(command.workspaceId, command.userId)), options))
+}
+
+function newMessage(command: DispatchStep, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions): NewMessage {
+  const nowMs = Date.now()
+  const answered = (kind: 'skipped' | 'failed', reason: string): NewMessage => ({ command, answer: answerWithoutTarget(kind, reason, nowMs), targets: [] })
+  if (command.expiresAt <= nowMs) return answered('failed', 'expired')
+  if (providers.size === 0) return answered('skipped', 'channel_disabled')
+  if (recipient === undefined) return answered('skipped', 'no_user')
+  if (recipient.addresses.length === 0) return answered('skipped', noAddress)
+  const targets = recipient.addresses.map((address) => ({ ...address, isServed: providers.has(address.provider) }))
+  const answer = targets.some(({ isServed }) => isServed) ? null : answerOf(targets.map((target) => ({ ...target, ...unserved })), nowMs)
+  return { command, answer, targets }
+}
+
+/** A target whose provider is not configured, such as an APNs token as long as there is no APNs provider. */
+const unserved = { state: 'skipped', uncertain: false, reason: 'no_provider', providerMessageId: null } as const
+
+const insertMessagesSql = `
+INSERT INTO messages (message_id, workspace_id, user_id, template_id, template_version, variables, window_ms, expires_at, answer)
+SELECT m, w, u, t, v, vars, window_ms, to_timestamp(expires_at / 1000), answer
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[], $7::bigint[], $8::float8[], $9::jsonb[])
+  AS commanded (m, w, u, t, v, vars, window_ms, expires_at, answer)
+ON CONFLICT (message_id) DO NOTHING RETURNING message_id`
+
+async function insertMessages(tx: PoolClient, messages: readonly Pick<NewMessage, 'command' | 'answer'>[]): Promise<ReadonlySet<string>> {
+  if (messages.length === 0) return new Set()
+  const commands = messages.map(({ command }) => command)
+  const { rows } = await tx.query<{ message_id: string }>(insertMessagesSql, [
+    commands.map(({ messageId }) => messageId), commands.map(({ workspaceId }) => workspaceId), commands.map(({ userId }) => userId),
+    commands.map(({ templateId }) => templateId), commands.map(({ templateVersion }) => templateVersion),
+    messages.map(({ command, answer }) => (answer === null ? JSON.stringify(command.variables) : '{}')),
+    commands.map(({ windowMs }) => windowMs), commands.map(({ expiresAt }) => expiresAt),
+    messages.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
+  ])
+  return new Set(rows.map((row) => row.message_id))
+}
+
+const insertTargetsSql = `
+INSERT INTO ledger (message_id, target, provider, workspace_id, state, reason, due_at, deadline_at)
+SELECT m, t, p, w, CASE WHEN is_served THEN 'pending' ELSE 'skipped' END, CASE WHEN NOT is_served THEN 'no_provider' END,
+  CASE WHEN is_served THEN now() END, CASE WHEN is_served THEN to_timestamp(expires_at / 1000) END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::float8[]) AS addressed (m, t, p, w, is_served, expires_at)
+ON CONFLICT DO NOTHING`
+
+async function insertTargets(tx: PoolClient, messages: readonly NewMessage[]): Promise<void> {
+  const rows = messages.flatMap(({ command, targets }) => targets.map((target) => ({ ...target, command })))
+  if (rows.length === 0) return
+  await tx.query(insertTargetsSql, [
+    rows.map(({ command }) => command.messageId), rows.map(({ target }) => target), rows.map(({ provider }) => provider),
+    rows.map(({ command }) => command.workspaceId), rows.map(({ isServed }) => isServed), rows.map(({ command }) => command.expiresAt),
+  ])
+}
+
+/** Reports what is answered at once, and once more what a repeated command was answered before. */
+async function report(tx: PoolClient, messages: readonly NewMessage[], isNew: ReadonlySet<string>, service: string): Promise<void> {
+  const atOnce = messages.flatMap(({ command: { messageId, workspaceId }, answer }) =>
+    (answer !== null && isNew.has(messageId) ? [{ messageId, workspaceId, answer }] : []))
+  const repeated = messages.map(({ command }) => command.messageId).filter((messageId) => !isNew.has(messageId))
+  const { rows } = repeated.length === 0 ? { rows: [] } : await tx.query<{ messageId: string; workspaceId: string; answer: Answer }>(
+    `SELECT message_id AS "messageId", workspace_id AS "workspaceId", answer FROM messages WHERE message_id = ANY($1::text[]) AND answer IS NOT NULL`, [repeated])
+  await enqueueReports(tx, [...atOnce, ...rows], service)
+}
+
+/** Takes back what has not begun. A withdrawal that comes first leaves a row that answers the later `send`. */
+async function withdraw(tx: PoolClient, withdrawals: readonly DispatchStep[], options: IntakeOptions): Promise<void> {
+  if (withdrawals.length === 0) return
+  const nowMs = Date.now()
+  const isNew = await insertMessages(tx, withdrawals.map((command) => ({ command, answer: answerWithoutTarget('skipped', 'withdrawn', nowMs) })))
+  const known = withdrawals.filter(({ messageId }) => !isNew.has(messageId))
+  if (known.length > 0) await settle(tx, known.map(({ messageId }) => ({ kind: 'withdrawn', messageId, target: null })), options)
+}

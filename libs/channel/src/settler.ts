@@ -1,0 +1,74 @@
+// Writes facts down in small batches: those that come while a batch is being written make the next one.
+import type { Pool } from 'pg'
+import type { Log } from '@stepcast/kafka'
+import { inTransaction } from '@stepcast/postgres'
+import { settle, type SettleOptions } from './ledger'
+import type { Fact } from './transition'
+
+/** What a settler is made of. */
+export interface SettlerOptions extends SettleOptions {
+  readonly pool: Pool
+  readonly log: Log
+  /** How long the first fact waits for company; 0 where each acceptance costs money and must be written at once. */
+  readonly lingerMs: number
+  /** Called after every commit. */
+  readonly onSettled: (facts: readonly Fact[]) => void
+}
+
+// 500 facts are about 10 ms of PostgreSQL.
+const maxBatch = 500
+const retryAfterMs = 500
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/**
+ * The queue of facts. It is bounded by who fills it: attempts under way (the lanes' concurrency) and one batch of overdue targets; while the
+ * database is away nothing new begins.
+ */
+export class Settler {
+  private queue: Fact[] = []
+  private running: Promise<void> | null = null
+  private abandoned = false
+
+  constructor(private readonly options: SettlerOptions) {}
+
+  /** Queues facts; they are written soon, and tried until they are. */
+  add(facts: readonly Fact[]): void {
+    this.queue.push(...facts)
+    this.start()
+  }
+
+  /** Resolves when everything queued so far is written. */
+  async flush(): Promise<void> {
+    while (this.running) await this.running
+  }
+
+  /** Forgets everything, as a killed process would. For specs. */
+  abandon(): void {
+    this.abandoned = true
+    this.queue = []
+  }
+
+  private start(): void {
+    this.running ??= this.drain().finally(() => {
+      this.running = null
+      if (this.queue.length > 0) this.start()
+    })
+  }
+
+  private async drain(): Promise<void> {
+    const { lingerMs, pool, log, onSettled } = this.options
+    while (this.queue.length > 0 && !this.abandoned) {
+      if (lingerMs > 0) await sleep(lingerMs)
+      const batch = this.queue.slice(0, maxBatch)
+      try {
+        await inTransaction(pool, (tx) => settle(tx, batch, this.options))
+        this.queue = this.queue.slice(batch.length)
+        onSettled(batch)
+      } catch (error) {
+        log.warn({ error: (error as Error).message, facts: batch.length }, 'outcomes could not be written, trying again')
+        await sleep(retryAfterMs)
+      }
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// The tables of a dispatcher: messages (one row each), the ledger (one row per message and target), addresses found dead.
+import { outboxTableSql } from '@stepcast/postgres'
+import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql } from '@stepcast/replica'
+
+/**
+ * Every table a dispatcher needs, in its own schema; put it into its first migration.
+ * `due_at`: when a target may be claimed (a claim moves it to the end of its lease); null when there is nothing to attempt.
+ * `deadline_at`: `expires_at` while waiting, the end of the lease while attempting; null when it is over.
+ */
+export const channelTablesSql = `
+CREATE TABLE messages (
+  message_id text PRIMARY KEY,
+  workspace_id text NOT NULL,
+  user_id text NOT NULL,
+  template_id text NOT NULL,
+  template_version int NOT NULL,
+  variables jsonb NOT NULL,
+  window_ms bigint,
+  expires_at timestamptz NOT NULL,
+  received_at timestamptz NOT NULL DEFAULT now(),
+  answer jsonb
+);
+-- Erasure finds a person's messages by it.
+CREATE INDEX messages_of_user ON messages (workspace_id, user_id);
+CREATE INDEX messages_age ON messages USING brin (received_at);
+
+CREATE TABLE ledger (
+  message_id text NOT NULL,
+  target text NOT NULL,
+  provider text NOT NULL,
+  workspace_id text NOT NULL,
+  state text NOT NULL CHECK (state IN ('pending', 'attempting', 'retry_at', 'unknown', 'accepted', 'rejected', 'skipped', 'withdrawn', 'expired')),
+  attempts int NOT NULL DEFAULT 0,
+  fence int NOT NULL DEFAULT 0,
+  uncertain boolean NOT NULL DEFAULT false,
+  due_at timestamptz,
+  deadline_at timestamptz,
+  reason text,
+  provider_message_id text,
+  PRIMARY KEY (message_id, target)
+);
+CREATE INDEX ledger_due ON ledger (provider, workspace_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX ledger_deadline ON ledger (deadline_at) WHERE deadline_at IS NOT NULL;
+-- The operator's list of what was possibly sent.
+CREATE INDEX ledger_uncertain ON ledger (workspace_id, message_id) WHERE uncertain;
+
+CREATE TABLE dead_addresses (
+  workspace_id text NOT NULL,
+  user_id text NOT NULL,
+  target text NOT NULL,
+  address text NOT NULL,
+  dead_since timestamptz NOT NULL,
+  attempts int NOT NULL DEFAULT 0,
+  due_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (workspace_id, user_id, target)
+);
+CREATE INDEX dead_addresses_due ON dead_addresses (due_at);
+${outboxTableSql};
+${replicaOffsetsSql};
+${templatesReplicaSql};
+${usersReplicaSql};
+`

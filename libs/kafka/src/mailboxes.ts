@@ -1,0 +1,270 @@
+// A bounded mailbox per home partition, filled from several topics whose equal partitions belong together.
+// For whoever keeps offsets in a database: nothing leaves a mailbox before the commit that covers it.
+import { AssignerProtocol, type Assigner, type Consumer, type EachBatchPayload } from 'kafkajs'
+import type { KafkaConnection } from './connection'
+import { rawOf } from './consume'
+import type { RawIncoming } from './deadLetter'
+
+/** Where each topic of a partition is to be read from, by topic name. */
+export type StartOffsets = Readonly<Record<string, number>>
+
+/** What waits at the front of a mailbox. */
+export interface Waiting {
+  readonly records: readonly RawIncoming[]
+  /** The offset that is reached when these are done; control records are counted. */
+  readonly nextOffset: number
+}
+
+/** What the owner of partitions is told. */
+export interface MailboxOwner {
+  /** The partition is ours: answer where to read from. Asked again after every rebalance. A throw ends the process. */
+  takeOver(partition: number): Promise<StartOffsets | null>
+  /** The mailbox of a partition that was taken over holds something new. */
+  arrived(partition: number): void
+  /** The partition belongs to another process now. */
+  lost(partition: number): void
+}
+
+export interface MailboxOptions extends MailboxOwner {
+  readonly topics: readonly string[]
+  readonly groupId: string
+}
+
+// Per partition and topic. A turn takes a few thousand records; twice that keeps the next turn fed while memory stays
+// bounded: 12 partitions × 2 topics × 8 MB at the very worst.
+const maxRecords = 8_000
+const maxBytes = 8 * 1024 * 1024
+const commitEveryMs = 5_000
+
+interface Chunk {
+  records: RawIncoming[]
+  nextOffset: number
+}
+
+class Mailbox {
+  chunks: Chunk[] = []
+  count = 0
+  bytes = 0
+  paused = true
+  /** Everything before was committed by the owner. */
+  head = 0
+  /** Where the next chunk has to begin; null while the partition is being taken over. */
+  tail: number | null = null
+
+  empty(): void {
+    this.chunks = []
+    this.count = this.bytes = 0
+    this.tail = null
+  }
+}
+
+const sizeOf = (record: RawIncoming): number => (record.value?.length ?? 0) + (record.key?.length ?? 0) + 100
+
+const assignerName = 'stepcast-co-partitioned'
+
+/** Gives partition p of every topic to the same member, whatever the topics. */
+const coPartitioned = (partitions: number) => (): Assigner => ({
+  name: assignerName,
+  version: 1,
+  async assign({ members, topics }) {
+    const ids = members.map(({ memberId }) => memberId).sort()
+    return ids.map((memberId, index) => {
+      const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % ids.length === index)
+      const assignment = Object.fromEntries(topics.map((topic) => [topic, own]))
+      return { memberId, memberAssignment: AssignerProtocol.MemberAssignment.encode({ version: 1, assignment, userData: Buffer.alloc(0) }) }
+    })
+  },
+  protocol: ({ topics }) => ({
+    name: assignerName, metadata: AssignerProtocol.MemberMetadata.encode({ version: 1, topics: [...topics], userData: Buffer.alloc(0) }),
+  }),
+})
+
+/** The mailboxes of the partitions that this process owns. */
+export class Mailboxes {
+  private readonly boxes = new Map<string, Mailbox>()
+  private readonly uncommitted = new Map<string, number>()
+  private owned = new Set<number>()
+  private generation = 0
+  private commitTimer: NodeJS.Timeout | null = null
+
+  private constructor(
+    private readonly connection: KafkaConnection,
+    private readonly options: MailboxOptions,
+    private readonly consumer: Consumer,
+  ) {}
+
+  /** Joins the group and begins to fill mailboxes. */
+  static async open(connection: KafkaConnection, options: MailboxOptions): Promise<Mailboxes> {
+    const partitions = await connection.partitionsOf(options.topics[0]!)
+    const consumer = connection.consumer({
+      groupId: options.groupId, partitionAssigners: [coPartitioned(partitions)],
+      sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: 2_000,
+      // While all partitions are paused the client sleeps this long; otherwise it is the longest poll of an idle topic.
+      maxWaitTimeInMs: 100, maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
+    })
+    const mailboxes = new Mailboxes(connection, options, consumer)
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => mailboxes.joined(Object.values(payload.memberAssignment).flat()))
+    consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
+      // A batch of control records only is told nowhere else, and yet moves the offset.
+      if (payload.batchSize === 0) mailboxes.accept(payload.topic, payload.partition, null, Number(payload.lastOffset) + 1, [])
+    })
+    await consumer.connect()
+    await consumer.subscribe({ topics: options.topics.map((topic) => connection.physical(topic)), fromBeginning: true })
+    await consumer.run({
+      autoCommit: false,
+      partitionsConsumedConcurrently: partitions * options.topics.length,
+      // Only fills a mailbox: the fetch loop waits for all batches of the last fetch.
+      eachBatch: async ({ batch, heartbeat }: EachBatchPayload) => {
+        const { fetchedOffset } = batch as unknown as { fetchedOffset: string }
+        const topic = mailboxes.logical(batch.topic)
+        mailboxes.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1,
+          batch.messages.map((message) => rawOf(topic, batch.partition, message)))
+        await heartbeat()
+      },
+    })
+    mailboxes.commitTimer = setInterval(() => void mailboxes.commit(), commitEveryMs)
+    return mailboxes
+  }
+
+  /** At most `max` records from the front of a mailbox; they stay there until {@link done}. */
+  peek(partition: number, topic: string, max: number): Waiting {
+    const box = this.box(partition, topic)
+    const records: RawIncoming[] = []
+    let nextOffset = box.head
+    for (const chunk of box.chunks) {
+      const room = max - records.length
+      if (chunk.records.length <= room) {
+        for (const record of chunk.records) records.push(record)
+        nextOffset = chunk.nextOffset
+        continue
+      }
+      if (room > 0) {
+        for (let i = 0; i < room; i++) records.push(chunk.records[i]!)
+        nextOffset = chunk.records[room - 1]!.offset + 1
+      }
+      break
+    }
+    return { records, nextOffset }
+  }
+
+  /** How many records wait. Zero with something to do means control records only: see {@link behind}. */
+  waiting(partition: number, topic: string): number {
+    return this.box(partition, topic).count
+  }
+
+  /** Whether anything waits, control records included. */
+  behind(partition: number, topic: string): boolean {
+    return this.box(partition, topic).chunks.length > 0
+  }
+
+  /** Everything before `nextOffset` is committed: it leaves the mailbox, and reading goes on when that is half empty. */
+  done(partition: number, topic: string, nextOffset: number): void {
+    const box = this.box(partition, topic)
+    box.head = Math.max(box.head, nextOffset)
+    this.uncommitted.set(`${partition} ${topic}`, box.head)
+    while (box.chunks.length > 0) {
+      const chunk = box.chunks[0]!
+      const leaving = chunk.nextOffset <= nextOffset ? chunk.records.length : chunk.records.findIndex(({ offset }) => offset >= nextOffset)
+      const gone = leaving < 0 ? chunk.records.length : leaving
+      for (let i = 0; i < gone; i++) box.bytes -= sizeOf(chunk.records[i]!)
+      box.count -= gone
+      if (chunk.nextOffset > nextOffset) {
+        if (gone > 0) chunk.records = chunk.records.slice(gone)
+        break
+      }
+      box.chunks.shift()
+    }
+    if (box.paused && box.tail !== null && box.count <= maxRecords / 2 && box.bytes <= maxBytes / 2) this.resume(partition, topic, box)
+  }
+
+  /** Empties a partition's mailboxes and reads again from these offsets: the one way back after any error. */
+  reset(partition: number, offsets: StartOffsets): void {
+    if (!this.owned.has(partition)) return
+    for (const topic of this.options.topics) this.readFrom(partition, topic, offsets[topic]!)
+  }
+
+  /** Leaves the group. */
+  async close(): Promise<void> {
+    if (this.commitTimer) clearInterval(this.commitTimer)
+    await this.commit()
+    await this.connection.release(this.consumer)
+  }
+
+  private readonly logical = (physical: string): string => physical.slice(this.connection.topicPrefix.length)
+
+  private box(partition: number, topic: string): Mailbox {
+    const name = `${partition} ${topic}`
+    let box = this.boxes.get(name)
+    if (!box) this.boxes.set(name, (box = new Mailbox()))
+    return box
+  }
+
+  // Called synchronously with the join: everything is paused before the first fetch, because the client does not wait for
+  // listeners, resets all partitions to the group's offsets and keeps what was paused before.
+  private joined(assigned: readonly number[]): void {
+    const generation = ++this.generation
+    const now = new Set(assigned)
+    for (const partition of this.owned) if (!now.has(partition)) this.options.lost(partition)
+    this.owned = now
+    for (const partition of now) {
+      for (const topic of this.options.topics) {
+        this.box(partition, topic).empty()
+        this.pause(partition, topic)
+      }
+    }
+    for (const partition of now) {
+      this.options.takeOver(partition).then(
+        (offsets) => {
+          if (generation !== this.generation || offsets === null) return
+          this.reset(partition, offsets)
+          this.options.arrived(partition)
+        },
+        (error: Error) => this.connection.fatal(error),
+      )
+    }
+  }
+
+  private accept(physical: string, partition: number, fetchedOffset: number | null, nextOffset: number, records: RawIncoming[]): void {
+    const topic = this.logical(physical)
+    const box = this.box(partition, topic)
+    if (box.tail === null) return
+    if (nextOffset <= box.tail) return
+    // Chunks must join. One that does not is from before a seek or a rebalance: read again from where we are.
+    if (fetchedOffset !== null && fetchedOffset !== box.tail) return this.readFrom(partition, topic, box.head)
+    box.chunks.push({ records, nextOffset })
+    box.tail = nextOffset
+    box.count += records.length
+    for (const record of records) box.bytes += sizeOf(record)
+    if (box.count >= maxRecords || box.bytes >= maxBytes) this.pause(partition, topic)
+    this.options.arrived(partition)
+  }
+
+  private readFrom(partition: number, topic: string, offset: number): void {
+    const box = this.box(partition, topic)
+    box.empty()
+    box.head = box.tail = offset
+    this.consumer.seek({ topic: this.connection.physical(topic), partition, offset: String(offset) })
+    this.resume(partition, topic, box)
+  }
+
+  private pause(partition: number, topic: string): void {
+    this.box(partition, topic).paused = true
+    this.consumer.pause([{ topic: this.connection.physical(topic), partitions: [partition] }])
+  }
+
+  private resume(partition: number, topic: string, box: Mailbox): void {
+    box.paused = false
+    this.consumer.resume([{ topic: this.connection.physical(topic), partitions: [partition] }])
+  }
+
+  // For lag monitors only; nothing is ever read from there. A rebalance in between makes it fail, which does not matter.
+  private async commit(): Promise<void> {
+    const offsets = [...this.uncommitted].map(([name, offset]) => {
+      const space = name.indexOf(' ')
+      return { partition: Number(name.slice(0, space)), topic: this.connection.physical(name.slice(space + 1)), offset: String(offset) }
+    }).filter(({ partition }) => this.owned.has(partition))
+    this.uncommitted.clear()
+    if (offsets.length === 0) return
+    await this.consumer.commitOffsets(offsets).catch((error: Error) => this.connection.log.debug({ error: error.message }, 'offsets for lag monitors were not committed'))
+  }
+}

@@ -1,0 +1,5 @@
+// The whole system on one machine, for `npm start`, the demo and whole-system tests.
+export { startSystem, lockFile, type Service, type System, type SystemOptions } from './startSystem'
+export { type DemoWorkspace } from './demoWorkspace'
+export { type DevEnv } from './devEnv'
+export { checkout, homeFrom, settingsFrom } from './settings'
