@@ -11,7 +11,10 @@ export class ApiDocument {
   private readonly lastKnown = new Map<ServiceName, OpenApiDocument>()
   private made: { at: number; document: Promise<OpenApiDocument> } | null = null
 
-  constructor(private readonly own: OpenApi, private readonly upstreams: Upstreams) {}
+  constructor(
+    private readonly own: OpenApi,
+    private readonly upstreams: Upstreams,
+  ) {}
 
   /** The merged document, at most 10 s old. Services never reached so far are named in `x-stepcast-missing`. */
   document(): Promise<OpenApiDocument> {
@@ -33,8 +36,10 @@ export class ApiDocument {
 
   private async ask(name: ServiceName): Promise<void> {
     try {
-      const { statusCode, body } = await this.upstreams.of(name).requests.request({ method: 'GET', path: '/openapi.json', signal: AbortSignal.timeout(3_000) })
-      if (statusCode === 200) this.lastKnown.set(name, await body.json() as OpenApiDocument)
+      const { statusCode, body } = await this.upstreams
+        .of(name)
+        .requests.request({ method: 'GET', path: '/openapi.json', signal: AbortSignal.timeout(3_000) })
+      if (statusCode === 200) this.lastKnown.set(name, (await body.json()) as OpenApiDocument)
       else await body.dump()
     } catch {
       // Away: its last word stands, and a missing one is named in the document.

@@ -1,5 +1,12 @@
 // The gateway put together: database, outbox, keys, connections to the services, and the routes.
-import { Inject, type MiddlewareConsumer, Module, type NestModule, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import {
+  Inject,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
@@ -29,31 +36,59 @@ const applicationName = 'gateway'
     { provide: Config, inject: [ENV], useFactory: configOf },
     { provide: ContextKey, inject: [ENV], useFactory: (env: Env) => contextKey(env.STEPCAST_INTERNAL_SECRET) },
     {
-      provide: Pool, inject: [Config, LOG, Readiness],
+      provide: Pool,
+      inject: [Config, LOG, Readiness],
       useFactory: async ({ databaseUrl }: GatewayConfig, log: Log, readiness: Readiness) => {
         await migrate({ databaseUrl, schema, applicationName, migrations })
-        const pool = createPool({ databaseUrl, schema, applicationName, onError: (err) => log.warn({ err }, 'idle database connection broke') })
+        const pool = createPool({
+          databaseUrl,
+          schema,
+          applicationName,
+          onError: (err) => log.warn({ err }, 'idle database connection broke'),
+        })
         readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
         return pool
       },
     },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env, 'gateway'), registry: registryConfigFromEnv(env), log, traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env, 'gateway'),
+          registry: registryConfigFromEnv(env),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     {
-      provide: OutboxRelay, inject: [Pool, KafkaConnection, LOG],
-      useFactory: (pool: Pool, connection: KafkaConnection, log: Log) => new OutboxRelay({
-        pool, producer: () => connection.producer(), topics: [topics.workspaces], onError: (err) => log.warn({ err }, 'outbox waits'),
-      }),
+      provide: OutboxRelay,
+      inject: [Pool, KafkaConnection, LOG],
+      useFactory: (pool: Pool, connection: KafkaConnection, log: Log) =>
+        new OutboxRelay({
+          pool,
+          producer: () => connection.producer(),
+          topics: [topics.workspaces],
+          onError: (err) => log.warn({ err }, 'outbox waits'),
+        }),
     },
     { provide: Seal, inject: [Config], useFactory: ({ encryptionSecret }: GatewayConfig) => new Seal(encryptionSecret) },
-    { provide: Authentication, inject: [Pool, Seal, Config], useFactory: (pool: Pool, seal: Seal, { rootKey }: GatewayConfig) => new Authentication(pool, seal, rootKey) },
+    {
+      provide: Authentication,
+      inject: [Pool, Seal, Config],
+      useFactory: (pool: Pool, seal: Seal, { rootKey }: GatewayConfig) => new Authentication(pool, seal, rootKey),
+    },
     { provide: Upstreams, inject: [Config], useFactory: ({ serviceUrls }: GatewayConfig) => new Upstreams(serviceUrls) },
-    { provide: WholeReadiness, inject: [Readiness, Upstreams], useFactory: (own: Readiness, upstreams: Upstreams) => new WholeReadiness(own, upstreams) },
-    { provide: ApiDocument, inject: [OpenApi, Upstreams], useFactory: (own: OpenApi, upstreams: Upstreams) => new ApiDocument(own, upstreams) },
+    {
+      provide: WholeReadiness,
+      inject: [Readiness, Upstreams],
+      useFactory: (own: Readiness, upstreams: Upstreams) => new WholeReadiness(own, upstreams),
+    },
+    {
+      provide: ApiDocument,
+      inject: [OpenApi, Upstreams],
+      useFactory: (own: OpenApi, upstreams: Upstreams) => new ApiDocument(own, upstreams),
+    },
   ],
 })
 export class GatewayModule implements NestModule, OnApplicationBootstrap, OnApplicationShutdown {

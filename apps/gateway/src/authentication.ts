@@ -19,7 +19,11 @@ export class Authentication {
   private readonly verifying = new Recent<KeyObject>()
   private readonly rootHash: Buffer
 
-  constructor(private readonly pool: Pool, private readonly seal: Seal, rootKey: string) {
+  constructor(
+    private readonly pool: Pool,
+    private readonly seal: Seal,
+    rootKey: string,
+  ) {
     this.rootHash = hash(rootKey)
   }
 
@@ -45,7 +49,8 @@ export class Authentication {
   private async server(key: string, actsFor: string | null): Promise<CallerContext> {
     const owner = await this.owners.get(hash(key).toString('base64'), () => ownerOfKey(this.pool, key))
     if (owner === null) throw unauthenticated('The API key is unknown or revoked.')
-    if (actsFor !== null && !owner.scopes.includes('send')) throw forbidden(`On-Behalf-Of needs scope send; this key has ${owner.scopes.join(', ')}.`)
+    if (actsFor !== null && !owner.scopes.includes('send'))
+      throw forbidden(`On-Behalf-Of needs scope send; this key has ${owner.scopes.join(', ')}.`)
     return { workspaceId: owner.workspaceId, scopes: owner.scopes, userId: actsFor, via: 'api_key', keyId: owner.keyId }
   }
 
@@ -66,7 +71,8 @@ const hash = (text: string): Buffer => createHash('sha256').update(text).digest(
 function kidOf(token: string): string {
   const { alg, kid } = headerOf(token)
   if (alg !== 'HS256') throw unauthenticated('A user token must be signed with HS256.')
-  if (typeof kid !== 'string' || parseKid(kid) === null) throw unauthenticated('A user token names its signing key in the header "kid": <workspaceId>.<n>.')
+  if (typeof kid !== 'string' || parseKid(kid) === null)
+    throw unauthenticated('A user token names its signing key in the header "kid": <workspaceId>.<n>.')
   return kid
 }
 
@@ -84,7 +90,8 @@ async function verified(token: string, key: KeyObject): Promise<JWTPayload> {
     return payload
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw unauthenticated('The user token has expired.')
-    if (error instanceof errors.JWTClaimValidationFailed) throw unauthenticated(`The user token's claim "${error.claim}" is missing or not valid.`)
+    if (error instanceof errors.JWTClaimValidationFailed)
+      throw unauthenticated(`The user token's claim "${error.claim}" is missing or not valid.`)
     if (error instanceof errors.JOSEError) throw unauthenticated('The user token is not signed with the key that "kid" names.')
     throw error
   }

@@ -3,8 +3,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { KeyObject } from 'node:crypto'
 import { All, Controller, Inject, Req, Res } from '@nestjs/common'
-import { ApiExcludeController } from '@nestjs/swagger'
-import { Caller, contextHeader, LOG, type Log, Problem, RequireScope, signContext } from '@stepcast/service'
+import { Caller, contextHeader, LOG, type Log, Problem, RequireScope, signContext, Undescribed } from '@stepcast/service'
 import type { Request, Response } from 'express'
 import type { Dispatcher } from 'undici'
 import { ContextKey } from './contextKey'
@@ -13,12 +12,23 @@ import { maxWaiting, Upstreams } from './upstreams'
 
 // Of one connection only (RFC 9110 §7.6.1), or replaced by the signed context. undici speaks no Expect.
 const notForwarded = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'te', 'trailer', 'transfer-encoding', 'upgrade',
-  'host', 'expect', 'authorization', 'on-behalf-of', 'cookie',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+  'authorization',
+  'on-behalf-of',
+  'cookie',
 ])
 
 @Controller()
-@ApiExcludeController()
+@Undescribed()
 export class Forward {
   constructor(
     @Inject(Upstreams) private readonly upstreams: Upstreams,
@@ -43,7 +53,13 @@ export class Forward {
     const headers = { ...forwardedHeaders(request.headers), [contextHeader]: await signContext(this.key, caller) }
     let answer: Dispatcher.ResponseData
     try {
-      answer = await pool.request({ method: request.method as Dispatcher.HttpMethod, path: request.originalUrl, headers, body, signal: gone.signal })
+      answer = await pool.request({
+        method: request.method as Dispatcher.HttpMethod,
+        path: request.originalUrl,
+        headers,
+        body,
+        signal: gone.signal,
+      })
     } catch (error) {
       if (gone.signal.aborted) return
       throw error instanceof Problem ? error : this.failed(error as Error & { code?: string }, name, part)
@@ -60,7 +76,8 @@ export class Forward {
 
   private failed(error: Error & { code?: string }, name: string, part: string): Problem {
     this.log.warn({ service: name, code: error.code, message: error.message }, 'service out of reach')
-    if (error.code === 'ECONNREFUSED' || error.code === 'UND_ERR_CONNECT_TIMEOUT') return away(part, 'is restarting: nothing was done; try again in a moment')
+    if (error.code === 'ECONNREFUSED' || error.code === 'UND_ERR_CONNECT_TIMEOUT')
+      return away(part, 'is restarting: nothing was done; try again in a moment')
     return away(part, 'broke off before it answered: try again, with the same Idempotency-Key if there was one')
   }
 }
@@ -69,7 +86,11 @@ const away = (part: string, what: string): Problem =>
   new Problem({ status: 503, detail: `The part for ${part} ${what}.`, headers: { 'retry-after': '1' } })
 
 const tooLarge = (maxBodyBytes: number): Problem =>
-  new Problem({ status: 413, detail: `The body is larger than ${maxBodyBytes} bytes, the most this call takes.`, headers: { connection: 'close' } })
+  new Problem({
+    status: 413,
+    detail: `The body is larger than ${maxBodyBytes} bytes, the most this call takes.`,
+    headers: { connection: 'close' },
+  })
 
 function forwardedHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string | string[]> {
   const forwarded: Record<string, string | string[]> = {}
@@ -92,7 +113,10 @@ function bodyOf(request: Request, maxBodyBytes: number | null): Transform | null
       else done(null, chunk)
     },
   })
-  body.once('close', () => { request.unpipe(body); request.resume() })
+  body.once('close', () => {
+    request.unpipe(body)
+    request.resume()
+  })
   request.once('aborted', () => body.destroy())
   return request.pipe(body)
 }

@@ -15,7 +15,11 @@ import { startGateway } from './gateway'
 import { services } from './services'
 
 type Answer = { status: number; body: any; headers: Headers }
-interface MadeWorkspace { workspaceId: string; apiKey: { keyId: string; key: string }; signingKey: { kid: string; secret: string } }
+interface MadeWorkspace {
+  workspaceId: string
+  apiKey: { keyId: string; key: string }
+  signingKey: { kid: string; secret: string }
+}
 
 const rootKey = 'rk_spec'
 let stack: SpecStack
@@ -58,13 +62,23 @@ async function echo(request: IncomingMessage, response: ServerResponse): Promise
   const token = request.headers[contextHeader]
   const caller = typeof token === 'string' ? await verifyContext(contextKey(env.STEPCAST_INTERNAL_SECRET), token) : null
   response.setHeader('content-type', 'application/json').setHeader('x-stepcast-secret', 'inside')
-  response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, caller, bytes, sha256: hash.digest('hex') }))
+  response.end(
+    JSON.stringify({ method: request.method, url: request.url, headers: request.headers, caller, bytes, sha256: hash.digest('hex') }),
+  )
 }
 
-async function call(method: string, path: string, { key, body, headers = {} }: { key?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+async function call(
+  method: string,
+  path: string,
+  { key, body, headers = {} }: { key?: string; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   const response = await fetch(gateway.url + path, {
     method,
-    headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const text = await response.text()
@@ -78,13 +92,23 @@ async function makeWorkspace(settings: object = {}): Promise<MadeWorkspace> {
 }
 
 async function keyWith(workspace: MadeWorkspace, scopes: string[]): Promise<string> {
-  const { status, body } = await call('POST', '/v1/workspace/api-keys', { key: workspace.apiKey.key, body: { name: scopes.join(), scopes } })
+  const { status, body } = await call('POST', '/v1/workspace/api-keys', {
+    key: workspace.apiKey.key,
+    body: { name: scopes.join(), scopes },
+  })
   expect(status).toBe(201)
   return body.key
 }
 
-async function userToken({ signingKey }: MadeWorkspace, { kid = signingKey.kid, secret = signingKey.secret, sub = 'user-1', inS = 600, alg = 'HS256' } = {}): Promise<string> {
-  return new SignJWT({}).setProtectedHeader({ alg, kid }).setSubject(sub).setExpirationTime(Math.floor(Date.now() / 1_000) + inS).sign(Buffer.from(secret))
+async function userToken(
+  { signingKey }: MadeWorkspace,
+  { kid = signingKey.kid, secret = signingKey.secret, sub = 'user-1', inS = 600, alg = 'HS256' } = {},
+): Promise<string> {
+  return new SignJWT({})
+    .setProtectedHeader({ alg, kid })
+    .setSubject(sub)
+    .setExpirationTime(Math.floor(Date.now() / 1_000) + inS)
+    .sign(Buffer.from(secret))
 }
 
 async function rows(sql: string, values: unknown[] = []): Promise<any[]> {
@@ -99,17 +123,32 @@ async function rows(sql: string, values: unknown[] = []): Promise<any[]> {
 
 it('every route declares its scope', () => {
   expectEveryRouteScoped(gateway.app)
-  expect(routesOf(gateway.app).filter(({ scopes }) => scopes?.includes('public')).map(({ path }) => path)).toEqual(['/', '/docs', '/healthz', '/readyz', '/v1/openapi.json'])
+  expect(
+    routesOf(gateway.app)
+      .filter(({ scopes }) => scopes?.includes('public'))
+      .map(({ path }) => path),
+  ).toEqual(['/', '/docs', '/healthz', '/readyz', '/v1/openapi.json'])
 })
 
 describe('workspaces', () => {
   it('is made with the root key, answers its keys, and is told on the topic', async () => {
     const workspaceId = `acme-${randomUUID()}`
-    const { status, body } = await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId, name: 'Acme', timezone: 'Asia/Seoul', currency: 'KRW' } })
+    const { status, body } = await call('POST', '/v1/workspaces', {
+      key: rootKey,
+      body: { workspaceId, name: 'Acme', timezone: 'Asia/Seoul', currency: 'KRW' },
+    })
     expect(status).toBe(201)
     expect(body).toEqual({
-      workspaceId, name: 'Acme', timezone: 'Asia/Seoul', currency: 'KRW', createdAt: expect.stringMatching(/Z$/),
-      apiKey: expect.objectContaining({ keyId: expect.stringMatching(/^ak_/), key: expect.stringMatching(/^sk_[\w-]{43}$/), scopes: ['admin', 'send', 'read'] }),
+      workspaceId,
+      name: 'Acme',
+      timezone: 'Asia/Seoul',
+      currency: 'KRW',
+      createdAt: expect.stringMatching(/Z$/),
+      apiKey: expect.objectContaining({
+        keyId: expect.stringMatching(/^ak_/),
+        key: expect.stringMatching(/^sk_[\w-]{43}$/),
+        scopes: ['admin', 'send', 'read'],
+      }),
       signingKey: expect.objectContaining({ kid: `${workspaceId}.1`, secret: expect.stringMatching(/^[\w-]{43}$/) }),
     })
     const told = (await readTopic(stack.connection(), topics.workspaces)).filter(({ key }) => key === workspaceId)
@@ -128,7 +167,10 @@ describe('workspaces', () => {
   })
 
   it('refuses a wrong id, zone or currency by name', async () => {
-    const { status, body } = await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'No', timezone: '+09:00', currency: 'usd', plan: 'x' } })
+    const { status, body } = await call('POST', '/v1/workspaces', {
+      key: rootKey,
+      body: { workspaceId: 'No', timezone: '+09:00', currency: 'usd', plan: 'x' },
+    })
     expect(status).toBe(422)
     expect(body.errors.map(({ path }: { path: string }) => path).sort()).toEqual(['/currency', '/plan', '/timezone', '/workspaceId'])
     expect(await call('POST', '/v1/workspaces', { key: rootKey })).toMatchObject({ status: 400 })
@@ -140,8 +182,9 @@ describe('workspaces', () => {
     const { body: before } = await call('GET', '/v1/workspace', { key: reader })
     expect(before).toMatchObject({ workspaceId: workspace.workspaceId, name: 'Shop', timezone: 'UTC', currency: 'USD' })
     expect(await call('PUT', '/v1/workspace', { key: reader, body: { timezone: 'Europe/Berlin' } })).toMatchObject({ status: 403 })
-    expect(await call('PUT', '/v1/workspace', { key: workspace.apiKey.key, body: { ...before, timezone: 'Europe/Berlin' } }))
-      .toMatchObject({ status: 200, body: { name: 'Shop', timezone: 'Europe/Berlin', currency: 'USD' } })
+    expect(await call('PUT', '/v1/workspace', { key: workspace.apiKey.key, body: { ...before, timezone: 'Europe/Berlin' } })).toMatchObject(
+      { status: 200, body: { name: 'Shop', timezone: 'Europe/Berlin', currency: 'USD' } },
+    )
     const told = (await readTopic(stack.connection(), topics.workspaces)).filter(({ key }) => key === workspace.workspaceId)
     expect(told.map(({ value }) => JSON.parse(value!.settings).timezone)).toEqual(['UTC', 'Europe/Berlin'])
   })
@@ -152,7 +195,11 @@ describe('workspaces', () => {
     const first = await call('POST', '/v1/workspaces', { key: rootKey, body, headers })
     const again = await call('POST', '/v1/workspaces', { key: rootKey, body, headers })
     expect(again.status).toBe(201)
-    expect(again.body).toEqual({ ...first.body, apiKey: { ...first.body.apiKey, key: null }, signingKey: { ...first.body.signingKey, secret: null } })
+    expect(again.body).toEqual({
+      ...first.body,
+      apiKey: { ...first.body.apiKey, key: null },
+      signingKey: { ...first.body.signingKey, secret: null },
+    })
     expect(await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'another' }, headers })).toMatchObject({ status: 422 })
   })
 })
@@ -160,9 +207,17 @@ describe('workspaces', () => {
 describe('keys', () => {
   it('are nowhere in the database as they were shown', async () => {
     const workspace = await makeWorkspace()
-    await call('POST', '/v1/workspace/api-keys', { key: workspace.apiKey.key, body: { name: 'k', scopes: ['read'] }, headers: { 'idempotency-key': 'k1' } })
+    await call('POST', '/v1/workspace/api-keys', {
+      key: workspace.apiKey.key,
+      body: { name: 'k', scopes: ['read'] },
+      headers: { 'idempotency-key': 'k1' },
+    })
     const tables = ['workspaces', 'api_keys', 'signing_keys', 'outbox', 'idempotency_keys']
-    const dump = JSON.stringify(await Promise.all(tables.map((table) => rows(`SELECT to_jsonb(t)::text AS row, convert_to(t::text, 'UTF8') AS raw FROM gateway.${table} t`))))
+    const dump = JSON.stringify(
+      await Promise.all(
+        tables.map((table) => rows(`SELECT to_jsonb(t)::text AS row, convert_to(t::text, 'UTF8') AS raw FROM gateway.${table} t`)),
+      ),
+    )
     const sealed = Buffer.concat((await rows('SELECT sealed FROM gateway.signing_keys')).map(({ sealed }) => sealed))
     expect(dump).toContain(workspace.workspaceId)
     expect(dump).not.toContain(workspace.apiKey.key)
@@ -176,7 +231,9 @@ describe('keys', () => {
     await keyWith(workspace, ['send', 'read', 'send'])
     const { body: first } = await call('GET', '/v1/workspace/api-keys?limit=1', { key: workspace.apiKey.key })
     const { body: second } = await call('GET', `/v1/workspace/api-keys?limit=1&cursor=${first.nextCursor}`, { key: workspace.apiKey.key })
-    expect(first.items).toEqual([expect.objectContaining({ keyId: workspace.apiKey.keyId, scopes: ['admin', 'send', 'read'], revokedAt: null })])
+    expect(first.items).toEqual([
+      expect.objectContaining({ keyId: workspace.apiKey.keyId, scopes: ['admin', 'send', 'read'], revokedAt: null }),
+    ])
     expect(second).toMatchObject({ items: [{ name: 'send,read,send', scopes: ['send', 'read'] }], nextCursor: null })
     expect(JSON.stringify([first, second])).not.toMatch(/sk_[\w-]{20}/)
   })
@@ -185,25 +242,61 @@ describe('keys', () => {
     const workspace = await makeWorkspace()
     const key = await keyWith(workspace, ['read'])
     expect(await call('GET', '/v1/templates', { key })).toMatchObject({ status: 200 })
-    const { body: { items } } = await call('GET', '/v1/workspace/api-keys', { key: workspace.apiKey.key })
+    const {
+      body: { items },
+    } = await call('GET', '/v1/workspace/api-keys', { key: workspace.apiKey.key })
     expect(await call('DELETE', `/v1/workspace/api-keys/${items[1].keyId}`, { key: workspace.apiKey.key })).toMatchObject({ status: 204 })
-    expect(await call('GET', '/v1/templates', { key })).toMatchObject({ status: 401, body: { detail: 'The API key is unknown or revoked.' } })
+    expect(await call('GET', '/v1/templates', { key })).toMatchObject({
+      status: 401,
+      body: { detail: 'The API key is unknown or revoked.' },
+    })
     expect(await call('DELETE', '/v1/workspace/api-keys/ak_none', { key: workspace.apiKey.key })).toMatchObject({ status: 404 })
+  })
+
+  it('all lost, the root key makes another', async () => {
+    const workspace = await makeWorkspace()
+    const path = `/v1/workspaces/${workspace.workspaceId}/api-keys`
+    const body = { name: 'again', scopes: ['admin'] }
+    expect(await call('DELETE', `/v1/workspace/api-keys/${workspace.apiKey.keyId}`, { key: workspace.apiKey.key })).toMatchObject({
+      status: 204,
+    })
+    expect(await call('GET', '/v1/workspace', { key: workspace.apiKey.key })).toMatchObject({ status: 401 })
+    const made = await call('POST', path, { key: rootKey, body })
+    expect(made).toMatchObject({ status: 201, body: { scopes: ['admin'], name: 'again' } })
+    expect(await call('GET', '/v1/workspace', { key: made.body.key })).toMatchObject({
+      status: 200,
+      body: { workspaceId: workspace.workspaceId },
+    })
+    expect(await call('POST', path, { key: made.body.key, body })).toMatchObject({ status: 403 })
+    expect(await call('POST', '/v1/workspaces/nobody/api-keys', { key: rootKey, body })).toMatchObject({ status: 404 })
   })
 
   it('of another workspace are out of reach', async () => {
     const [mine, theirs] = [await makeWorkspace(), await makeWorkspace()]
     expect(await call('DELETE', `/v1/workspace/api-keys/${theirs.apiKey.keyId}`, { key: mine.apiKey.key })).toMatchObject({ status: 404 })
-    expect(await call('DELETE', `/v1/workspace/signing-keys/${theirs.signingKey.kid}`, { key: mine.apiKey.key })).toMatchObject({ status: 404 })
+    expect(await call('DELETE', `/v1/workspace/signing-keys/${theirs.signingKey.kid}`, { key: mine.apiKey.key })).toMatchObject({
+      status: 404,
+    })
   })
 
   it('need scope admin', async () => {
     const workspace = await makeWorkspace()
     const key = await keyWith(workspace, ['send', 'read'])
-    for (const [method, path] of [['POST', 'api-keys'], ['GET', 'api-keys'], ['DELETE', 'api-keys/x'], ['POST', 'signing-keys'], ['GET', 'signing-keys'], ['DELETE', 'signing-keys/x']] as const) {
-      expect(await call(method, `/v1/workspace/${path}`, { key, ...(method === 'POST' ? { body: { name: 'x', scopes: ['read'] } } : {}) })).toMatchObject({ status: 403 })
+    for (const [method, path] of [
+      ['POST', 'api-keys'],
+      ['GET', 'api-keys'],
+      ['DELETE', 'api-keys/x'],
+      ['POST', 'signing-keys'],
+      ['GET', 'signing-keys'],
+      ['DELETE', 'signing-keys/x'],
+    ] as const) {
+      expect(
+        await call(method, `/v1/workspace/${path}`, { key, ...(method === 'POST' ? { body: { name: 'x', scopes: ['read'] } } : {}) }),
+      ).toMatchObject({ status: 403 })
     }
-    expect(await call('POST', '/v1/workspace/api-keys', { key: workspace.apiKey.key, body: { name: 'x', scopes: ['root'] } })).toMatchObject({ status: 422, body: { errors: [{ path: '/scopes/0' }] } })
+    expect(
+      await call('POST', '/v1/workspace/api-keys', { key: workspace.apiKey.key, body: { name: 'x', scopes: ['root'] } }),
+    ).toMatchObject({ status: 422, body: { errors: [{ path: '/scopes/0' }] } })
   })
 })
 
@@ -212,22 +305,41 @@ describe('users', () => {
 
   it('a token speaks for its user in its workspace', async () => {
     const workspace = await makeWorkspace()
-    expect((await feed(await userToken(workspace, { sub: '사용자-7' }))).body.caller)
-      .toEqual({ workspaceId: workspace.workspaceId, userId: '사용자-7', scopes: [], via: 'user_token', keyId: workspace.signingKey.kid })
+    expect((await feed(await userToken(workspace, { sub: '사용자-7' }))).body.caller).toEqual({
+      workspaceId: workspace.workspaceId,
+      userId: '사용자-7',
+      scopes: [],
+      via: 'user_token',
+      keyId: workspace.signingKey.kid,
+    })
   })
 
-  it('tokens that are expired, unsigned, too long-lived or somebody else\'s are refused', async () => {
+  it("tokens that are expired, unsigned, too long-lived or somebody else's are refused", async () => {
     const [workspace, other] = [await makeWorkspace(), await makeWorkspace()]
     const unsigned = `${Buffer.from(JSON.stringify({ alg: 'none', kid: workspace.signingKey.kid })).toString('base64url')}.${Buffer.from('{"sub":"u","exp":9999999999}').toString('base64url')}.`
-    const { signingKey: { kid, secret } } = workspace
+    const {
+      signingKey: { kid, secret },
+    } = workspace
     const bad: [string, Promise<string> | string, RegExp][] = [
       ['expired', userToken(workspace, { inS: -1 }), /expired/],
       ['more than a day', userToken(workspace, { inS: 25 * 3_600 }), /24 hours/],
       ['alg none', unsigned, /HS256/],
-      ['another algorithm', new SignJWT({}).setProtectedHeader({ alg: 'HS512', kid }).setSubject('u').setExpirationTime('1h').sign(Buffer.from(secret.repeat(2))), /HS256/],
-      ['another workspace\'s kid', userToken(workspace, { kid: other.signingKey.kid }), /not signed/],
+      [
+        'another algorithm',
+        new SignJWT({})
+          .setProtectedHeader({ alg: 'HS512', kid })
+          .setSubject('u')
+          .setExpirationTime('1h')
+          .sign(Buffer.from(secret.repeat(2))),
+        /HS256/,
+      ],
+      ["another workspace's kid", userToken(workspace, { kid: other.signingKey.kid }), /not signed/],
       ['unknown kid', userToken(workspace, { kid: `${workspace.workspaceId}.9` }), /unknown or revoked/],
-      ['no kid', new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject('u').setExpirationTime('1h').sign(Buffer.from(secret)), /"kid"/],
+      [
+        'no kid',
+        new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject('u').setExpirationTime('1h').sign(Buffer.from(secret)),
+        /"kid"/,
+      ],
       ['no exp', new SignJWT({}).setProtectedHeader({ alg: 'HS256', kid }).setSubject('u').sign(Buffer.from(secret)), /"exp"/],
       ['no sub', new SignJWT({}).setProtectedHeader({ alg: 'HS256', kid }).setExpirationTime('1h').sign(Buffer.from(secret)), /"sub"/],
       ['control characters', userToken(workspace, { sub: 'a\nb' }), /"sub"/],
@@ -247,18 +359,37 @@ describe('users', () => {
     const workspace = await makeWorkspace()
     const token = await userToken(workspace)
     expect(await feed(token)).toMatchObject({ status: 200 })
-    expect(await call('POST', '/v1/workspace/signing-keys', { key: workspace.apiKey.key })).toMatchObject({ status: 201, body: { kid: `${workspace.workspaceId}.2` } })
-    expect(await call('DELETE', `/v1/workspace/signing-keys/${workspace.signingKey.kid}`, { key: workspace.apiKey.key })).toMatchObject({ status: 204 })
+    expect(await call('POST', '/v1/workspace/signing-keys', { key: workspace.apiKey.key })).toMatchObject({
+      status: 201,
+      body: { kid: `${workspace.workspaceId}.2` },
+    })
+    expect(await call('DELETE', `/v1/workspace/signing-keys/${workspace.signingKey.kid}`, { key: workspace.apiKey.key })).toMatchObject({
+      status: 204,
+    })
     expect(await feed(token)).toMatchObject({ status: 401 })
-    const { body: { items } } = await call('GET', '/v1/workspace/signing-keys', { key: workspace.apiKey.key })
-    expect(items).toMatchObject([{ kid: `${workspace.workspaceId}.1`, revokedAt: expect.any(String) }, { kid: `${workspace.workspaceId}.2`, revokedAt: null }])
+    const {
+      body: { items },
+    } = await call('GET', '/v1/workspace/signing-keys', { key: workspace.apiKey.key })
+    expect(items).toMatchObject([
+      { kid: `${workspace.workspaceId}.1`, revokedAt: expect.any(String) },
+      { kid: `${workspace.workspaceId}.2`, revokedAt: null },
+    ])
   })
 
   it('a server acts for a user with scope send, and only with it', async () => {
     const workspace = await makeWorkspace()
-    expect((await feed(await keyWith(workspace, ['send']), { 'on-behalf-of': 'user-9' })).body.caller).toMatchObject({ userId: 'user-9', scopes: ['send'], via: 'api_key' })
-    expect((await feed(workspace.apiKey.key, { 'on-behalf-of': Buffer.from('사용자-7').toString('latin1') })).body.caller).toMatchObject({ userId: '사용자-7' })
-    expect(await feed(await keyWith(workspace, ['read', 'admin']), { 'on-behalf-of': 'user-9' })).toMatchObject({ status: 403, body: { detail: expect.stringContaining('needs scope send') } })
+    expect((await feed(await keyWith(workspace, ['send']), { 'on-behalf-of': 'user-9' })).body.caller).toMatchObject({
+      userId: 'user-9',
+      scopes: ['send'],
+      via: 'api_key',
+    })
+    expect((await feed(workspace.apiKey.key, { 'on-behalf-of': Buffer.from('사용자-7').toString('latin1') })).body.caller).toMatchObject({
+      userId: '사용자-7',
+    })
+    expect(await feed(await keyWith(workspace, ['read', 'admin']), { 'on-behalf-of': 'user-9' })).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringContaining('needs scope send') },
+    })
     expect(await feed(await userToken(workspace), { 'on-behalf-of': 'user-9' })).toMatchObject({ status: 403 })
     expect(await feed(workspace.apiKey.key, { 'on-behalf-of': 'x'.repeat(129) })).toMatchObject({ status: 400 })
   })
@@ -274,9 +405,24 @@ describe('passing on', () => {
 
   it('the service gets path, body and trace, the signed context, and nothing the client may not say', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-    const { status, headers, body } = await call('POST', '/v1/sends/a%2Fb?x=1&x=2', { key, body: { hello: 1 }, headers: { traceparent, 'x-stepcast-context': 'forged', 'x-stepcast-other': 'x', 'idempotency-key': 'i1' } })
+    const { status, headers, body } = await call('POST', '/v1/sends/a%2Fb?x=1&x=2', {
+      key,
+      body: { hello: 1 },
+      headers: { traceparent, 'x-stepcast-context': 'forged', 'x-stepcast-other': 'x', 'idempotency-key': 'i1' },
+    })
     expect(status).toBe(200)
-    expect(body).toMatchObject({ method: 'POST', url: '/v1/sends/a%2Fb?x=1&x=2', bytes: 11, caller: { workspaceId: workspace.workspaceId, keyId: workspace.apiKey.keyId, scopes: ['admin', 'send', 'read'], via: 'api_key', userId: null } })
+    expect(body).toMatchObject({
+      method: 'POST',
+      url: '/v1/sends/a%2Fb?x=1&x=2',
+      bytes: 11,
+      caller: {
+        workspaceId: workspace.workspaceId,
+        keyId: workspace.apiKey.keyId,
+        scopes: ['admin', 'send', 'read'],
+        via: 'api_key',
+        userId: null,
+      },
+    })
     expect(body.headers).toMatchObject({ traceparent, 'idempotency-key': 'i1', 'content-type': 'application/json' })
     expect(Object.keys(body.headers)).not.toEqual(expect.arrayContaining(['authorization']))
     expect(body.headers['x-stepcast-other']).toBeUndefined()
@@ -290,18 +436,32 @@ describe('passing on', () => {
 
   it('64 MB stream through, more is a 413', async () => {
     const body = Buffer.alloc(64 * 1024 * 1024, 'stepcast')
-    const init = (content: Buffer) => ({ method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: content })
+    const init = (content: Buffer) => ({
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: content,
+    })
     const answer = await fetch(`${gateway.url}/v1/sends`, init(body))
     expect(await answer.json()).toMatchObject({ bytes: body.length, sha256: createHash('sha256').update(body).digest('hex') })
     const tooLarge = await fetch(`${gateway.url}/v1/templates`, init(body.subarray(0, 1024 * 1024 + 1)))
     expect(tooLarge.status).toBe(413)
-    const chunked = await fetch(`${gateway.url}/v1/templates`, { ...init(body), body: new Blob([body.subarray(0, 2 * 1024 * 1024)]).stream(), duplex: 'half' } as RequestInit)
+    const chunked = await fetch(`${gateway.url}/v1/templates`, {
+      ...init(body),
+      body: new Blob([body.subarray(0, 2 * 1024 * 1024)]).stream(),
+      duplex: 'half',
+    } as RequestInit)
     expect(chunked.status).toBe(413)
   })
 
   it('a refusal before the body was read still arrives', async () => {
-    behaviours.set('/v1/sends', (_request, response) => response.writeHead(422, { 'content-type': 'application/problem+json' }).end('{"status":422}'))
-    const answer = await fetch(`${gateway.url}/v1/sends`, { method: 'POST', headers: { authorization: `Bearer ${key}` }, body: Buffer.alloc(8 * 1024 * 1024) })
+    behaviours.set('/v1/sends', (_request, response) =>
+      response.writeHead(422, { 'content-type': 'application/problem+json' }).end('{"status":422}'),
+    )
+    const answer = await fetch(`${gateway.url}/v1/sends`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: Buffer.alloc(8 * 1024 * 1024),
+    })
     expect([answer.status, answer.headers.get('content-type')]).toEqual([422, 'application/problem+json'])
   })
 
@@ -310,11 +470,16 @@ describe('passing on', () => {
     behaviours.set('/v1/feed/stream', (request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.flushHeaders()
-      request.once('close', () => { left = true })
+      request.once('close', () => {
+        left = true
+      })
       setTimeout(() => response.write('data: one\n\n'), 50)
     })
     const reader = new AbortController()
-    const answer = await fetch(`${gateway.url}/v1/feed/stream`, { headers: { authorization: `Bearer ${await userToken(workspace)}`, accept: 'text/event-stream' }, signal: reader.signal })
+    const answer = await fetch(`${gateway.url}/v1/feed/stream`, {
+      headers: { authorization: `Bearer ${await userToken(workspace)}`, accept: 'text/event-stream' },
+      signal: reader.signal,
+    })
     expect(answer.headers.get('content-type')).toBe('text/event-stream')
     const { value } = await answer.body!.getReader().read()
     expect(Buffer.from(value!).toString()).toBe('data: one\n\n')
@@ -337,7 +502,9 @@ describe('passing on', () => {
     try {
       const response = await fetch(`${away.url}/v1/templates`, { headers: { authorization: `Bearer ${key}` } })
       expect(response.status).toBe(503)
-      expect(await response.json()).toMatchObject({ detail: 'The part for templates is restarting: nothing was done; try again in a moment.' })
+      expect(await response.json()).toMatchObject({
+        detail: 'The part for templates is restarting: nothing was done; try again in a moment.',
+      })
       const ready = await fetch(`${away.url}/readyz`)
       expect([ready.status, await ready.json()]).toMatchObject([503, { notReady: ['template-svc'] }])
       expect((await fetch(`${away.url}/healthz`)).status).toBe(200)
@@ -362,14 +529,32 @@ describe('operators and newcomers', () => {
   })
 
   it('one document of the whole, to read by machines and people', async () => {
-    behaviours.set('/openapi.json', (_request, response) => response.end(JSON.stringify({
-      openapi: '3.0.0', info: { title: 'x', version: '1' },
-      paths: { '/v1/templates': { get: { summary: 'List <templates>', 'x-stepcast-scopes': ['read'] } }, '/internal/x': { get: {} }, '/v1/hidden': { post: { 'x-stepcast-scopes': ['internal'] } } },
-    })))
+    behaviours.set('/openapi.json', (_request, response) =>
+      response.end(
+        JSON.stringify({
+          openapi: '3.0.0',
+          info: { title: 'x', version: '1' },
+          paths: {
+            '/v1/templates': { get: { summary: 'List <templates>', 'x-stepcast-scopes': ['read'] } },
+            '/internal/x': { get: {} },
+            '/v1/hidden': { post: { 'x-stepcast-scopes': ['internal'] } },
+          },
+        }),
+      ),
+    )
     const fresh = await startGateway({ env, ownsProcess: false })
     try {
-      const document = await (await fetch(`${fresh.url}/v1/openapi.json`)).json() as { paths: object }
-      expect(Object.keys(document.paths)).toEqual(['/v1/templates', '/v1/workspace', '/v1/workspace/api-keys', '/v1/workspace/api-keys/{keyId}', '/v1/workspace/signing-keys', '/v1/workspace/signing-keys/{kid}', '/v1/workspaces'])
+      const document = (await (await fetch(`${fresh.url}/v1/openapi.json`)).json()) as { paths: object }
+      expect(Object.keys(document.paths)).toEqual([
+        '/v1/templates',
+        '/v1/workspace',
+        '/v1/workspace/api-keys',
+        '/v1/workspace/api-keys/{keyId}',
+        '/v1/workspace/signing-keys',
+        '/v1/workspace/signing-keys/{kid}',
+        '/v1/workspaces',
+        '/v1/workspaces/{workspaceId}/api-keys',
+      ])
       const page = await fetch(`${fresh.url}/docs`)
       expect(page.headers.get('content-type')).toContain('text/html')
       expect(await page.text()).toContain('List &lt;templates&gt;')
@@ -382,13 +567,17 @@ describe('operators and newcomers', () => {
     const { port } = gateway.app.get(GatewayModule).grpc!
     const { grpc } = loadPackageDefinition(loadSync(protoPath)) as any
     const client = new grpc.health.v1.Health(`127.0.0.1:${port}`, credentials.createInsecure())
-    const { status } = await new Promise<{ status: unknown }>((resolve, reject) => client.check({ service: '' }, (error: Error | null, answer: any) => (error ? reject(error) : resolve(answer))))
+    const { status } = await new Promise<{ status: unknown }>((resolve, reject) =>
+      client.check({ service: '' }, (error: Error | null, answer: any) => (error ? reject(error) : resolve(answer))),
+    )
     client.close()
     expect(status).toBe(1)
   })
 
   it('a port in use is an error that names the variable', async () => {
-    await expect(startGateway({ env: { ...env, PORT: String(gateway.port) }, ownsProcess: false })).rejects.toThrow(`PORT ${gateway.port} is in use`)
+    await expect(startGateway({ env: { ...env, PORT: String(gateway.port) }, ownsProcess: false })).rejects.toThrow(
+      `PORT ${gateway.port} is in use`,
+    )
   })
 
   it('a missing setting is an error that names it', async () => {

@@ -29,7 +29,10 @@ Errors are application/problem+json (RFC 9457). Lists take limit (1..100) and cu
  * Merges documents; calls only for services themselves are left out.
  * @param missing services whose document is not known, named in `x-stepcast-missing`.
  */
-export function mergeDocuments(parts: readonly { name: string; document: OpenApiDocument }[], missing: readonly string[] = []): OpenApiDocument {
+export function mergeDocuments(
+  parts: readonly { name: string; document: OpenApiDocument }[],
+  missing: readonly string[] = [],
+): OpenApiDocument {
   const paths: OpenApiDocument['paths'] = {}
   const schemas: Record<string, unknown> = {}
   for (const { name, document } of parts) {
@@ -59,7 +62,8 @@ function withUniqueNames({ paths, components }: OpenApiDocument, service: string
   const renamed = Object.keys(own).filter((name) => name in taken && JSON.stringify(taken[name]) !== JSON.stringify(own[name]))
   const text = renamed.reduce(
     (json, name) => json.replaceAll(`"#/components/schemas/${name}"`, `"#/components/schemas/${name}_${service}"`),
-    JSON.stringify({ paths, schemas: own }))
+    JSON.stringify({ paths, schemas: own }),
+  )
   const merged = JSON.parse(text) as { paths: OpenApiDocument['paths']; schemas: Record<string, unknown> }
   for (const name of renamed) {
     merged.schemas[`${name}_${service}`] = merged.schemas[name]

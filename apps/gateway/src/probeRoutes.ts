@@ -1,7 +1,6 @@
 // What operators and newcomers ask of the whole: is it alive and ready, how is it doing, where does one begin.
 import { Controller, Get, Header, Inject } from '@nestjs/common'
-import { ApiExcludeController } from '@nestjs/swagger'
-import { notReadyProblem, Registry, RequireScope } from '@stepcast/service'
+import { notReadyProblem, Registry, RequireScope, Undescribed } from '@stepcast/service'
 import { ApiDocument } from './apiDocument'
 import { docsPage } from './docsPage'
 import { startPage } from './startPage'
@@ -12,7 +11,7 @@ const html = 'text/html; charset=utf-8'
 const policy = "default-src 'none'; style-src 'unsafe-inline'"
 
 @Controller()
-@ApiExcludeController()
+@Undescribed()
 @RequireScope('public')
 export class ProbeRoutes {
   constructor(

@@ -18,7 +18,13 @@ export const services = [
   { name: 'send-svc', part: 'sends', urlVariable: 'SEND_SVC_URL', prefixes: ['/v1/sends'], maxBodyBytes: 64 * megabyte },
   { name: 'people-svc', part: 'users', urlVariable: 'PEOPLE_SVC_URL', prefixes: ['/v1/users'], maxBodyBytes: megabyte },
   { name: 'orchestrator', part: 'sequences', urlVariable: 'ORCHESTRATOR_URL', prefixes: ['/v1/sequences'], maxBodyBytes: megabyte },
-  { name: 'inapp-dispatcher', part: 'the in-app feed', urlVariable: 'INAPP_DISPATCHER_URL', prefixes: ['/v1/feed'], maxBodyBytes: megabyte },
+  {
+    name: 'inapp-dispatcher',
+    part: 'the in-app feed',
+    urlVariable: 'INAPP_DISPATCHER_URL',
+    prefixes: ['/v1/feed'],
+    maxBodyBytes: megabyte,
+  },
   { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], maxBodyBytes: megabyte },
   { name: 'metrics-svc', part: 'metrics', urlVariable: 'METRICS_SVC_URL', prefixes: ['/v1/metrics'], maxBodyBytes: megabyte },
 ] as const satisfies readonly Service[]
@@ -29,5 +35,5 @@ export type ServiceName = (typeof services)[number]['name']
 export const forwardedPaths: string[] = services.flatMap(({ prefixes }) => prefixes.flatMap((prefix) => [prefix, `${prefix}/*rest`]))
 
 /** The service that answers a path; undefined when none does. */
-export const serviceOf = (path: string): Service & { name: ServiceName } | undefined =>
+export const serviceOf = (path: string): (Service & { name: ServiceName }) | undefined =>
   services.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)))

@@ -2,18 +2,18 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { conflict, type Page } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
+import { z } from 'zod'
 import type { Seal } from './seal'
 
 // Two are in use while one is rotated out.
 const maxActiveKeys = 20
 
 /** A signing key as it can be read again: never its secret. */
-export interface SigningKey {
-  /** `<workspaceId>.<n>`: the `kid` header of the tokens it signs. */
-  kid: string
-  createdAt: string
-  revokedAt: string | null
-}
+export const signingKey = z.object({
+  kid: z.string().describe('<workspaceId>.<n>: the kid header of the tokens it signs'),
+  createdAt: z.iso.datetime(), revokedAt: z.iso.datetime().nullable(),
+})
+export type SigningKey = z.output<typeof signingKey>
 
 interface SigningKeyRow { n: number; created_at: Date; revoked_at: Date | null }
 

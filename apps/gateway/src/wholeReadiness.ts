@@ -10,7 +10,10 @@ export class WholeReadiness {
   /** Called with each new answer. */
   onAnswer: (ready: boolean) => void = () => {}
 
-  constructor(private readonly own: Readiness, private readonly upstreams: Upstreams) {}
+  constructor(
+    private readonly own: Readiness,
+    private readonly upstreams: Upstreams,
+  ) {}
 
   /** Names of the services and parts that are not ready, at most 1 s old; empty when all are. */
   notReady(): Promise<string[]> {
@@ -22,7 +25,7 @@ export class WholeReadiness {
 
   private async ask(): Promise<string[]> {
     const answers = await Promise.all(services.map(async ({ name }) => ({ name, ready: await this.isReady(name) })))
-    const notReady = [...await this.own.notReady(), ...answers.filter(({ ready }) => !ready).map(({ name }) => name)]
+    const notReady = [...(await this.own.notReady()), ...answers.filter(({ ready }) => !ready).map(({ name }) => name)]
     this.onAnswer(notReady.length === 0)
     return notReady
   }
@@ -30,7 +33,9 @@ export class WholeReadiness {
   private async isReady(name: (typeof services)[number]['name']): Promise<boolean> {
     try {
       // A service gives each of its parts 2 s.
-      const { statusCode, body } = await this.upstreams.of(name).requests.request({ method: 'GET', path: '/readyz', headersTimeout: 3_000, signal: AbortSignal.timeout(3_000) })
+      const { statusCode, body } = await this.upstreams
+        .of(name)
+        .requests.request({ method: 'GET', path: '/readyz', headersTimeout: 3_000, signal: AbortSignal.timeout(3_000) })
       await body.dump()
       return statusCode === 200
     } catch {

@@ -1,21 +1,50 @@
 // The calls about workspaces and their keys, the gateway's own.
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common'
-import { ApiOperation, ApiResponse } from '@nestjs/swagger'
-import { OutboxRelay } from '@stepcast/postgres'
-import { Caller, conflict, fingerprintOf, IdempotencyKey, idempotent, notFound, page, pageOf, pageQuery, RequireScope, unavailable } from '@stepcast/service'
+import { inTransaction, OutboxRelay } from '@stepcast/postgres'
+import {
+  Caller,
+  conflict,
+  Describe,
+  fingerprintOf,
+  IdempotencyKey,
+  idempotent,
+  notFound,
+  page,
+  pageOf,
+  pageQuery,
+  RequireScope,
+  unavailable,
+} from '@stepcast/service'
 import { Pool } from 'pg'
-import type { z } from 'zod'
-import { type ApiKey, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
+import { z } from 'zod'
+import { apiKey, type ApiKey, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
 import { Authentication } from './authentication'
 import { Seal } from './seal'
-import { listSigningKeys, makeSigningKey, revokeSigningKey, type SigningKey } from './signingKeys'
-import { changeWorkspace, makeWorkspace, newWorkspace, readWorkspace, tellWorkspace, type Workspace, workspaceChange } from './workspaces'
+import { listSigningKeys, makeSigningKey, revokeSigningKey, signingKey, type SigningKey } from './signingKeys'
+import {
+  changeWorkspace,
+  makeWorkspace,
+  newWorkspace,
+  readWorkspace,
+  tellWorkspace,
+  workspace,
+  type Workspace,
+  workspaceChange,
+} from './workspaces'
 
-type Items<T> = { items: T[]; nextCursor: string | null }
-/** A secret is in the first answer only: what an Idempotency-Key keeps for repeats has null in its place. */
-type MadeApiKey = ApiKey & { key: string | null }
-type MadeSigningKey = SigningKey & { secret: string | null }
-type MadeWorkspace = Omit<Workspace, 'updatedAt'> & { apiKey: MadeApiKey; signingKey: MadeSigningKey }
+// A secret is in the first answer only: what an Idempotency-Key keeps for repeats has null in its place.
+const madeApiKey = apiKey.extend({ key: z.string().nullable() })
+const madeSigningKey = signingKey.extend({ secret: z.string().nullable() })
+const madeWorkspace = workspace.omit({ updatedAt: true }).extend({ apiKey: madeApiKey, signingKey: madeSigningKey })
+const items = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
+
+type MadeApiKey = z.output<typeof madeApiKey>
+type MadeSigningKey = z.output<typeof madeSigningKey>
+type MadeWorkspace = z.output<typeof madeWorkspace>
+interface Items<T> {
+  items: T[]
+  nextCursor: string | null
+}
 
 @Controller('v1')
 export class WorkspaceRoutes {
@@ -29,61 +58,97 @@ export class WorkspaceRoutes {
   /** Makes a workspace with its first API key (every scope) and signing key. 409 when it exists. */
   @Post('workspaces')
   @RequireScope('root')
-  @ApiOperation({ summary: 'Make a workspace', description: 'Answers its first API key and signing key; both are shown only here. 409 when it exists.' })
+  @Describe({
+    summary: 'Make a workspace',
+    description: 'Answers its first API key and signing key; both are shown only here. 409 when it exists.',
+    answer: madeWorkspace,
+  })
   async makeWorkspace(
-    @Body({ schema: newWorkspace }) body: z.output<typeof newWorkspace>, @Caller() caller: Caller, @IdempotencyKey() key: string | null,
+    @Body({ schema: newWorkspace }) body: z.output<typeof newWorkspace>,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
   ): Promise<MadeWorkspace> {
     let shownOnce: { key: string; secret: string } | null = null
     const { made, told } = await idempotent(this.pool, caller, 'POST /v1/workspaces', key, fingerprintOf(body), async (tx) => {
-      const workspace = await makeWorkspace(tx, body)
-      if (workspace === null) throw conflict(`The workspace ${body.workspaceId} exists already.`)
-      const { key, ...apiKey } = await makeApiKey(tx, workspace.workspaceId, { name: 'first key', scopes: ['admin', 'send', 'read'] })
-      const { secret, ...signingKey } = await makeSigningKey(tx, this.seal, workspace.workspaceId)
+      const created = await makeWorkspace(tx, body)
+      if (created === null) throw conflict(`The workspace ${body.workspaceId} exists already.`)
+      const { key, ...firstKey } = await makeApiKey(tx, created.workspaceId, { name: 'first key', scopes: ['admin', 'send', 'read'] })
+      const { secret, ...firstSigningKey } = await makeSigningKey(tx, this.seal, created.workspaceId)
       shownOnce = { key, secret }
-      const { updatedAt: _, ...rest } = workspace
-      const made: MadeWorkspace = { ...rest, apiKey: { ...apiKey, key: null }, signingKey: { ...signingKey, secret: null } }
-      return { made, told: await tellWorkspace(tx, workspace) }
+      const { updatedAt: _, ...rest } = created
+      const made: MadeWorkspace = { ...rest, apiKey: { ...firstKey, key: null }, signingKey: { ...firstSigningKey, secret: null } }
+      return { made, told: await tellWorkspace(tx, created) }
     })
-    await this.acknowledged(told)
-    const { key: apiKey = null, secret = null } = (shownOnce ?? {}) as { key?: string; secret?: string }
-    return { ...made, apiKey: { ...made.apiKey, key: apiKey }, signingKey: { ...made.signingKey, secret } }
+    await this.acknowledged(told, ' Its keys were not shown: make one by POST /v1/workspaces/{workspaceId}/api-keys with the root key.')
+    const shown = shownOnce as { key: string; secret: string } | null
+    return {
+      ...made,
+      apiKey: { ...made.apiKey, key: shown?.key ?? null },
+      signingKey: { ...made.signingKey, secret: shown?.secret ?? null },
+    }
+  }
+
+  /** Makes an API key of any workspace: for one that has lost its last. `key` is shown only here; no Idempotency-Key. */
+  @Post('workspaces/:workspaceId/api-keys')
+  @RequireScope('root')
+  @Describe({ summary: 'Make an API key of any workspace', description: 'For a workspace that has lost its keys.', answer: madeApiKey })
+  makeApiKeyOf(
+    @Param('workspaceId') workspaceId: string,
+    @Body({ schema: newApiKey }) body: z.output<typeof newApiKey>,
+  ): Promise<MadeApiKey> {
+    return inTransaction(this.pool, (tx) => makeApiKey(tx, workspaceId, body))
   }
 
   /** The caller's workspace. */
   @Get('workspace')
   @RequireScope('admin', 'send', 'read')
-  @ApiOperation({ summary: 'Read the workspace' })
+  @Describe({ summary: 'Read the workspace', answer: workspace })
   async readWorkspace(@Caller() { workspaceId }: Caller): Promise<Workspace> {
     return (await readWorkspace(this.pool, workspaceId)) ?? gone(workspaceId)
   }
 
-  /** Changes name, timezone (IANA) or currency (ISO 4217); what is left out stays. Answered once Kafka has it, 503 after 5 s (kept, told later). */
+  /**
+   * Changes name, timezone (IANA) or currency (ISO 4217); what is left out stays. Answered once Kafka has it, 503 after 5 s (kept, told
+   * later).
+   */
   @Put('workspace')
   @RequireScope('admin')
-  @ApiOperation({ summary: 'Change the workspace', description: 'What is left out stays. 503 when Kafka did not acknowledge within 5 s: the change is kept and published later.' })
+  @Describe({
+    summary: 'Change the workspace',
+    description: 'What is left out stays. 503 when Kafka did not acknowledge within 5 s: the change is kept and published later.',
+    answer: workspace,
+  })
   async changeWorkspace(
-    @Body({ schema: workspaceChange }) body: z.output<typeof workspaceChange>, @Caller() caller: Caller, @IdempotencyKey() key: string | null,
+    @Body({ schema: workspaceChange }) body: z.output<typeof workspaceChange>,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
   ): Promise<Workspace> {
-    const { workspace, told } = await idempotent(this.pool, caller, 'PUT /v1/workspace', key, fingerprintOf(body), async (tx) => {
-      const workspace = (await changeWorkspace(tx, caller.workspaceId, body)) ?? gone(caller.workspaceId)
-      return { workspace, told: await tellWorkspace(tx, workspace) }
+    const { changed, told } = await idempotent(this.pool, caller, 'PUT /v1/workspace', key, fingerprintOf(body), async (tx) => {
+      const changed = (await changeWorkspace(tx, caller.workspaceId, body)) ?? gone(caller.workspaceId)
+      return { changed, told: await tellWorkspace(tx, changed) }
     })
     await this.acknowledged(told)
-    return workspace
+    return changed
   }
 
   /** Makes an API key; `key` is shown only here. */
   @Post('workspace/api-keys')
   @RequireScope('admin')
-  @ApiOperation({ summary: 'Make an API key', description: 'The key is shown only here: an answer repeated for an Idempotency-Key has null in its place.' })
+  @Describe({
+    summary: 'Make an API key',
+    description: 'The key is shown only here: an answer repeated for an Idempotency-Key has null in its place.',
+    answer: madeApiKey,
+  })
   async makeApiKey(
-    @Body({ schema: newApiKey }) body: z.output<typeof newApiKey>, @Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null,
+    @Body({ schema: newApiKey }) body: z.output<typeof newApiKey>,
+    @Caller() caller: Caller,
+    @IdempotencyKey() idempotencyKey: string | null,
   ): Promise<MadeApiKey> {
     let shownOnce: string | null = null
     const made = await idempotent(this.pool, caller, 'POST /v1/workspace/api-keys', idempotencyKey, fingerprintOf(body), async (tx) => {
-      const { key, ...apiKey } = await makeApiKey(tx, caller.workspaceId, body)
+      const { key, ...rest } = await makeApiKey(tx, caller.workspaceId, body)
       shownOnce = key
-      return apiKey
+      return rest
     })
     return { ...made, key: shownOnce }
   }
@@ -91,8 +156,11 @@ export class WorkspaceRoutes {
   /** API keys in the order they were made, revoked ones too. */
   @Get('workspace/api-keys')
   @RequireScope('admin')
-  @ApiOperation({ summary: 'List API keys' })
-  async listApiKeys(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>, @Caller() { workspaceId }: Caller): Promise<Items<ApiKey>> {
+  @Describe({ summary: 'List API keys', answer: items(apiKey) })
+  async listApiKeys(
+    @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
+    @Caller() { workspaceId }: Caller,
+  ): Promise<Items<ApiKey>> {
     const current = page(query, 1)
     return pageOf(await listApiKeys(this.pool, workspaceId, current), current, ({ keyId }) => [keyId])
   }
@@ -101,7 +169,7 @@ export class WorkspaceRoutes {
   @Delete('workspace/api-keys/:keyId')
   @HttpCode(204)
   @RequireScope('admin')
-  @ApiOperation({ summary: 'Revoke an API key' })
+  @Describe({ summary: 'Revoke an API key' })
   async revokeApiKey(@Param('keyId') keyId: string, @Caller() { workspaceId }: Caller): Promise<void> {
     if (!(await revokeApiKey(this.pool, workspaceId, keyId))) throw notFound(`There is no API key ${keyId} in this workspace.`)
     this.authentication.forget()
@@ -110,14 +178,17 @@ export class WorkspaceRoutes {
   /** Makes a signing key; `secret` is shown only here. Its UTF-8 bytes are the HS256 key. */
   @Post('workspace/signing-keys')
   @RequireScope('admin')
-  @ApiOperation({ summary: 'Make a signing key', description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here.' })
-  @ApiResponse({ status: 201, description: 'kid and secret' })
+  @Describe({
+    summary: 'Make a signing key',
+    description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here.',
+    answer: madeSigningKey,
+  })
   async makeSigningKey(@Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null): Promise<MadeSigningKey> {
     let shownOnce: string | null = null
     const made = await idempotent(this.pool, caller, 'POST /v1/workspace/signing-keys', idempotencyKey, fingerprintOf(null), async (tx) => {
-      const { secret, ...signingKey } = await makeSigningKey(tx, this.seal, caller.workspaceId)
+      const { secret, ...rest } = await makeSigningKey(tx, this.seal, caller.workspaceId)
       shownOnce = secret
-      return signingKey
+      return rest
     })
     return { ...made, secret: shownOnce }
   }
@@ -125,25 +196,30 @@ export class WorkspaceRoutes {
   /** Signing keys in the order they were made, revoked ones too. */
   @Get('workspace/signing-keys')
   @RequireScope('admin')
-  @ApiOperation({ summary: 'List signing keys' })
-  async listSigningKeys(@Query({ schema: pageQuery }) query: z.output<typeof pageQuery>, @Caller() { workspaceId }: Caller): Promise<Items<SigningKey>> {
+  @Describe({ summary: 'List signing keys', answer: items(signingKey) })
+  async listSigningKeys(
+    @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
+    @Caller() { workspaceId }: Caller,
+  ): Promise<Items<SigningKey>> {
     const current = page(query, 1)
-    return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, ({ kid }) => [Number(kid.slice(kid.lastIndexOf('.') + 1))])
+    return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, ({ kid }) => [
+      Number(kid.slice(kid.lastIndexOf('.') + 1)),
+    ])
   }
 
   /** Revokes a signing key and with it every token it signed: at once here, within 10 s at other gateways. */
   @Delete('workspace/signing-keys/:kid')
   @HttpCode(204)
   @RequireScope('admin')
-  @ApiOperation({ summary: 'Revoke a signing key' })
+  @Describe({ summary: 'Revoke a signing key' })
   async revokeSigningKey(@Param('kid') kid: string, @Caller() { workspaceId }: Caller): Promise<void> {
     if (!(await revokeSigningKey(this.pool, workspaceId, kid))) throw notFound(`There is no signing key ${kid} in this workspace.`)
     this.authentication.forget()
   }
 
-  private async acknowledged(outboxIds: readonly number[]): Promise<void> {
+  private async acknowledged(outboxIds: readonly number[], also = ''): Promise<void> {
     if (await this.relay.published(outboxIds, { timeoutMs: 5_000 })) return
-    throw unavailable('Kafka has not acknowledged the change within 5 s. It is kept and will be published.')
+    throw unavailable(`Kafka has not acknowledged the change within 5 s. It is kept and will be published.${also}`)
   }
 }
 

@@ -30,20 +30,22 @@ export const newWorkspace = z.strictObject({
   currency: currency.default('USD'),
 })
 
-/** What `PUT /v1/workspace` takes: what is left out stays. Members of the answer that cannot be changed are ignored, so it can be sent back edited. */
+/**
+ * What `PUT /v1/workspace` takes: what is left out stays. Members of the answer that cannot be changed are ignored, so it can be sent
+ * back edited.
+ */
 export const workspaceChange = z.strictObject({
   name: name.optional(), timezone: timezone.optional(), currency: currency.optional(),
   workspaceId: z.unknown().optional(), createdAt: z.unknown().optional(), updatedAt: z.unknown().optional(),
 }).transform(({ name, timezone, currency }) => ({ name, timezone, currency }))
 
-interface Settings { name: string; timezone: string; currency: string }
-
 /** A workspace as answered. */
-export interface Workspace extends Settings {
-  workspaceId: string
-  createdAt: string
-  updatedAt: string
-}
+export const workspace = z.object({
+  workspaceId: z.string(), name: z.string(), timezone: z.string().describe('IANA'), currency: z.string().describe('ISO 4217'),
+  createdAt: z.iso.datetime(), updatedAt: z.iso.datetime(),
+})
+export type Workspace = z.output<typeof workspace>
+type Settings = Pick<Workspace, 'name' | 'timezone' | 'currency'>
 
 interface WorkspaceRow { workspace_id: string; settings: Settings; created_at: Date; updated_at: Date }
 
@@ -53,7 +55,10 @@ const answerOf = ({ workspace_id, settings: { name, timezone, currency }, create
 const columns = 'workspace_id, settings, created_at, updated_at'
 
 /** Makes a workspace; null when it exists. */
-export async function makeWorkspace(tx: PoolClient, { workspaceId, name = workspaceId, timezone, currency }: z.output<typeof newWorkspace>): Promise<Workspace | null> {
+export async function makeWorkspace(
+  tx: PoolClient,
+  { workspaceId, name = workspaceId, timezone, currency }: z.output<typeof newWorkspace>,
+): Promise<Workspace | null> {
   const { rows: [row] } = await tx.query<WorkspaceRow>(
     `INSERT INTO workspaces (workspace_id, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING ${columns}`,
     [workspaceId, JSON.stringify({ name, timezone, currency })])
@@ -61,7 +66,11 @@ export async function makeWorkspace(tx: PoolClient, { workspaceId, name = worksp
 }
 
 /** Changes the settings given; null when there is no such workspace. */
-export async function changeWorkspace(tx: PoolClient, workspaceId: string, change: z.output<typeof workspaceChange>): Promise<Workspace | null> {
+export async function changeWorkspace(
+  tx: PoolClient,
+  workspaceId: string,
+  change: z.output<typeof workspaceChange>,
+): Promise<Workspace | null> {
   const { rows: [row] } = await tx.query<WorkspaceRow>(
     `UPDATE workspaces SET settings = settings || $2, updated_at = now() WHERE workspace_id = $1 RETURNING ${columns}`,
     [workspaceId, JSON.stringify(change)])

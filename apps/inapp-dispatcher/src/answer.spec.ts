@@ -12,10 +12,16 @@ const known: Known = {
   now, optOut: null, erasedAt: null,
   template: {
     workspaceId: 'demo', templateId: 'order-shipped', version: 1, name: 'Order shipped', category: 'Marketing',
-    variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }, { name: 'shop', type: 'string', required: false, default: 'our shop' }],
+    variableSchema: [
+      { name: 'orderNo', type: 'string', required: true, default: null },
+      { name: 'shop', type: 'string', required: false, default: 'our shop' },
+    ],
     channels: [{
       channelType: 'in_app',
-      content: { title: 'Shipped', body: 'Order {{orderNo}} of {{shop}}', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }] },
+      content: {
+        title: 'Shipped', body: 'Order {{orderNo}} of {{shop}}', imageUrl: null,
+        buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+      },
     }],
     config: { sequenceEnabled: false, sequence: null },
   },
@@ -24,7 +30,10 @@ const known: Known = {
 it('puts rendered content into the feed', () => {
   expect(answerTo(command, known)).toEqual({
     answer: 'requested', category: 'Marketing',
-    content: { title: 'Shipped', body: 'Order 42 of our shop', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }] },
+    content: {
+      title: 'Shipped', body: 'Order 42 of our shop', imageUrl: null,
+      buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
+    },
   })
 })
 
@@ -33,11 +42,15 @@ it('needs no user record, and takes one without opt-outs', () => {
 })
 
 it('skips who opted out of the channel', () => {
-  expect(answerTo(command, { ...known, optOut: { channels: ['in_app'], categories: [] } })).toEqual({ answer: 'skipped', reason: 'opted_out' })
+  expect(answerTo(
+    command, { ...known, optOut: { channels: ['in_app'], categories: [] } },
+  )).toEqual({ answer: 'skipped', reason: 'opted_out' })
 })
 
 it("skips who opted out of the template's category", () => {
-  expect(answerTo(command, { ...known, optOut: { channels: [], categories: ['Marketing'] } })).toEqual({ answer: 'skipped', reason: 'opted_out' })
+  expect(answerTo(
+    command, { ...known, optOut: { channels: [], categories: ['Marketing'] } },
+  )).toEqual({ answer: 'skipped', reason: 'opted_out' })
 })
 
 it('never stores from expiresAt on', () => {
@@ -58,6 +71,8 @@ it('skips what was commanded before its user was erased, not what came after', (
 
 it('fails what cannot be rendered, with the reason', () => {
   expect(answerTo(command, { ...known, template: null })).toEqual({ answer: 'failed', reason: 'template_unknown' })
-  expect(answerTo(command, { ...known, template: { ...known.template!, channels: [] } })).toEqual({ answer: 'failed', reason: 'no_content' })
+  expect(answerTo(
+    command, { ...known, template: { ...known.template!, channels: [] } },
+  )).toEqual({ answer: 'failed', reason: 'no_content' })
   expect(answerTo({ ...command, variables: {} }, known)).toEqual({ answer: 'failed', reason: 'missing_variables' })
 })

@@ -29,7 +29,10 @@ const databaseUrlOf = ({ DATABASE_URL }: Env): string => {
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const databaseUrl = databaseUrlOf(env)
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Feed1700000000000] })
-        return createPool({ databaseUrl, schema, applicationName: serviceName, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+        return createPool({
+          databaseUrl, schema, applicationName: serviceName,
+          onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+        })
       },
     },
     {

@@ -47,7 +47,9 @@ async function ours(records: readonly IncomingRecord<'DispatchStep'>[], batch: B
     const command = record.value!
     const named = parseMessageId(command.messageId)
     if (named?.channelType === channelType && named.sequenceId === command.sequenceId) commands.push(command)
-    else await batch.deadLetter(record, 'wrong_message', `messageId ${command.messageId} names no in-app message of sequence ${command.sequenceId}`)
+    else await batch.deadLetter(
+      record, 'wrong_message', `messageId ${command.messageId} names no in-app message of sequence ${command.sequenceId}`,
+    )
   }
   return commands
 }
@@ -67,7 +69,9 @@ async function answerAll(options: DispatchOptions, commands: readonly DispatchSt
     const { now, erasedAt } = await holdErasures(tx, fresh)
     const answers = fresh.map((command) => {
       const facts: Known = {
-        now, template: templates.get(templateKey(command)) ?? null, optOut: optOuts.get(userKey(command.workspaceId, command.userId)) ?? null, erasedAt: erasedAt(command),
+        now, template: templates.get(templateKey(command)) ?? null, optOut: optOuts.get(userKey(
+          command.workspaceId, command.userId,
+        )) ?? null, erasedAt: erasedAt(command),
       }
       return { command, answer: answerTo(command, facts) }
     })
@@ -84,7 +88,9 @@ function firstOfEach(commands: readonly DispatchStep[]): DispatchStep[] {
   return [...first.values()]
 }
 
-const templateKey = ({ workspaceId, templateId, templateVersion }: DispatchStep): string => `${workspaceId}/${templateId}/${templateVersion}`
+const templateKey = ({
+  workspaceId, templateId, templateVersion,
+}: DispatchStep): string => `${workspaceId}/${templateId}/${templateVersion}`
 
 type Template = Known['template']
 
@@ -104,7 +110,9 @@ async function findTemplates({ templates }: DispatchOptions, commands: readonly 
 }
 
 /** One report per message. An item in the feed stays when it is withdrawn, so that says nothing new. */
-function reportsOf(commands: readonly DispatchStep[], answers: ReadonlyMap<string, Answered>): { key: string; value: EngagementReported }[] {
+function reportsOf(
+  commands: readonly DispatchStep[], answers: ReadonlyMap<string, Answered>,
+): { key: string; value: EngagementReported }[] {
   const reports = new Map<string, { key: string; value: EngagementReported }>()
   for (const { action, messageId, sequenceId } of commands) {
     const { workspaceId, answer, reason, at } = answers.get(messageId)!

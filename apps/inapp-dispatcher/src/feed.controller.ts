@@ -6,7 +6,7 @@ import type { Pool } from 'pg'
 import { z } from 'zod'
 import { KafkaConnection } from '@stepcast/kafka'
 import type { UserName } from '@stepcast/replica'
-import { Caller, notFound, page, pageQuery, parse, RequireScope } from '@stepcast/service'
+import { Caller, Describe, notFound, page, pageQuery, parse, RequireScope } from '@stepcast/service'
 import { countUnread, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
 import { FeedStreams } from './stream'
@@ -14,6 +14,21 @@ import { POOL } from './tokens'
 
 const feedQuery = pageQuery.extend({ readState: z.enum(readStates).default('all') })
 const click = z.strictObject({ buttonId: z.string().min(1).max(128).optional() })
+type FeedQuery = z.infer<typeof feedQuery>
+
+const moment = z.string().nullable().describe('RFC 3339, UTC; null where there was no such receipt')
+const feedPage = z.object({
+  items: z.array(z.object({
+    messageId: z.string(), templateId: z.string(), category: z.string(),
+    content: z.object({
+      title: z.string(), body: z.string(), imageUrl: z.string().nullable(),
+      buttons: z.array(z.object({ id: z.string(), label: z.string(), url: z.string().nullable() })),
+    }).describe('Rendered'),
+    createdAt: z.string(), deliveredAt: moment, viewedAt: moment, clickedAt: moment,
+  })),
+  nextCursor: z.string().nullable(),
+})
+const receiptAnswers = "204 once Kafka has the receipt, also when repeated; 404: not this user's message; 503: not taken, send it again."
 
 @Controller('v1/feed')
 @RequireScope('user')
@@ -26,12 +41,19 @@ export class FeedController {
 
   /** The user's feed, newest first; `readState=unread` leaves out what was viewed or clicked, `read` the rest. Items are kept 90 days. */
   @Get()
-  list(@Caller() caller: Caller, @Query({ schema: feedQuery }) query: z.infer<typeof feedQuery>): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
+  @Describe({
+    summary: "Read the user's feed", description: 'Newest first. `unread`: neither viewed nor clicked. Items are kept 90 days.',
+    answer: feedPage,
+  })
+  list(
+    @Caller() caller: Caller, @Query({ schema: feedQuery }) query: FeedQuery,
+  ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
     return listFeed(this.pool, userOf(caller), query.readState, page({ limit: query.limit, cursor: query.cursor }, 2))
   }
 
   /** How many items are unread: neither viewed nor clicked. */
   @Get('unread-count')
+  @Describe({ summary: 'Count unread messages', answer: z.object({ unread: z.int() }) })
   async unreadCount(@Caller() caller: Caller): Promise<{ unread: number }> {
     return { unread: await countUnread(this.pool, userOf(caller)) }
   }
@@ -42,13 +64,20 @@ export class FeedController {
    */
   @Get('stream')
   @ApiProduces('text/event-stream')
-  async stream(@Caller() caller: Caller, @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response): Promise<void> {
+  @Describe({
+    summary: 'Follow the feed', description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment '
+      + 'every 25 s. An event may come twice. `Last-Event-ID` brings what changed since. A stream ends after an hour: connect again.',
+  })
+  async stream(
+    @Caller() caller: Caller, @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response,
+  ): Promise<void> {
     await this.streams.open(userOf(caller), response, lastEventId ?? null)
   }
 
   /** The client has the message. 204 once Kafka has the receipt, also when repeated; 404: not this user's message; 503: send it again. */
   @Post(':messageId/delivered')
   @HttpCode(204)
+  @Describe({ summary: 'Tell that the client has the message', description: receiptAnswers })
   delivered(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
     return this.take(caller, messageId, 'delivered')
   }
@@ -56,6 +85,7 @@ export class FeedController {
   /** The user has seen the message. Answers as `delivered`. */
   @Post(':messageId/viewed')
   @HttpCode(204)
+  @Describe({ summary: 'Tell that the user has seen the message', description: receiptAnswers })
   viewed(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
     return this.take(caller, messageId, 'viewed')
   }
@@ -63,6 +93,7 @@ export class FeedController {
   /** The user has clicked the message, or the button named. Answers as `delivered`; 422: the message has no such button. */
   @Post(':messageId/clicked')
   @HttpCode(204)
+  @Describe({ summary: 'Tell that the user has clicked', description: `${receiptAnswers} 422: the message has no such button.` })
   @ApiBody({ required: false, schema: { type: 'object', properties: { buttonId: { type: 'string' } } } })
   clicked(@Caller() caller: Caller, @Param('messageId') messageId: string, @Body() body: unknown): Promise<void> {
     return this.take(caller, messageId, 'clicked', parse(click, body ?? {}).buttonId)
@@ -71,13 +102,16 @@ export class FeedController {
   /** Hides the message from the feed, for good; repeated: the same. Receipts are still taken. 404: not this user's message. */
   @Delete(':messageId')
   @HttpCode(204)
+  @Describe({ summary: 'Hide a message', description: "For good; receipts are still taken. 404: not this user's message." })
   async hide(@Caller() caller: Caller, @Param('messageId') messageId: string): Promise<void> {
     if (!(await hideItem(this.pool, userOf(caller), messageId))) throw notFound(`There is no message ${messageId} in this user's feed.`)
   }
 
   private take(caller: Caller, messageId: string, receipt: Receipt, buttonId?: string): Promise<void> {
     const source = caller.via === 'user_token' ? 'client' : 'server'
-    return takeReceipt(this.connection, this.pool, userOf(caller), { messageId, receipt, source, ...(buttonId === undefined ? {} : { buttonId }) })
+    return takeReceipt(
+      this.connection, this.pool, userOf(caller), { messageId, receipt, source, ...(buttonId === undefined ? {} : { buttonId }) },
+    )
   }
 }
 

@@ -20,7 +20,9 @@ let second: RunningService
 let connection: KafkaConnection
 let pool: Pool
 
-const start = (): Promise<RunningService> => startService({ name: 'inapp-dispatcher', module: AppModule, env: stack.env, ownsProcess: false })
+const start = (): Promise<RunningService> => startService({
+  name: 'inapp-dispatcher', module: AppModule, env: stack.env, ownsProcess: false,
+})
 
 beforeAll(async () => {
   stack = await specStack(__filename)
@@ -41,10 +43,18 @@ afterAll(async () => {
 async function approve(templateId: string, category: 'Transactional' | 'Marketing', on = connection): Promise<void> {
   const approved = templateApproved(1, {
     name: templateId, category, variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '7' }],
-    channels: [{ channelType: 'in_app', content: { title: 'Shipped', body: 'Order {{orderNo}}', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }] } }],
+    channels: [{
+      channelType: 'in_app',
+      content: {
+        title: 'Shipped', body: 'Order {{orderNo}}', imageUrl: null,
+        buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+      },
+    }],
     config: { sequenceEnabled: false, sequence: null },
   })
-  await (await on.producer()).send(topics.templates, [{ key: `demo/${templateId}/1`, value: { workspaceId: 'demo', templateId, changedAt: 0, change: approved } }])
+  await (await on.producer()).send(
+    topics.templates, [{ key: `demo/${templateId}/1`, value: { workspaceId: 'demo', templateId, changedAt: 0, change: approved } }],
+  )
 }
 
 let sends = 0
@@ -62,7 +72,9 @@ function command(userId: string, change: Partial<DispatchStep> = {}): DispatchSt
 const publish = async (...commands: DispatchStep[]): Promise<void> =>
   (await connection.producer()).send(topics.inAppCommands, commands.map((value) => ({ key: value.sequenceId, value })))
 
-const reportsOf = async (messageId: string): Promise<EngagementReported[]> => (await readValues(connection, topics.engagements)).filter((report) => report.messageId === messageId)
+const reportsOf = async (messageId: string): Promise<EngagementReported[]> => (await readValues(
+  connection, topics.engagements,
+)).filter((report) => report.messageId === messageId)
 
 /** Waits until a message has that many reports. */
 const reported = (messageId: string, atLeast = 1): Promise<EngagementReported[]> =>
@@ -78,13 +90,17 @@ const user = (userId: string, change: Partial<UserChanged> = {}): UserChanged =>
 const publishUser = async (userId: string, value: UserChanged | null): Promise<void> =>
   (await connection.producer()).send(topics.users, [{ key: userKey('demo', userId), value }])
 
-const callerOf = (userId: string | null, change: Partial<CallerContext> = {}): CallerContext => ({ workspaceId: 'demo', scopes: [], userId, via: 'user_token', keyId: null, ...change })
+const callerOf = (
+  userId: string | null, change: Partial<CallerContext> = {},
+): CallerContext => ({ workspaceId: 'demo', scopes: [], userId, via: 'user_token', keyId: null, ...change })
 
 async function headersFor(caller: CallerContext): Promise<Record<string, string>> {
   return { [contextHeader]: await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller) }
 }
 
-async function call(method: string, path: string, caller: CallerContext | string, body?: object, of = service): Promise<{ status: number; body: any }> {
+async function call(
+  method: string, path: string, caller: CallerContext | string, body?: object, of = service,
+): Promise<{ status: number; body: any }> {
   const headers = await headersFor(typeof caller === 'string' ? callerOf(caller) : caller)
   const response = await fetch(of.url + path, {
     method, headers: body ? { ...headers, 'content-type': 'application/json' } : headers, ...(body ? { body: JSON.stringify(body) } : {}),
@@ -106,7 +122,9 @@ describe('a command', () => {
     expect(body).toEqual({
       items: [{
         messageId: sent.messageId, templateId: 'order-shipped', category: 'Transactional',
-        content: { title: 'Shipped', body: 'Order 42', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }] },
+        content: {
+          title: 'Shipped', body: 'Order 42', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
+        },
         createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), deliveredAt: null, viewedAt: null, clickedAt: null,
       }],
       nextCursor: null,
@@ -157,7 +175,9 @@ describe('a command', () => {
     await publish({ ...first, action: 'withdraw', variables: {} })
     await reported(first.messageId)
     await publish(first)
-    expect(await reported(first.messageId, 2)).toMatchObject([{ kind: 'skipped', reason: 'withdrawn' }, { kind: 'skipped', reason: 'withdrawn' }])
+    expect(await reported(first.messageId, 2)).toMatchObject([
+      { kind: 'skipped', reason: 'withdrawn' }, { kind: 'skipped', reason: 'withdrawn' },
+    ])
 
     const [stays, last] = [command('withdrawn'), command('withdrawn')]
     await inFeedOf('withdrawn', stays)
@@ -179,7 +199,9 @@ describe('a command', () => {
     await publish(...many)
     await eventually(async () => (await pool.query(`SELECT count(*) AS n FROM messages WHERE user_id LIKE 'crowd-%'`)).rows[0].n === many.length)
     const wanted = new Set(many.map(({ messageId }) => messageId))
-    await eventually(async () => (await readValues(connection, topics.engagements)).filter(({ messageId }) => wanted.has(messageId)).length === many.length)
+    await eventually(async () => (await readValues(
+      connection, topics.engagements,
+    )).filter(({ messageId }) => wanted.has(messageId)).length === many.length)
   })
 })
 
@@ -191,7 +213,9 @@ it('reports after a crash between storing and reporting', async () => {
     const dying = other.connection('dying')
     await approve('order-shipped', 'Transactional', dying)
     const templates = new TemplatesReplica({ connection: dying, pool: crashing, service: 'crash' })
-    const users = new UsersReplica<OptOut>({ connection: dying, pool: crashing, service: 'crash', keep: () => ({ channels: [], categories: [] }) })
+    const users = new UsersReplica<OptOut>({
+      connection: dying, pool: crashing, service: 'crash', keep: () => ({ channels: [], categories: [] }),
+    })
     await Promise.all([templates.start(), users.start()])
     const sent = command('crashed')
     await (await dying.producer()).send(topics.inAppCommands, [{ key: sent.sequenceId, value: sent }])
@@ -234,7 +258,9 @@ describe('the feed', () => {
   })
 
   it('refuses what it cannot read', async () => {
-    expect((await call('GET', '/v1/feed?limit=0&readState=seen', 'pages')).body.errors.map(({ path }: any) => path).sort()).toEqual(['/limit', '/readState'])
+    expect((await call(
+      'GET', '/v1/feed?limit=0&readState=seen', 'pages',
+    )).body.errors.map(({ path }: any) => path).sort()).toEqual(['/limit', '/readState'])
     expect((await call('GET', '/v1/feed?cursor=nonsense', 'pages')).status).toBe(400)
     expect((await call('GET', `/v1/feed?cursor=${Buffer.from('["a","b"]').toString('base64url')}`, 'pages')).status).toBe(400)
   })
@@ -247,7 +273,9 @@ describe('the feed', () => {
     await call('POST', `/v1/feed/${clicked.messageId}/clicked`, 'reader')
     await call('POST', `/v1/feed/${unread.messageId}/delivered`, 'reader')
     expect((await call('GET', '/v1/feed/unread-count', 'reader')).body).toEqual({ unread: 1 })
-    expect((await call('GET', '/v1/feed?readState=unread', 'reader')).body.items.map((item: any) => item.messageId)).toEqual([unread.messageId])
+    expect((await call(
+      'GET', '/v1/feed?readState=unread', 'reader',
+    )).body.items.map((item: any) => item.messageId)).toEqual([unread.messageId])
     expect((await call('GET', '/v1/feed?readState=read', 'reader')).body.items).toHaveLength(2)
   })
 
@@ -267,7 +295,9 @@ describe('the feed', () => {
     await inFeedOf('owner', sent)
     for (const stranger of [callerOf('stranger'), callerOf('owner', { workspaceId: 'other' })]) {
       expect((await call('GET', '/v1/feed', stranger)).body.items).toEqual([])
-      for (const receipt of ['delivered', 'viewed', 'clicked']) expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, stranger)).status).toBe(404)
+      for (const receipt of [
+        'delivered', 'viewed', 'clicked',
+      ]) expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, stranger)).status).toBe(404)
       expect((await call('DELETE', `/v1/feed/${sent.messageId}`, stranger)).status).toBe(404)
     }
     expect(await reportsOf(sent.messageId)).toHaveLength(1)
@@ -286,12 +316,16 @@ describe('a receipt', () => {
   it('is with Kafka when it is answered, once however often it is sent', async () => {
     const sent = command('receipts')
     await inFeedOf('receipts', sent)
-    for (const [receipt, body] of [['delivered', undefined], ['viewed', undefined], ['clicked', { buttonId: 'track' }], ['delivered', undefined], ['clicked', undefined]] as const) {
+    for (const [receipt, body] of [
+      ['delivered', undefined], ['viewed', undefined], ['clicked', { buttonId: 'track' }], ['delivered', undefined], ['clicked', undefined],
+    ] as const) {
       expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, 'receipts', body)).status).toBe(204)
     }
     const [, ...receipts] = await reportsOf(sent.messageId)
     expect(receipts.map(({ kind, source, detail }) => ({ kind, source, detail }))).toEqual([
-      { kind: 'delivered', source: 'client', detail: {} }, { kind: 'viewed', source: 'client', detail: {} }, { kind: 'clicked', source: 'client', detail: { buttonId: 'track' } },
+      { kind: 'delivered', source: 'client', detail: {} }, { kind: 'viewed', source: 'client', detail: {} }, {
+        kind: 'clicked', source: 'client', detail: { buttonId: 'track' },
+      },
     ])
     const [item] = (await call('GET', '/v1/feed', 'receipts')).body.items
     expect([item.deliveredAt, item.viewedAt, item.clickedAt].map(Date.parse)).toEqual(receipts.map(({ occurredAt }) => occurredAt))
@@ -335,7 +369,10 @@ describe('an erased user', () => {
     await publish(sent, late)
     expect(await reported(late.messageId)).toMatchObject([{ kind: 'skipped', reason: 'erased' }])
     expect(await reported(sent.messageId, 2)).toMatchObject([{ kind: 'requested' }, { kind: 'requested' }])
-    const dump = JSON.stringify([(await pool.query('SELECT * FROM messages')).rows, (await pool.query('SELECT * FROM users')).rows, (await pool.query('SELECT * FROM erased_users')).rows])
+    const dump = JSON.stringify([
+      (await pool.query('SELECT * FROM messages')).rows, (await pool.query('SELECT * FROM users')).rows,
+      (await pool.query('SELECT * FROM erased_users')).rows,
+    ])
     expect(dump).not.toContain('"gone"')
     const back = command('gone')
     await publish(back)
@@ -371,7 +408,9 @@ async function openStream(userId: string, of: RunningService, lastEventId?: stri
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
       text += chunk
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const fields = Object.fromEntries(text.slice(0, end).split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+        const fields = Object.fromEntries(text.slice(0, end).split('\n').map((line) => [
+          line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2),
+        ]))
         if (fields.event) events.push({ id: fields.id!, event: fields.event, data: JSON.parse(fields.data!) })
         text = text.slice(end + 2)
       }
@@ -393,7 +432,9 @@ describe('a stream', () => {
     expect(streams[0]!.type).toBe('text/event-stream')
     const sent = command('watcher')
     await publish(sent)
-    for (const stream of streams.slice(0, 2)) expect(await stream.next(1)).toMatchObject([{ event: 'item', data: { messageId: sent.messageId, viewedAt: null, content: { body: 'Order 42' } } }])
+    for (const stream of streams.slice(0, 2)) expect(await stream.next(1)).toMatchObject([{
+      event: 'item', data: { messageId: sent.messageId, viewedAt: null, content: { body: 'Order 42' } },
+    }])
     await call('POST', `/v1/feed/${sent.messageId}/viewed`, 'watcher', undefined, second)
     await call('DELETE', `/v1/feed/${sent.messageId}`, 'watcher')
     for (const stream of streams.slice(0, 2)) {

@@ -37,7 +37,9 @@ const readStateSql: Readonly<Record<ReadState, string>> = {
 }
 
 /** A page of the feed, newest first. */
-export async function listFeed(pool: Pool, { workspaceId, userId }: UserName, readState: ReadState, page: Page): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
+export async function listFeed(
+  pool: Pool, { workspaceId, userId }: UserName, readState: ReadState, page: Page,
+): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
   const after = afterOf(page)
   const { rows } = await pool.query<FeedItem>(
     `SELECT ${itemColumns} FROM messages
@@ -52,7 +54,9 @@ export async function listFeed(pool: Pool, { workspaceId, userId }: UserName, re
 function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null {
   if (after === null) return null
   const [createdAt, messageId] = after
-  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) return { createdAt: new Date(createdAt), messageId }
+  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) return {
+    createdAt: new Date(createdAt), messageId,
+  }
   throw unreadable([{ path: '/cursor', message: 'is not a cursor of this list: send back a nextCursor as it was given' }])
 }
 
@@ -64,7 +68,9 @@ export async function countUnread(pool: Pool, { workspaceId, userId }: UserName)
 }
 
 /** An item for a receipt, hidden or not, with the database's time. Null: none of this user's. */
-export async function findItem(pool: Pool, { workspaceId, userId }: UserName, messageId: string): Promise<(FeedItem & { now: Date }) | null> {
+export async function findItem(
+  pool: Pool, { workspaceId, userId }: UserName, messageId: string,
+): Promise<(FeedItem & { now: Date }) | null> {
   const { rows } = await pool.query<FeedItem & { now: Date }>(
     `SELECT ${itemColumns}, clock_timestamp() AS now FROM messages
      WHERE message_id = $3 AND workspace_id = $1 AND user_id = $2 AND answer = 'requested'`,

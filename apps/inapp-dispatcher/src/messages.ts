@@ -22,7 +22,9 @@ export async function findAnswers(db: Pool | PoolClient, messageIds: readonly st
 }
 
 /** Stores answers given at one moment and announces new items; a message that has an answer keeps it. */
-export async function storeAnswers(tx: PoolClient, answers: readonly { command: DispatchStep; answer: Answer }[], at: number): Promise<void> {
+export async function storeAnswers(
+  tx: PoolClient, answers: readonly { command: DispatchStep; answer: Answer }[], at: number,
+): Promise<void> {
   const { rows } = await tx.query<{ message_id: string; workspace_id: string; user_id: string; answer: string }>(
     `INSERT INTO messages (message_id, workspace_id, user_id, template_id, answer, reason, commanded_at, category, content, created_at, updated_at)
      SELECT *, $10::timestamptz, $10::timestamptz
@@ -41,5 +43,10 @@ export async function storeAnswers(tx: PoolClient, answers: readonly { command: 
       new Date(at).toISOString(),
     ],
   )
-  await announce(tx, rows.filter(({ answer }) => answer === 'requested').map((row) => ({ messageId: row.message_id, workspaceId: row.workspace_id, userId: row.user_id })))
+  await announce(
+    tx,
+    rows.filter(({ answer }) => answer === 'requested').map((row) => ({
+      messageId: row.message_id, workspaceId: row.workspace_id, userId: row.user_id,
+    })),
+  )
 }

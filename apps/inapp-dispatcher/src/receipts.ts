@@ -19,7 +19,9 @@ export interface ReceiptSent {
 // Kafka takes a few milliseconds; whoever waits longer is told to try again.
 const kafkaWithinMs = 5_000
 
-const notedAt: Readonly<Record<Receipt, 'deliveredAt' | 'viewedAt' | 'clickedAt'>> = { delivered: 'deliveredAt', viewed: 'viewedAt', clicked: 'clickedAt' }
+const notedAt: Readonly<Record<Receipt, 'deliveredAt' | 'viewedAt' | 'clickedAt'>> = {
+  delivered: 'deliveredAt', viewed: 'viewedAt', clicked: 'clickedAt',
+}
 
 /**
  * Takes a receipt; answers once Kafka has it. Repeats change nothing: the first of each kind counts. A crash between Kafka and the

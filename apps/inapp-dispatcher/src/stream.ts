@@ -22,7 +22,7 @@ interface Stream extends UserName {
 
 type Row = FeedItem & { workspaceId: string; userId: string; hidden: boolean; updatedAt: Date }
 
-// About 30 kB of sockets and buffers each: 300 MB.
+// A guess at what one process's memory bears: some 30 kB of socket and buffers each are 300 MB.
 const streamsAtMost = 10_000
 // A token is checked when a stream opens; an hour later its client comes back with the one it then has.
 const streamMs = 3_600_000

@@ -28,7 +28,10 @@ export const serviceName = 'metrics-svc'
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const { databaseUrl } = configFromEnv(env)
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Metrics1700000000000] })
-        return createPool({ databaseUrl, schema, applicationName: serviceName, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+        return createPool({
+          databaseUrl, schema, applicationName: serviceName,
+          onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+        })
       },
     },
     {

@@ -49,7 +49,9 @@ function freshOf(changes: readonly SequenceChanged[], stored: number): { fresh: 
 async function lockPosition(tx: PoolClient, partition: number): Promise<number> {
   await tx.query(
     `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, 'epoch') ON CONFLICT DO NOTHING`, [partition])
-  const { rows } = await tx.query<{ log_position: number }>('SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition])
+  const { rows } = await tx.query<{ log_position: number }>(
+    'SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition],
+  )
   return rows[0]!.log_position
 }
 

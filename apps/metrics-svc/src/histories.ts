@@ -20,7 +20,9 @@ export function chance(seed: number): () => number {
   }
 }
 
-const kinds: readonly EngagementKind[] = ['requested', 'requested', 'requested', 'delivered', 'viewed', 'clicked', 'failed', 'skipped', 'unknown']
+const kinds: readonly EngagementKind[] = [
+  'requested', 'requested', 'requested', 'delivered', 'viewed', 'clicked', 'failed', 'skipped', 'unknown',
+]
 
 interface Turn {
   readonly at: number
@@ -90,7 +92,9 @@ export function randomHistories(
       workspaceId: plan.workspaceId, sequenceId, version: turn + 1, logPartition: murmur2(Buffer.from(sequenceId)) % partitions, logPosition: 0,
       sendId, userId: `user-${index}`, templateId: plan.templateId, templateVersion: plan.templateVersion,
       campaignId: send % 2 === 0 ? `campaign-${send}` : null, recordedAt: at,
-      events: events.map((event) => (event.type === 'EngagementRecorded' ? { ...event, messageId: `${sequenceId}.${event.messageId}` } : event)),
+      events: events.map((event) => (event.type === 'EngagementRecorded' ? {
+        ...event, messageId: `${sequenceId}.${event.messageId}`,
+      } : event)),
     }))
   }).flat()
   const positions = new Map<number, number>()

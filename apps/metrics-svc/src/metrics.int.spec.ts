@@ -19,7 +19,9 @@ const minuteMs = 1_000
 const step = (channels: string[], stopCondition: SequenceStep['stopCondition'] = null, waitMinutes: number | null = null): SequenceStep =>
   ({ channels, stopCondition, windowMs: waitMinutes === null ? null : waitMinutes * minuteMs })
 
-const plan = (workspaceId: string, templateId: string, templateVersion: number, ...steps: SequenceStep[]): Plan => ({ workspaceId, templateId, templateVersion, steps })
+const plan = (
+  workspaceId: string, templateId: string, templateVersion: number, ...steps: SequenceStep[]
+): Plan => ({ workspaceId, templateId, templateVersion, steps })
 const plans = [
   plan('demo', 'order-shipped', 1, step(['in_app'], 'viewed', 30), step(['push'], 'clicked', 60), step(['sms'])),
   plan('demo', 'order-shipped', 2, step(['push', 'in_app'], 'clicked', 5), step(['kakao'])),
@@ -53,7 +55,9 @@ afterAll(async () => {
 
 async function publishTemplates(): Promise<void> {
   const producer = await connection.producer()
-  await producer.send(topics.templates, [...plans, plan('demo', 'never-sent', 1, step(['in_app'], 'viewed', 10), step(['sms']))].map(({ workspaceId, templateId, templateVersion, steps }) => ({
+  await producer.send(topics.templates, [
+    ...plans, plan('demo', 'never-sent', 1, step(['in_app'], 'viewed', 10), step(['sms'])),
+  ].map(({ workspaceId, templateId, templateVersion, steps }) => ({
     key: `${workspaceId}/${templateId}/${templateVersion}`,
     value: { workspaceId, templateId, changedAt: 0, change: templateApproved(templateVersion, definition(steps)) },
   })))
@@ -61,11 +65,15 @@ async function publishTemplates(): Promise<void> {
 
 const definition = (steps: readonly SequenceStep[]): TemplateDefinition => ({
   name: 'A template', category: 'Transactional', variableSchema: [],
-  channels: steps.flatMap(({ channels }) => channels).map((channelType) => ({ channelType, content: {} as ContentOf['sms'] }) as TemplateChannel),
+  channels: steps.flatMap(({ channels }) => channels).map((channelType) => ({
+    channelType, content: {} as ContentOf['sms'],
+  }) as TemplateChannel),
   config: steps.length === 1 ? { sequenceEnabled: false, sequence: null } : {
     sequenceEnabled: true,
     sequence: {
-      steps: steps.map(({ channels, stopCondition, windowMs }) => ({ channels, stopCondition, waitMinutes: windowMs === null ? null : windowMs / minuteMs })) as never,
+      steps: steps.map(({ channels, stopCondition, windowMs }) => ({
+        channels, stopCondition, waitMinutes: windowMs === null ? null : windowMs / minuteMs,
+      })) as never,
       onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60,
     },
   },
@@ -95,7 +103,9 @@ async function folded(from: Pool = pool): Promise<void> {
 }
 
 async function get(path: string, workspaceId = 'demo', scopes: ('read' | 'send')[] = ['read']): Promise<{ status: number; body: any }> {
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(
+    contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' },
+  )
   const response = await fetch(service.url + path, { headers: { [contextHeader]: context } })
   return { status: response.status, body: await response.json() }
 }
@@ -111,14 +121,18 @@ function tallyOf(body: any): Tally {
   }
   return Object.fromEntries(entries.filter(([, n]) => n !== 0 && n !== null))
 }
-const words = (of: string, counts: Record<string, number>): [string, number][] => Object.entries(counts).map(([name, n]) => [`${of} ${name}`, n])
+const words = (
+  of: string, counts: Record<string, number>,
+): [string, number][] => Object.entries(counts).map(([name, n]) => [`${of} ${name}`, n])
 
 // Push and others have no `viewed`; the generator reports it all the same.
 const published = (tally: Tally): Tally => Object.fromEntries(Object.entries(tally).filter(([fact]) => !/(push|sms|kakao) (viewed|inferredViewed)$/.test(fact)))
 
 const expectConserved = (body: any): void => {
   expect(Object.values<number>(body.outcomes).reduce((a, b) => a + b)).toBe(body.recipients)
-  for (const { entered, regretted: _regretted, step: _step, stopCondition: _condition, waitMinutes: _wait, channels: _channels, ...ways } of body.steps) {
+  for (const {
+    entered, regretted: _regretted, step: _step, stopCondition: _condition, waitMinutes: _wait, channels: _channels, ...ways
+  } of body.steps) {
     expect(Object.values<number>(ways).reduce((a, b) => a + b)).toBe(entered)
   }
 }
@@ -127,7 +141,10 @@ const of = (workspaceId: string, templateId: string, version?: number) => (first
   first.workspaceId === workspaceId && first.templateId === templateId && (version === undefined || first.templateVersion === version)
 
 describe('a template', () => {
-  it.each([['demo', 'order-shipped', undefined], ['demo', 'order-shipped', 1], ['demo', 'order-shipped', 2], ['demo', 'broadcast', undefined], ['other', 'order-shipped', undefined]] as const)(
+  it.each([
+    ['demo', 'order-shipped', undefined], ['demo', 'order-shipped', 1], ['demo', 'order-shipped', 2], ['demo', 'broadcast', undefined],
+    ['other', 'order-shipped', undefined],
+  ] as const)(
     'of %s, %s version %s has the numbers of the whole topic', async (workspaceId, templateId, version) => {
       const { status, body } = await get(`/v1/metrics/templates/${templateId}${version ? `?version=${version}` : ''}`, workspaceId)
       expect(status).toBe(200)
@@ -140,11 +157,15 @@ describe('a template', () => {
   it('is cut by the start of its sequences, to the millisecond', async () => {
     const starts = topic.filter(({ version }) => version === 1).filter(of('demo', 'order-shipped')).map(({ recordedAt }) => recordedAt)
     const ranges = [
-      [starts[100]!, starts[900]!], [starts[100]!, starts[101]! + 1], [starts[500]! + 1, null], [null, starts[700]!], [until - 3 * hourMs - 1_234_567, until - hourMs - 1_234_567],
+      [starts[100]!, starts[900]!], [starts[100]!, starts[101]! + 1], [starts[500]! + 1, null], [null, starts[700]!], [
+        until - 3 * hourMs - 1_234_567, until - hourMs - 1_234_567,
+      ],
       [until + 1, until + hourMs],
     ] as const
     for (const [from, to] of ranges) {
-      const query = new URLSearchParams({ ...(from ? { from: new Date(from).toISOString() } : {}), ...(to ? { to: new Date(to).toISOString() } : {}) })
+      const query = new URLSearchParams({
+        ...(from ? { from: new Date(from).toISOString() } : {}), ...(to ? { to: new Date(to).toISOString() } : {})
+      })
       const { body } = await get(`/v1/metrics/templates/order-shipped?${query}`)
       const inRange = ({ recordedAt }: SequenceChanged): boolean => recordedAt >= (from ?? 0) && recordedAt < (to ?? Infinity)
       expect(tallyOf(body)).toEqual(published(slowCount(topic, (first) => of('demo', 'order-shipped')(first) && inRange(first))))
@@ -164,12 +185,16 @@ describe('a template', () => {
     const { status, body } = await get('/v1/metrics/templates/never-sent')
     expect(status).toBe(200)
     expect(body).toMatchObject({ recipients: 0, outcomes: { running: 0, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 } })
-    expect(body.steps.map((s: any) => [s.entered, s.channels.map((c: any) => [c.channelType, c.requested])])).toEqual([[0, [['in_app', 0]]], [0, [['sms', 0]]]])
+    expect(body.steps.map((s: any) => [s.entered, s.channels.map((c: any) => [c.channelType, c.requested])])).toEqual([
+      [0, [['in_app', 0]]], [0, [['sms', 0]]],
+    ])
   })
 
   it('that nobody approved is not found, nor a version, nor one of another workspace', async () => {
     expect((await get('/v1/metrics/templates/nothing')).status).toBe(404)
-    expect((await get('/v1/metrics/templates/order-shipped?version=3')).body).toMatchObject({ status: 404, detail: 'Template order-shipped has no version 3.' })
+    expect((await get('/v1/metrics/templates/order-shipped?version=3')).body).toMatchObject({
+      status: 404, detail: 'Template order-shipped has no version 3.',
+    })
     expect((await get('/v1/metrics/templates/broadcast', 'other')).status).toBe(404)
   })
 
@@ -195,10 +220,14 @@ describe('a send and a campaign', () => {
     const first = topic.find((change) => change.version === 1 && change.campaignId !== null && change.workspaceId === 'demo')!
     const send = await get(`/v1/metrics/sends/${first.sendId}`)
     expect(send.body).toMatchObject({ sendId: first.sendId, templateId: first.templateId, version: first.templateVersion })
-    expect(tallyOf(send.body)).toEqual(published(slowCount(topic, ({ workspaceId, sendId }) => workspaceId === 'demo' && sendId === first.sendId)))
+    expect(tallyOf(send.body)).toEqual(published(slowCount(
+      topic, ({ workspaceId, sendId }) => workspaceId === 'demo' && sendId === first.sendId,
+    )))
     expectConserved(send.body)
     const campaign = await get(`/v1/metrics/campaigns/${first.campaignId}`)
-    expect(tallyOf(campaign.body)).toEqual(published(slowCount(topic, ({ workspaceId, campaignId }) => workspaceId === 'demo' && campaignId === first.campaignId)))
+    expect(tallyOf(campaign.body)).toEqual(published(slowCount(
+      topic, ({ workspaceId, campaignId }) => workspaceId === 'demo' && campaignId === first.campaignId,
+    )))
   })
 
   it('of another workspace are not found', async () => {
@@ -214,7 +243,9 @@ describe('a send and a campaign', () => {
     expect(body).toEqual({
       sendId: first.sendId, templateId: first.templateId, templateVersion: first.templateVersion, source: 'kafka', requestedAt: expect.stringMatching(/Z$/),
       recipients: tally['sequence recipients'],
-      outcomes: Object.fromEntries(['running', 'stopped', 'exhausted', 'unreachable', 'cancelled'].map((name) => [name, tally[`sequence ${name}`] ?? 0])),
+      outcomes: Object.fromEntries([
+        'running', 'stopped', 'exhausted', 'unreachable', 'cancelled',
+      ].map((name) => [name, tally[`sequence ${name}`] ?? 0])),
     })
   })
 })

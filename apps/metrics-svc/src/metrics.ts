@@ -5,42 +5,9 @@ import { notFound } from '@stepcast/service'
 import { stepsOf, type TemplateVersion } from '@stepcast/template'
 import type { AsOf } from './asOf'
 import { readOverview, readSent, readTemplate, type Sent } from './read'
-import { stepsReport, sumOf, totalsOf, type StepReport, type Totals } from './report'
+import { stepsReport, sumOf, totalsOf } from './report'
+import type { Numbers, Overview, SendSummary } from './shapes'
 import type { Range } from './spans'
-
-/** Numbers of one template, send or campaign, as they are published. */
-export interface Numbers extends Totals {
-  readonly templateId: string
-  /** null: all versions. */
-  readonly version: number | null
-  /** RFC 3339; null: no bound. */
-  readonly from: string | null
-  readonly to: string | null
-  /** Every change recorded up to this moment is counted. */
-  readonly asOf: string
-  readonly steps: readonly StepReport[]
-  /** Null until prices exist. */
-  readonly cost: null
-}
-
-/** A workspace's numbers: all templates together, then each. */
-export interface Overview extends Totals {
-  readonly from: string | null
-  readonly to: string | null
-  readonly asOf: string
-  /** Those with the most recipients, 100 at most. */
-  readonly templates: readonly (Totals & { readonly templateId: string })[]
-  readonly cost: null
-}
-
-/** What is known of a send by its sequences alone. */
-export interface SendSummary extends Totals {
-  readonly sendId: string
-  readonly templateId: string
-  readonly templateVersion: number
-  readonly source: string
-  readonly requestedAt: string
-}
 
 const templatesAtMost = 100
 
@@ -59,7 +26,7 @@ export class Metrics {
   async ofTemplate(workspaceId: string, templateId: string, version: number | null, range: Range): Promise<Numbers> {
     const asOf = await this.asOf.now()
     const labels = await this.labels(workspaceId, templateId, version)
-    if (!labels) throw notFound(version === null ? `There is no approved template ${templateId}.` : `Template ${templateId} has no version ${version}.`)
+    if (!labels) throw notFound(version === null ? `No template ${templateId} was approved.` : `Template ${templateId} has no version ${version}.`)
     const counts = await readTemplate(this.pool, { workspaceId, templateId, version, ...range }, Date.now())
     return {
       templateId, version, from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...totalsOf(counts),
@@ -90,7 +57,8 @@ export class Metrics {
     const templates = [...counts].map(([templateId, counted]) => ({ templateId, ...totalsOf(counted) }))
       .sort((a, b) => b.recipients - a.recipients || (a.templateId < b.templateId ? -1 : 1))
     return {
-      from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...sumOf(templates), templates: templates.slice(0, templatesAtMost), cost: null,
+      from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...sumOf(templates),
+      templates: templates.slice(0, templatesAtMost), cost: null,
     }
   }
 

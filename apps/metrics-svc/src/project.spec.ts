@@ -7,11 +7,21 @@ type Event = SequenceChanged['events'][number]
 const startedAt = Date.UTC(2026, 0, 1, 10, 30)
 const sequenceId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c'
 
-const started: Event = { type: 'SequenceStarted', steps: [], onFailure: 'advance', lateSignal: 'stop', tag: null, source: 'http', requestedAt: startedAt - 5, dispatchTtlMs: null }
-const commanded = (step: number, channel = 'in_app'): Event => ({ type: 'StepCommanded', step, channels: [channel], commandedAt: startedAt, expiresAt: startedAt + 1 })
-const deferred = (step: number, channel = 'push'): Event => ({ type: 'StepDeferred', step, channels: [channel], until: startedAt + 1, reason: 'quiet_hours' })
+const started: Event = {
+  type: 'SequenceStarted', steps: [], onFailure: 'advance', lateSignal: 'stop', tag: null, source: 'http', requestedAt: startedAt - 5,
+  dispatchTtlMs: null,
+}
+const commanded = (
+  step: number, channel = 'in_app',
+): Event => ({ type: 'StepCommanded', step, channels: [channel], commandedAt: startedAt, expiresAt: startedAt + 1 })
+const deferred = (
+  step: number, channel = 'push',
+): Event => ({ type: 'StepDeferred', step, channels: [channel], until: startedAt + 1, reason: 'quiet_hours' })
 const reported = (step: number, kind: EngagementKind, channelType = 'in_app'): Event =>
-  ({ type: 'EngagementRecorded', messageId: `${sequenceId}.${step}.${channelType}`, step, channelType, kind, occurredAt: startedAt, source: 's', reason: null, providerMessageId: null, detail: {} })
+  ({
+    type: 'EngagementRecorded', messageId: `${sequenceId}.${step}.${channelType}`, step, channelType, kind, occurredAt: startedAt,
+    source: 's', reason: null, providerMessageId: null, detail: {},
+  })
 const stepEnded = (step: number, reason: StepEndReason): Event => ({ type: 'StepEnded', step, reason, engagement: null, note: null })
 const regretted = (step: number): Event => ({ type: 'EscalationRegretted', step, laterSteps: [step + 1], kind: 'viewed', lateByMs: 1 })
 const ended = (outcome: SequenceOutcome): Event => ({ type: 'SequenceEnded', outcome, step: null, engagement: null })
@@ -45,7 +55,10 @@ describe('a sequence', () => {
   it('counts as a recipient and as running once it starts, and its first step as entered', () =>
     nothing.when([started, commanded(1)]).then({ 'sequence recipients': 1, 'sequence running': 1, '1 entered': 1, '1 running': 1 }))
 
-  it('born cancelled enters no step', () => nothing.when([started, ended('cancelled')]).then({ 'sequence recipients': 1, 'sequence cancelled': 1 }))
+  it(
+    'born cancelled enters no step',
+    () => nothing.when([started, ended('cancelled')]).then({ 'sequence recipients': 1, 'sequence cancelled': 1 }),
+  )
 
   it('moves from running to its outcome', () =>
     given([started, commanded(1)], [reported(1, 'requested')])
@@ -79,11 +92,16 @@ describe('a step', () => {
         '1 in_app viewed': 1, '1 in_app inferredDelivered': 1, '2 running': -1, '2 superseded': 1, 'sequence running': -1, 'sequence stopped': 1,
       }))
 
-  it.each(['stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed'] as const)('counts one that ended %s', (reason) =>
+  it.each([
+    'stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed',
+  ] as const)('counts one that ended %s', (reason) =>
     given([started, commanded(1)]).when([stepEnded(1, reason)]).then({ '1 running': -1, [`1 ${reason}`]: 1 }))
 
   it('is regretted beside how it ended, also after the sequence ended', () =>
-    given([started, commanded(1)], [stepEnded(1, 'waitElapsed'), commanded(2, 'push')], [reported(2, 'requested', 'push'), stepEnded(2, 'completed'), ended('exhausted')])
+    given(
+      [started, commanded(1)], [stepEnded(1, 'waitElapsed'), commanded(2, 'push')],
+      [reported(2, 'requested', 'push'), stepEnded(2, 'completed'), ended('exhausted')],
+    )
       .when([reported(1, 'delivered'), regretted(1)])
       .then({ '1 regretted': 1, '1 in_app delivered': 1 }))
 })
@@ -93,7 +111,9 @@ describe('a message', () => {
     given([started, commanded(1)]).when([reported(1, 'requested')], [reported(1, 'requested')]).then({ '1 in_app requested': 1 }))
 
   it('clicked infers viewed and delivered that nobody reported', () =>
-    given([started, commanded(1)]).when([reported(1, 'clicked')]).then({ '1 in_app clicked': 1, '1 in_app inferredDelivered': 1, '1 in_app inferredViewed': 1 }))
+    given([started, commanded(1)]).when([reported(1, 'clicked')]).then({
+      '1 in_app clicked': 1, '1 in_app inferredDelivered': 1, '1 in_app inferredViewed': 1,
+    }))
 
   it('takes an inference back when the fact is reported after all', () =>
     given([started, commanded(1)], [reported(1, 'clicked')])

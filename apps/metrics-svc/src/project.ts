@@ -80,7 +80,9 @@ function deltasOf(stored: ReadonlyMap<string, Sequence>, now: ReadonlyMap<string
     addFacts(cohort.counts, after.state, 1)
   }
   return [...cohorts.values()].flatMap(({ sequence: { workspaceId, templateId, templateVersion, startedAt }, counts }) =>
-    [...counts].filter(([, n]) => n !== 0).map(([fact, n]) => ({ workspaceId, templateId, templateVersion, hour: hourOf(startedAt), ...fact, n })))
+    [...counts].filter(([, n]) => n !== 0).map(([fact, n]) => ({
+      workspaceId, templateId, templateVersion, hour: hourOf(startedAt), ...fact, n,
+    })))
 }
 
 function addFacts(counts: Map<Fact, number>, state: State, n: number): void {

@@ -86,8 +86,8 @@ export interface Sent {
 }
 
 /**
- * Counts of one send or campaign, from its sequences' rows: 10,000 take about 10 ms, a million a second. Null: none of its sequences
- * has started, or the last started over 97 days ago.
+ * Counts of one send or campaign, from its sequences' rows: 20,000 took 100 ms on two cores that were busy with other work. Null: none of
+ * its sequences has started, or the last started over 97 days ago.
  */
 export function readSent(pool: Pool, kind: 'send' | 'campaign', workspaceId: string, id: string): Promise<Sent | null> {
   const column = kind === 'send' ? 'send_id' : 'campaign_id'

@@ -1,50 +1,30 @@
 // Turns counts into the published JSON: outcomes, steps and channels, with the labels of a template version. Pure.
 import type { SequenceStep } from '@stepcast/contracts'
 import type { Counts } from './read'
+import type { ChannelNumbers, StepNumbers, Totals } from './shapes'
 import { engagementKinds, outcomes, stepEndReasons } from './state'
 
-/** Counts by outcome; their sum is `recipients`. */
-export type Outcomes = Readonly<Record<(typeof outcomes)[number], number>>
-
-/** Sequences started, and how they stand. */
-export interface Totals {
-  readonly recipients: number
-  readonly outcomes: Outcomes
-}
+const eachOf = <Name extends string>(names: readonly Name[], count: (name: Name) => number): Record<Name, number> =>
+  Object.fromEntries(names.map((name) => [name, count(name)])) as Record<Name, number>
 
 /** Reads the counts of sequences as wholes. */
 export const totalsOf = (counts: Counts): Totals => ({
   recipients: counts.of(0, '', 'recipients'),
-  outcomes: Object.fromEntries(outcomes.map((name) => [name, counts.of(0, '', name)])) as Outcomes,
+  outcomes: eachOf(outcomes, (name) => counts.of(0, '', name)),
 })
 
 /** Adds totals up. */
-export const sumOf = (totals: readonly Totals[]): Totals => ({
-  recipients: totals.reduce((sum, { recipients }) => sum + recipients, 0),
-  outcomes: Object.fromEntries(outcomes.map((name) => [name, totals.reduce((sum, total) => sum + total.outcomes[name], 0)])) as Outcomes,
+export const sumOf = (parts: readonly Totals[]): Totals => ({
+  recipients: parts.reduce((sum, { recipients }) => sum + recipients, 0),
+  outcomes: eachOf(outcomes, (name) => parts.reduce((sum, part) => sum + part.outcomes[name], 0)),
 })
-
-/** One step's numbers. `entered` is the sum of `running` and the eight ways a step ends. */
-export type StepReport = { readonly step: number; readonly channels: readonly ChannelReport[] } & Readonly<Record<string, unknown>>
-
-/** One channel's numbers: messages for which a fact was reported at least once. */
-export interface ChannelReport {
-  readonly channelType: string
-  /** Null where the channel has none. */
-  readonly viewed: number | null
-  /** Null until prices exist. */
-  readonly cost: null
-  /** Messages engaged with more strongly while this was never reported itself: clicked implies viewed implies delivered. */
-  readonly inferred: { readonly delivered: number; readonly viewed: number | null }
-  readonly [kind: string]: unknown
-}
 
 /**
  * The steps, merged by position.
  * @param labels steps of the version that names conditions and windows; positions beyond them have none
  * @param minuteMs length of a "minute" in milliseconds
  */
-export function stepsReport(counts: Counts, labels: readonly SequenceStep[], minuteMs: number): StepReport[] {
+export function stepsReport(counts: Counts, labels: readonly SequenceStep[], minuteMs: number): StepNumbers[] {
   const positions = Array.from({ length: Math.max(labels.length, counts.lastStep) }, (_, index) => index + 1)
   return positions.map((step) => {
     const label = labels[step - 1]
@@ -54,19 +34,19 @@ export function stepsReport(counts: Counts, labels: readonly SequenceStep[], min
       step,
       stopCondition: label?.stopCondition ?? null,
       waitMinutes: label?.windowMs == null ? null : label.windowMs / minuteMs,
-      ...Object.fromEntries(['entered', 'running', ...stepEndReasons, 'regretted'].map((name) => [name, counts.of(step, '', name)])),
+      ...eachOf(['entered', 'running', ...stepEndReasons, 'regretted'] as const, (name) => counts.of(step, '', name)),
       channels: channels.map((channelType) => channelReport(counts, step, channelType)),
     }
   })
 }
 
-function channelReport(counts: Counts, step: number, channelType: string): ChannelReport {
+function channelReport(counts: Counts, step: number, channelType: string): ChannelNumbers {
   const n = (name: string): number => counts.of(step, channelType, name)
-  // Only the feed learns that something was seen (rule 5 of the product).
+  // Only the feed learns that something was seen (point 5 of what the seeds ask for).
   const hasViewed = channelType === 'in_app'
   return {
     channelType,
-    ...Object.fromEntries(engagementKinds.map((kind) => [kind, n(kind)])),
+    ...eachOf(engagementKinds, n),
     viewed: hasViewed ? n('viewed') : null,
     cost: null,
     inferred: { delivered: n('inferredDelivered'), viewed: hasViewed ? n('inferredViewed') : null },

@@ -1,9 +1,11 @@
 // What send-svc asks about sends that it did not make itself.
 import { Controller, Get, Inject, Param } from '@nestjs/common'
-import { Caller, RequireScope } from '@stepcast/service'
-import { Metrics, type SendSummary } from './metrics'
+import { Caller, RequireScope, Undescribed } from '@stepcast/service'
+import { Metrics } from './metrics'
+import type { SendSummary } from './shapes'
 
 @Controller('internal/sends')
+@Undescribed()
 export class SendsController {
   constructor(@Inject(Metrics) private readonly metrics: Metrics) {}
 

@@ -10,13 +10,17 @@ export type State = string
 
 type Letters<Name extends string> = Readonly<Record<Name, string>>
 
-const outcomeLetters: Letters<'running' | SequenceOutcome> = { running: 'r', stopped: 's', exhausted: 'e', unreachable: 'u', cancelled: 'c' }
+const outcomeLetters: Letters<'running' | SequenceOutcome> = {
+  running: 'r', stopped: 's', exhausted: 'e', unreachable: 'u', cancelled: 'c',
+}
 
 const stepLetters: Letters<'running' | StepEndReason> = {
   running: 'r', stopped: 's', waitElapsed: 'w', failed: 'f', skipped: 'k', expired: 'x', superseded: 'p', cancelled: 'c', completed: 'd',
 }
 
-const kindLetters: Letters<EngagementKind> = { requested: 'r', delivered: 'd', viewed: 'v', clicked: 'c', failed: 'f', skipped: 's', unknown: 'u' }
+const kindLetters: Letters<EngagementKind> = {
+  requested: 'r', delivered: 'd', viewed: 'v', clicked: 'c', failed: 'f', skipped: 's', unknown: 'u',
+}
 
 const neverEntered = '.'
 const noSteps = '-'

@@ -10,7 +10,7 @@ export const foldedTables = ['positions', 'sequences', 'counts'] as const
 
 /**
  * What the fold writes. Rows of `sequences` serve sends, campaigns, the odd parts of hours at the ends of a from/to range, and the fold
- * itself; they are kept 97 days (see purge.ts). `counts` is kept for good: about 25 rows a template version and hour.
+ * itself; they are kept 97 days (see purge.ts). `counts` is kept for good: at most 60 rows an hour for a version of three steps.
  */
 export const foldedTablesSql = `
 CREATE TABLE positions (

@@ -23,8 +23,8 @@ export async function putProfile(tx: PoolClient, name: UserName, profile: Profil
   await lockUsers(tx, name.workspaceId, [name.userId])
   await tx.query(
     `INSERT INTO users (workspace_id, user_id, phone_number, kakao_phone_number, locale, timezone) VALUES ($1, $2, $3, $4, $5, $6)
-     ON CONFLICT (workspace_id, user_id) DO UPDATE SET phone_number = excluded.phone_number, kakao_phone_number = excluded.kakao_phone_number,
-       locale = excluded.locale, timezone = excluded.timezone, updated_at = now()`,
+     ON CONFLICT (workspace_id, user_id) DO UPDATE SET
+       phone_number = excluded.phone_number, kakao_phone_number = excluded.kakao_phone_number, locale = excluded.locale, timezone = excluded.timezone, updated_at = now()`,
     [name.workspaceId, name.userId, profile.phoneNumber, profile.kakaoPhoneNumber, profile.locale, profile.timezone],
   )
   return tell(tx, name.workspaceId, [name.userId])
@@ -34,8 +34,10 @@ export async function putProfile(tx: PoolClient, name: UserName, profile: Profil
 export async function putPreferences(tx: PoolClient, name: UserName, { optOut, quietHours }: Preferences): Promise<Told> {
   await lockUsers(tx, name.workspaceId, [name.userId])
   await tx.query(
-    `INSERT INTO users (workspace_id, user_id, opt_out_channels, opt_out_categories, quiet_hours_start, quiet_hours_end) VALUES ($1, $2, $3, $4, $5, $6)
-     ON CONFLICT (workspace_id, user_id) DO UPDATE SET opt_out_channels = excluded.opt_out_channels, opt_out_categories = excluded.opt_out_categories,
+    `INSERT INTO users (workspace_id, user_id, opt_out_channels, opt_out_categories, quiet_hours_start, quiet_hours_end)
+     VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (workspace_id, user_id) DO UPDATE SET
+       opt_out_channels = excluded.opt_out_channels, opt_out_categories = excluded.opt_out_categories,
        quiet_hours_start = excluded.quiet_hours_start, quiet_hours_end = excluded.quiet_hours_end, updated_at = now()`,
     [name.workspaceId, name.userId, optOut.channels, optOut.categories, quietHours?.start ?? null, quietHours?.end ?? null],
   )
@@ -51,19 +53,28 @@ export async function putDevice(tx: PoolClient, name: UserName, deviceId: string
   // First the token, then the users: nobody else can get the token while its owners are being locked.
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 1))', [`${workspaceId}/${platform}/${token}`])
   const { rows: owners } = await tx.query<{ user_id: string }>(
-    'SELECT user_id FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3', [workspaceId, platform, token])
+    'SELECT user_id FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3',
+    [workspaceId, platform, token],
+  )
   const users = [...new Set([userId, ...owners.map(({ user_id }) => user_id)])]
   await lockUsers(tx, workspaceId, users)
-  await tx.query(
-    'DELETE FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3 AND (user_id, device_id) <> ($4, $5)',
-    [workspaceId, platform, token, userId, deviceId],
-  )
-  await tx.query(
-    `INSERT INTO users (workspace_id, user_id) VALUES ($1, $2) ON CONFLICT (workspace_id, user_id) DO NOTHING`, [workspaceId, userId])
+  await tx.query('DELETE FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3 AND (user_id, device_id) <> ($4, $5)', [
+    workspaceId,
+    platform,
+    token,
+    userId,
+    deviceId,
+  ])
+  await tx.query(`INSERT INTO users (workspace_id, user_id) VALUES ($1, $2) ON CONFLICT (workspace_id, user_id) DO NOTHING`, [
+    workspaceId,
+    userId,
+  ])
   // Whole milliseconds, as the record on Kafka has them: remove-token compares.
   await tx.query(
-    `INSERT INTO devices (workspace_id, user_id, device_id, platform, token, updated_at) VALUES ($1, $2, $3, $4, $5, date_trunc('milliseconds', clock_timestamp()))
-     ON CONFLICT (workspace_id, user_id, device_id) DO UPDATE SET platform = excluded.platform, token = excluded.token, updated_at = excluded.updated_at`,
+    `INSERT INTO devices (workspace_id, user_id, device_id, platform, token, updated_at)
+     VALUES ($1, $2, $3, $4, $5, date_trunc('milliseconds', clock_timestamp()))
+     ON CONFLICT (workspace_id, user_id, device_id) DO UPDATE SET
+       platform = excluded.platform, token = excluded.token, updated_at = excluded.updated_at`,
     [workspaceId, userId, deviceId, platform, token],
   )
   await tx.query(
@@ -77,8 +88,11 @@ export async function putDevice(tx: PoolClient, name: UserName, deviceId: string
 /** Removes a device; nothing happens where there is none. */
 export async function removeDevice(tx: PoolClient, { workspaceId, userId }: UserName, deviceId: string): Promise<Told> {
   await lockUsers(tx, workspaceId, [userId])
-  const { rowCount } = await tx.query(
-    'DELETE FROM devices WHERE workspace_id = $1 AND user_id = $2 AND device_id = $3', [workspaceId, userId, deviceId])
+  const { rowCount } = await tx.query('DELETE FROM devices WHERE workspace_id = $1 AND user_id = $2 AND device_id = $3', [
+    workspaceId,
+    userId,
+    deviceId,
+  ])
   return rowCount === 0 ? [] : touched(tx, workspaceId, [userId])
 }
 
@@ -86,7 +100,8 @@ export async function removeDevice(tx: PoolClient, { workspaceId, userId }: User
 export async function removeDeadToken(tx: PoolClient, { workspaceId, userId, deviceId, token, deadSince }: DeadToken): Promise<Told> {
   await lockUsers(tx, workspaceId, [userId])
   const { rowCount } = await tx.query(
-    `DELETE FROM devices WHERE workspace_id = $1 AND user_id = $2 AND device_id = $3 AND token = $4 AND updated_at <= to_timestamp($5 / 1000.0)`,
+    `DELETE FROM devices
+     WHERE workspace_id = $1 AND user_id = $2 AND device_id = $3 AND token = $4 AND updated_at <= to_timestamp($5 / 1000.0)`,
     [workspaceId, userId, deviceId, token, deadSince],
   )
   return rowCount === 0 ? [] : touched(tx, workspaceId, [userId])
@@ -105,7 +120,9 @@ export async function erase(tx: PoolClient, name: UserName, requestedBy: string)
   const traceparent = currentTraceparent() ?? null
   const tombstone: OutboxRecord<'UserChanged'> = { topic: topics.users, key: userKey(workspaceId, userId), value: null, traceparent }
   const cancel: OutboxRecord<'CancelRequested'> = {
-    topic: topics.controls, key: workspaceId, traceparent,
+    topic: topics.controls,
+    key: workspaceId,
+    traceparent,
     value: { cancelId: randomUUID(), workspaceId, scope: 'user', id: userId, requestedBy, requestedAt: rows[0]!.now.getTime() },
   }
   return enqueue(tx, [tombstone, cancel] as OutboxRecord[])
@@ -117,7 +134,8 @@ export async function erase(tx: PoolClient, name: UserName, requestedBy: string)
  */
 async function lockUsers(tx: PoolClient, workspaceId: string, userIds: readonly string[]): Promise<void> {
   await tx.query(
-    `SELECT pg_advisory_xact_lock(number) FROM (SELECT DISTINCT hashtextextended(name, 2) AS number FROM unnest($1::text[]) AS name ORDER BY 1) AS numbers`,
+    `SELECT pg_advisory_xact_lock(number)
+     FROM (SELECT DISTINCT hashtextextended(name, 2) AS number FROM unnest($1::text[]) AS name ORDER BY 1) AS numbers`,
     [userIds.map((userId) => userKey(workspaceId, userId))],
   )
 }
@@ -129,9 +147,11 @@ async function touched(tx: PoolClient, workspaceId: string, userIds: readonly st
 
 async function tell(tx: PoolClient, workspaceId: string, userIds: readonly string[]): Promise<Told> {
   const { rows } = await tx.query<UserChanged>(
-    `SELECT workspace_id AS "workspaceId", user_id AS "userId", phone_number AS "phoneNumber", kakao_phone_number AS "kakaoPhoneNumber", locale, timezone,
-            COALESCE((SELECT json_agg(json_build_object('deviceId', device_id, 'platform', platform, 'token', token,
-                                                        'updatedAt', round(extract(epoch FROM d.updated_at) * 1000)::bigint) ORDER BY d.updated_at, device_id)
+    `SELECT workspace_id AS "workspaceId", user_id AS "userId",
+            phone_number AS "phoneNumber", kakao_phone_number AS "kakaoPhoneNumber", locale, timezone,
+            COALESCE((SELECT json_agg(json_build_object(
+                        'deviceId', device_id, 'platform', platform, 'token', token,
+                        'updatedAt', round(extract(epoch FROM d.updated_at) * 1000)::bigint) ORDER BY d.updated_at, device_id)
                       FROM devices d WHERE d.workspace_id = u.workspace_id AND d.user_id = u.user_id), '[]') AS devices,
             opt_out_channels AS "optOutChannels", opt_out_categories AS "optOutCategories",
             quiet_hours_start AS "quietHoursStart", quiet_hours_end AS "quietHoursEnd",
@@ -140,5 +160,13 @@ async function tell(tx: PoolClient, workspaceId: string, userIds: readonly strin
     [workspaceId, userIds],
   )
   const traceparent = currentTraceparent() ?? null
-  return enqueue(tx, rows.map((value): OutboxRecord<'UserChanged'> => ({ topic: topics.users, key: userKey(workspaceId, value.userId), value, traceparent })))
+  return enqueue(
+    tx,
+    rows.map((value): OutboxRecord<'UserChanged'> => ({
+      topic: topics.users,
+      key: userKey(workspaceId, value.userId),
+      value,
+      traceparent,
+    })),
+  )
 }

@@ -14,8 +14,16 @@ function refusedAt(schema: ZodType, input: unknown): string[] {
 }
 
 it('keeps numbers as E.164, languages in canonical spelling, and clears what is absent', () => {
-  expect(parse(profileBody, { phoneNumber: '+82 10-1234-5678', locale: 'ko-kr' })).toEqual({ phoneNumber: '+821012345678', kakaoPhoneNumber: null, locale: 'ko-KR', timezone: null })
-  expect(parse(profileBody, { phoneNumber: '+15550001234', timezone: 'Asia/Seoul' })).toMatchObject({ phoneNumber: '+15550001234', timezone: 'Asia/Seoul' })
+  expect(parse(profileBody, { phoneNumber: '+82 10-1234-5678', locale: 'ko-kr' })).toEqual({
+    phoneNumber: '+821012345678',
+    kakaoPhoneNumber: null,
+    locale: 'ko-KR',
+    timezone: null,
+  })
+  expect(parse(profileBody, { phoneNumber: '+15550001234', timezone: 'Asia/Seoul' })).toMatchObject({
+    phoneNumber: '+15550001234',
+    timezone: 'Asia/Seoul',
+  })
 })
 
 it.each<[string, unknown, string[]]>([
@@ -45,7 +53,8 @@ it.each<[string, unknown, string[]]>([
 
 it('preferences say each channel once, and null clears quiet hours', () => {
   expect(parse(preferencesBody, { optOut: { channels: ['sms', 'sms'], categories: [] }, quietHours: null })).toEqual({
-    optOut: { channels: ['sms'], categories: [] }, quietHours: null,
+    optOut: { channels: ['sms'], categories: [] },
+    quietHours: null,
   })
   expect(parse(preferencesBody, {})).toEqual({ optOut: { channels: [], categories: [] }, quietHours: null })
 })

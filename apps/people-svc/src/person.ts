@@ -5,21 +5,27 @@ import { categories } from '@stepcast/template'
 import { z } from 'zod'
 
 /** E.164. Possible is enough: numbering plans change faster than any library, and the demo's +1555 numbers are nobody's. */
-const phoneNumber = z.string().max(40).transform((given, context) => {
-  const phone = parsePhoneNumberFromString(given)
-  if (phone?.isPossible()) return phone.number as string
-  context.addIssue({ code: 'custom', message: 'must be an international phone number such as +821012345678' })
-  return z.NEVER
-})
-
-const locale = z.string().max(35).transform((given, context) => {
-  try {
-    return Intl.getCanonicalLocales(given)[0]!
-  } catch {
-    context.addIssue({ code: 'custom', message: 'must be a BCP 47 language tag such as ko-KR' })
+const phoneNumber = z
+  .string()
+  .max(40)
+  .transform((given, context) => {
+    const phone = parsePhoneNumberFromString(given)
+    if (phone?.isPossible()) return phone.number as string
+    context.addIssue({ code: 'custom', message: 'must be an international phone number such as +821012345678' })
     return z.NEVER
-  }
-})
+  })
+
+const locale = z
+  .string()
+  .max(35)
+  .transform((given, context) => {
+    try {
+      return Intl.getCanonicalLocales(given)[0]!
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a BCP 47 language tag such as ko-KR' })
+      return z.NEVER
+    }
+  })
 
 const timezone = z.string().max(64).refine(isTimezone, 'must be an IANA timezone such as Asia/Seoul')
 
@@ -39,7 +45,7 @@ export const profileBody = z.strictObject({
   phoneNumber: phoneNumber.nullable().default(null).describe('E.164; spaces and dashes are taken out'),
   kakaoPhoneNumber: phoneNumber.nullable().default(null).describe('E.164 of the KakaoTalk account; phoneNumber where it is absent'),
   locale: locale.nullable().default(null).describe('BCP 47'),
-  timezone: timezone.nullable().default(null).describe('IANA name; the workspace\'s where it is absent'),
+  timezone: timezone.nullable().default(null).describe("IANA name; the workspace's where it is absent"),
 })
 export type Profile = z.output<typeof profileBody>
 
@@ -56,13 +62,21 @@ const unique = <T extends string>(values: readonly T[]): T[] => [...new Set(valu
 
 /** Body of `PUT /v1/users/{userId}/preferences`: what is absent is cleared. */
 export const preferencesBody = z.strictObject({
-  optOut: z.strictObject({
-    channels: z.array(z.enum(channelTypes)).max(100).default([]).transform(unique),
-    categories: z.array(z.enum(categories)).max(100).default([]).transform(unique),
-  }).default({ channels: [], categories: [] }),
-  quietHours: z.strictObject({ start: clock, end: clock })
-    .refine(({ start, end }) => start !== end, { path: ['end'], message: 'must differ from start: a whole day is no quiet hours, opt out instead' })
-    .nullable().default(null).describe('In the user\'s timezone; may cross midnight; null: none'),
+  optOut: z
+    .strictObject({
+      channels: z.array(z.enum(channelTypes)).max(100).default([]).transform(unique),
+      categories: z.array(z.enum(categories)).max(100).default([]).transform(unique),
+    })
+    .default({ channels: [], categories: [] }),
+  quietHours: z
+    .strictObject({ start: clock, end: clock })
+    .refine(({ start, end }) => start !== end, {
+      path: ['end'],
+      message: 'must differ from start: a whole day is no quiet hours, opt out instead',
+    })
+    .nullable()
+    .default(null)
+    .describe("In the user's timezone; may cross midnight; null: none"),
 })
 export type Preferences = z.output<typeof preferencesBody>
 
@@ -80,6 +94,8 @@ export const deadTokenBody = z.strictObject({
   userId: freeId,
   deviceId: freeId,
   token: z.string(),
-  deadSince: z.union([z.int(), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))]).describe('When the provider said so: milliseconds, or RFC 3339'),
+  deadSince: z
+    .union([z.int(), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))])
+    .describe('When the provider said so: milliseconds, or RFC 3339'),
 })
 export type DeadToken = z.output<typeof deadTokenBody>

@@ -3,7 +3,16 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nest
 import { Caller, fingerprintOf, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
 import { erase, putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
 import {
-  deadTokenBody, deviceBody, deviceIdParam, preferencesBody, profileBody, userIdParam, type DeadToken, type DeviceToken, type Preferences, type Profile,
+  deadTokenBody,
+  deviceBody,
+  deviceIdParam,
+  preferencesBody,
+  profileBody,
+  userIdParam,
+  type DeadToken,
+  type DeviceToken,
+  type Preferences,
+  type Profile,
 } from './person'
 import { Users, type Write } from './users'
 import type { DeviceView, PreferencesView, UserView } from './view'
@@ -12,14 +21,22 @@ import type { DeviceView, PreferencesView, UserView } from './view'
 export class UsersController {
   constructor(private readonly users: Users) {}
 
-  /** Creates or replaces the profile: what is absent is cleared, devices and preferences stay. Answers once Kafka has it (503 after 5 s: kept). */
+  /**
+   * Creates or replaces the profile: what is absent is cleared, devices and preferences stay.
+   * Answers once Kafka has it; 503 after 5 s: kept, and published later.
+   */
   @Put(':userId')
   @RequireScope('admin', 'send')
   async put(
-    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string, @Body({ schema: profileBody }) profile: Profile,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('userId', { schema: userIdParam }) userId: string,
+    @Body({ schema: profileBody }) profile: Profile,
   ): Promise<UserView> {
     const { workspaceId } = caller
-    await this.users.change(write('PUT /v1/users/{userId}', caller, key, { userId, profile }), (tx) => putProfile(tx, { workspaceId, userId }, profile))
+    await this.users.change(write('PUT /v1/users/{userId}', caller, key, { userId, profile }), (tx) =>
+      putProfile(tx, { workspaceId, userId }, profile),
+    )
     return this.users.read(workspaceId, userId)
   }
 
@@ -34,17 +51,26 @@ export class UsersController {
   @Delete(':userId')
   @HttpCode(204)
   @RequireScope('admin', 'send')
-  async erase(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string): Promise<void> {
+  async erase(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('userId', { schema: userIdParam }) userId: string,
+  ): Promise<void> {
     const { workspaceId } = caller
-    await this.users.change(write('DELETE /v1/users/{userId}', caller, key, { userId }), (tx) => erase(tx, { workspaceId, userId }, requestedBy(caller)))
+    await this.users.change(write('DELETE /v1/users/{userId}', caller, key, { userId }), (tx) =>
+      erase(tx, { workspaceId, userId }, requestedBy(caller)),
+    )
   }
 
   /** Registers a device, creating the user where needed. A token another device had is taken from it. At most 20 devices, the oldest go. */
   @Put(':userId/devices/:deviceId')
   @RequireScope('admin', 'send')
   async putDevice(
-    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
-    @Param('deviceId', { schema: deviceIdParam }) deviceId: string, @Body({ schema: deviceBody }) device: DeviceToken,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('userId', { schema: userIdParam }) userId: string,
+    @Param('deviceId', { schema: deviceIdParam }) deviceId: string,
+    @Body({ schema: deviceBody }) device: DeviceToken,
   ): Promise<DeviceView> {
     const { workspaceId } = caller
     const asked = write('PUT /v1/users/{userId}/devices/{deviceId}', caller, key, { userId, deviceId, device })
@@ -57,7 +83,9 @@ export class UsersController {
   @HttpCode(204)
   @RequireScope('admin', 'send')
   async removeDevice(
-    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('userId', { schema: userIdParam }) userId: string,
     @Param('deviceId', { schema: deviceIdParam }) deviceId: string,
   ): Promise<void> {
     const { workspaceId } = caller
@@ -69,7 +97,9 @@ export class UsersController {
   @Put(':userId/preferences')
   @RequireScope('admin', 'send')
   async putPreferences(
-    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('userId', { schema: userIdParam }) userId: string,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('userId', { schema: userIdParam }) userId: string,
     @Body({ schema: preferencesBody }) preferences: Preferences,
   ): Promise<PreferencesView> {
     const { workspaceId } = caller
@@ -88,12 +118,20 @@ export class DeadTokensController {
   @HttpCode(200)
   @RequireScope('internal', 'admin')
   async removeToken(@Caller() caller: Caller, @Body({ schema: deadTokenBody }) dead: DeadToken): Promise<{ removed: boolean }> {
-    if (dead.workspaceId !== caller.workspaceId) throw refused([{ path: '/workspaceId', message: 'must be the workspace of the signed context' }])
-    const { changed } = await this.users.change(write('POST /internal/devices/remove-token', caller, null, dead), (tx) => removeDeadToken(tx, dead))
+    if (dead.workspaceId !== caller.workspaceId)
+      throw refused([{ path: '/workspaceId', message: 'must be the workspace of the signed context' }])
+    const { changed } = await this.users.change(write('POST /internal/devices/remove-token', caller, null, dead), (tx) =>
+      removeDeadToken(tx, dead),
+    )
     return { removed: changed }
   }
 }
 
-const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({ caller, route, key, fingerprint: fingerprintOf(asked) })
+const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({
+  caller,
+  route,
+  key,
+  fingerprint: fingerprintOf(asked),
+})
 
 const requestedBy = ({ via, keyId }: Caller): string => (keyId === null ? via : `${via} ${keyId}`)

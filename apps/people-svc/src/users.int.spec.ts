@@ -1,11 +1,22 @@
 // people-svc over HTTP, on the real broker, registry and database.
 import { topics, type UserChanged } from '@stepcast/contracts'
-import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService } from '@stepcast/service'
+import {
+  contextHeader,
+  contextKey,
+  expectEveryRouteScoped,
+  signContext,
+  startService,
+  type CallerContext,
+  type RunningService,
+} from '@stepcast/service'
 import { readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import { Client } from 'pg'
 import { AppModule } from './app.module'
 
-interface Answer { status: number; body: any }
+interface Answer {
+  status: number
+  body: any
+}
 
 let stack: SpecStack
 let service: RunningService
@@ -19,11 +30,23 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-async function call(method: string, path: string, body?: unknown, more: { workspaceId?: string; scopes?: CallerContext['scopes']; key?: string } = {}): Promise<Answer> {
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  more: { workspaceId?: string; scopes?: CallerContext['scopes']; key?: string } = {},
+): Promise<Answer> {
   const { workspaceId = 'demo', scopes = ['send', 'read'], key } = more
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
+    workspaceId,
+    scopes,
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const response = await fetch(service.url + path, {
-    method, headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    method,
+    headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   return { status: response.status, body: response.status === 204 ? null : await response.json() }
@@ -41,27 +64,51 @@ it('writes a user, and Kafka has the whole state when the answer comes', async (
   expect(put).toMatchObject({
     status: 200,
     body: {
-      userId: 'a/b 사용자%', phoneNumber: '+821012345678', kakaoPhoneNumber: null, locale: null, timezone: 'Asia/Seoul', devices: [],
+      userId: 'a/b 사용자%',
+      phoneNumber: '+821012345678',
+      kakaoPhoneNumber: null,
+      locale: null,
+      timezone: 'Asia/Seoul',
+      devices: [],
       preferences: { optOut: { channels: [], categories: [] }, quietHours: null },
     },
   })
   expect(await call('GET', path)).toEqual(put)
-  expect(await told('a/b 사용자%')).toEqual([{
-    workspaceId: 'demo', userId: 'a/b 사용자%', phoneNumber: '+821012345678', kakaoPhoneNumber: null, locale: null, timezone: 'Asia/Seoul', devices: [],
-    optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: Date.parse(put.body.updatedAt),
-  }])
+  expect(await told('a/b 사용자%')).toEqual([
+    {
+      workspaceId: 'demo',
+      userId: 'a/b 사용자%',
+      phoneNumber: '+821012345678',
+      kakaoPhoneNumber: null,
+      locale: null,
+      timezone: 'Asia/Seoul',
+      devices: [],
+      optOutChannels: [],
+      optOutCategories: [],
+      quietHoursStart: null,
+      quietHoursEnd: null,
+      updatedAt: Date.parse(put.body.updatedAt),
+    },
+  ])
 })
 
 it('a device or an opt-out may come before the profile, and the profile leaves them alone', async () => {
-  expect(await call('PUT', '/v1/users/early/devices/phone', { platform: 'fcm', token: 'sim_1' })).toMatchObject({ status: 200, body: { deviceId: 'phone', platform: 'fcm', token: 'sim_1' } })
+  expect(await call('PUT', '/v1/users/early/devices/phone', { platform: 'fcm', token: 'sim_1' })).toMatchObject({
+    status: 200,
+    body: { deviceId: 'phone', platform: 'fcm', token: 'sim_1' },
+  })
   const preferences = { optOut: { channels: ['sms'], categories: ['Marketing'] }, quietHours: { start: '21:00', end: '08:00' } }
   expect(await call('PUT', '/v1/users/early/preferences', preferences)).toEqual({ status: 200, body: preferences })
   await call('PUT', '/v1/users/early', { locale: 'ko-KR' })
   const states = await told('early')
   expect(states).toHaveLength(3)
   expect(states[2]).toMatchObject({
-    locale: 'ko-KR', devices: [{ deviceId: 'phone', platform: 'fcm', token: 'sim_1' }], optOutChannels: ['sms'], optOutCategories: ['Marketing'],
-    quietHoursStart: '21:00', quietHoursEnd: '08:00',
+    locale: 'ko-KR',
+    devices: [{ deviceId: 'phone', platform: 'fcm', token: 'sim_1' }],
+    optOutChannels: ['sms'],
+    optOutCategories: ['Marketing'],
+    quietHoursStart: '21:00',
+    quietHoursEnd: '08:00',
   })
   await call('PUT', '/v1/users/early/preferences', { optOut: { channels: [], categories: [] }, quietHours: null })
   expect((await call('GET', '/v1/users/early')).body.preferences).toEqual({ optOut: { channels: [], categories: [] }, quietHours: null })
@@ -79,7 +126,9 @@ it('a token belongs to one device: it is taken from its former owner, who is tol
 
 it('one token registered by many at once ends with one owner, and topic and tables agree', async () => {
   const users = ['r1', 'r2', 'r3', 'r4']
-  await Promise.all(users.flatMap((user) => [1, 2].map(() => call('PUT', `/v1/users/${user}/devices/d`, { platform: 'apns', token: 'wanted' }))))
+  await Promise.all(
+    users.flatMap((user) => [1, 2].map(() => call('PUT', `/v1/users/${user}/devices/d`, { platform: 'apns', token: 'wanted' }))),
+  )
   const owners = await Promise.all(users.map(async (user) => (await call('GET', `/v1/users/${user}`)).body.devices.length))
   expect(owners.reduce((sum, count) => sum + count, 0)).toBe(1)
   const last = await Promise.all(users.map(async (user) => (await told(user)).at(-1)!.devices.length))
@@ -111,7 +160,12 @@ it('a dead token is removed only while it is the same and was not registered aga
   const { body } = await call('PUT', '/v1/users/dead/devices/d', { platform: 'fcm', token: 'bad_1' })
   const registered = Date.parse(body.updatedAt)
   const remove = (token: string, deadSince: number | string, workspaceId = 'demo'): Promise<Answer> =>
-    call('POST', '/internal/devices/remove-token', { workspaceId, userId: 'dead', deviceId: 'd', token, deadSince }, { scopes: ['internal'] })
+    call(
+      'POST',
+      '/internal/devices/remove-token',
+      { workspaceId, userId: 'dead', deviceId: 'd', token, deadSince },
+      { scopes: ['internal'] },
+    )
   expect(await remove('other', registered)).toEqual({ status: 200, body: { removed: false } })
   expect(await remove('bad_1', registered - 1)).toEqual({ status: 200, body: { removed: false } })
   expect((await remove('bad_1', registered, 'elsewhere')).status).toBe(422)
@@ -128,9 +182,16 @@ it('erasing leaves nothing here, a tombstone on the topic and a cancel of runnin
   const states = await told('gone')
   expect(states.at(-1)).toBeNull()
   const cancels = (await readValues(stack.connection(), topics.controls)).filter(({ id }) => id === 'gone')
-  expect(cancels).toEqual([{
-    cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), workspaceId: 'demo', scope: 'user', id: 'gone', requestedBy: 'api_key ak_1', requestedAt: expect.any(Number),
-  }])
+  expect(cancels).toEqual([
+    {
+      cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      workspaceId: 'demo',
+      scope: 'user',
+      id: 'gone',
+      requestedBy: 'api_key ak_1',
+      requestedAt: expect.any(Number),
+    },
+  ])
   expect(cancels[0]!.requestedAt).toBeGreaterThanOrEqual(states[1]!.updatedAt)
 
   const database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=people_svc' })

@@ -19,7 +19,11 @@ export interface Write {
 const kafkaTimeoutMs = 5_000
 
 export class Users {
-  constructor(private readonly database: DataSource, private readonly pool: Pool, private readonly relay: OutboxRelay) {}
+  constructor(
+    private readonly database: DataSource,
+    private readonly pool: Pool,
+    private readonly relay: OutboxRelay,
+  ) {}
 
   /**
    * Does a change and waits until Kafka has it. A repeated key does nothing again; kept with it are only the outbox's numbers, so that
@@ -35,7 +39,9 @@ export class Users {
   }
 
   async read(workspaceId: string, userId: string): Promise<UserView> {
-    const devices = this.database.getRepository(Device).find({ where: { workspaceId, userId }, order: { updatedAt: 'ASC', deviceId: 'ASC' } })
+    const devices = this.database
+      .getRepository(Device)
+      .find({ where: { workspaceId, userId }, order: { updatedAt: 'ASC', deviceId: 'ASC' } })
     return userView(await this.row(workspaceId, userId), await devices)
   }
 

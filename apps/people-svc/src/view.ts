@@ -28,7 +28,12 @@ export interface UserView {
   readonly updatedAt: string
 }
 
-export const deviceView = ({ deviceId, platform, token, updatedAt }: Device): DeviceView => ({ deviceId, platform, token, updatedAt: updatedAt.toISOString() })
+export const deviceView = ({ deviceId, platform, token, updatedAt }: Device): DeviceView => ({
+  deviceId,
+  platform,
+  token,
+  updatedAt: updatedAt.toISOString(),
+})
 
 export const preferencesView = ({ optOutChannels, optOutCategories, quietHoursStart, quietHoursEnd }: User): PreferencesView => ({
   optOut: { channels: optOutChannels, categories: optOutCategories },
@@ -36,7 +41,13 @@ export const preferencesView = ({ optOutChannels, optOutCategories, quietHoursSt
 })
 
 export const userView = (user: User, devices: readonly Device[]): UserView => ({
-  userId: user.userId, phoneNumber: user.phoneNumber, kakaoPhoneNumber: user.kakaoPhoneNumber, locale: user.locale, timezone: user.timezone,
-  devices: devices.map(deviceView), preferences: preferencesView(user),
-  createdAt: user.createdAt.toISOString(), updatedAt: user.updatedAt.toISOString(),
+  userId: user.userId,
+  phoneNumber: user.phoneNumber,
+  kakaoPhoneNumber: user.kakaoPhoneNumber,
+  locale: user.locale,
+  timezone: user.timezone,
+  devices: devices.map(deviceView),
+  preferences: preferencesView(user),
+  createdAt: user.createdAt.toISOString(),
+  updatedAt: user.updatedAt.toISOString(),
 })

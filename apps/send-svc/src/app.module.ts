@@ -30,22 +30,31 @@ async function openDatabase(env: Env, log: Log): Promise<Pool> {
   providers: [
     { provide: POOL, inject: [ENV, LOG], useFactory: openDatabase },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env, name), registry: registryConfigFromEnv(env), log, traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env, name),
+          registry: registryConfigFromEnv(env),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     {
-      provide: TemplatesReplica, inject: [KafkaConnection, POOL],
+      provide: TemplatesReplica,
+      inject: [KafkaConnection, POOL],
       useFactory: (connection: KafkaConnection, pool: Pool) => new TemplatesReplica({ connection, pool, service: name }),
     },
     {
-      provide: FanOut, inject: [POOL, KafkaConnection, LOG],
+      provide: FanOut,
+      inject: [POOL, KafkaConnection, LOG],
       useFactory: (pool: Pool, kafka: KafkaConnection, log: Log) => new FanOut({ pool, producer: () => kafka.producer(), log }),
     },
     {
-      provide: Sends, inject: [POOL, TemplatesReplica, FanOut, ENV],
-      useFactory: (pool: Pool, templates: TemplatesReplica, fanOut: FanOut, env: Env) => new Sends(pool, templates, fanOut, servicesFromEnv(env)),
+      provide: Sends,
+      inject: [POOL, TemplatesReplica, FanOut, ENV],
+      useFactory: (pool: Pool, templates: TemplatesReplica, fanOut: FanOut, env: Env) =>
+        new Sends(pool, templates, fanOut, servicesFromEnv(env)),
     },
   ],
 })
@@ -53,15 +62,20 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
   private purging: NodeJS.Timeout | null = null
 
   constructor(
-    @Inject(POOL) private readonly pool: Pool, private readonly kafka: KafkaConnection, private readonly templates: TemplatesReplica,
-    private readonly fanOut: FanOut, private readonly readiness: Readiness, @Inject(LOG) private readonly log: Log,
+    @Inject(POOL) private readonly pool: Pool,
+    private readonly kafka: KafkaConnection,
+    private readonly templates: TemplatesReplica,
+    private readonly fanOut: FanOut,
+    private readonly readiness: Readiness,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     await this.templates.start()
     this.fanOut.start()
     this.readiness.add('postgres', async () => (await this.pool.query('SELECT 1')).rowCount === 1)
-    const purge = (): void => void purgeSends(this.pool).catch((error: unknown) => this.log.warn({ err: error }, 'old sends are not purged'))
+    const purge = (): void =>
+      void purgeSends(this.pool).catch((error: unknown) => this.log.warn({ err: error }, 'old sends are not purged'))
     this.purging = setInterval(purge, purgeEveryMs)
     purge()
   }

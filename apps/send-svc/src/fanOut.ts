@@ -68,7 +68,10 @@ export class FanOut {
     this.kicks++
     lanes.forEach((lane, i) => {
       if (this.stopped || this.running.has(i)) return
-      this.running.set(i, this.run(lane).finally(() => this.running.delete(i)))
+      this.running.set(
+        i,
+        this.run(lane).finally(() => this.running.delete(i)),
+      )
     })
   }
 
@@ -98,23 +101,36 @@ export class FanOut {
       })
     } catch (error) {
       // To the end of the queue, so that one send that fails again and again does not stand before all others.
-      if (claimed !== null) await pool.query('UPDATE sends SET served_at = clock_timestamp() WHERE number = $1', [(claimed as ClaimedSend).number])
+      if (claimed !== null)
+        await pool.query('UPDATE sends SET served_at = clock_timestamp() WHERE number = $1', [(claimed as ClaimedSend).number])
       throw error
     }
   }
 
   private async publish(tx: PoolClient, send: ClaimedSend): Promise<void> {
     const next = send.position + batchSize
-    // What is published is not kept: variables are personal data. The lower bound spares the index a walk over what earlier batches deleted.
+    // What is published is not kept: variables are personal data. The lower bound spares a walk over what earlier batches deleted.
     const { rows } = await tx.query<{ user_id: string; variables: string }>(
-      'DELETE FROM receivers WHERE send_number = $1 AND position >= $2 AND position < $3 RETURNING user_id, variables', [send.number, send.position, next])
+      'DELETE FROM receivers WHERE send_number = $1 AND position >= $2 AND position < $3 RETURNING user_id, variables',
+      [send.number, send.position, next],
+    )
     const producer = await this.options.producer()
     const headers = send.traceparent === null ? {} : { headers: { traceparent: send.traceparent } }
     const sendVariables = JSON.parse(send.variables) as Variables
-    await producer.send(topics.sends, rows.map(({ user_id: userId, variables }) => ({
-      key: sequenceIdOf(send.workspaceId, send.sendId, userId), value: requestFor(send, sendVariables, userId, JSON.parse(variables) as Variables), ...headers,
-    })))
-    await tx.query('UPDATE sends SET position = least(recipients, $2), served_at = clock_timestamp() WHERE number = $1', [send.number, next])
+    await producer.send(
+      topics.sends,
+      rows.map(({ user_id: userId, variables }) => ({
+        key: sequenceIdOf(send.workspaceId, send.sendId, userId),
+        value: requestFor(send, sendVariables, userId, JSON.parse(variables) as Variables),
+        ...headers,
+      })),
+    )
+    await tx.query(
+      `UPDATE sends SET position = least(recipients, $2), served_at = clock_timestamp(),
+              variables = CASE WHEN $2 < recipients THEN variables ELSE '{}' END
+       WHERE number = $1`,
+      [send.number, next],
+    )
   }
 }
 
@@ -130,6 +146,14 @@ async function claim(tx: PoolClient, lane: Lane): Promise<ClaimedSend | null> {
 
 /** What the person resolves to: per-user, send, default. Nobody downstream needs the three to tell apart. */
 const requestFor = (send: ClaimedSend, sendVariables: Variables, userId: string, userVariables: Variables): SendRequested => ({
-  workspaceId: send.workspaceId, sendId: send.sendId, userId, templateId: send.templateId, templateVersion: send.templateVersion, campaignId: null,
-  variables: resolveVariables(send.variableSchema, sendVariables, userVariables).variables, tag: send.tag, source: send.source, requestedAt: send.requestedAt.getTime(),
+  workspaceId: send.workspaceId,
+  sendId: send.sendId,
+  userId,
+  templateId: send.templateId,
+  templateVersion: send.templateVersion,
+  campaignId: null,
+  variables: resolveVariables(send.variableSchema, sendVariables, userVariables).variables,
+  tag: send.tag,
+  source: send.source,
+  requestedAt: send.requestedAt.getTime(),
 })

@@ -3,7 +3,13 @@ import { parse, Problem } from '@stepcast/service'
 import type { Variable } from '@stepcast/template'
 import { receiversOf, sendBody, type SendRequest } from './request'
 
-const variable = (name: string, more: Partial<Variable> = {}): Variable => ({ name, type: 'string', required: true, default: null, ...more })
+const variable = (name: string, more: Partial<Variable> = {}): Variable => ({
+  name,
+  type: 'string',
+  required: true,
+  default: null,
+  ...more,
+})
 const body = (more: object = {}): SendRequest => ({ templateId: 'order-shipped', receivers: [{ userId: 'u1' }], ...more }) as SendRequest
 
 function refusedAt(input: unknown): string[] {
@@ -32,18 +38,34 @@ it.each<[string, unknown, string[]]>([
   ['an unknown field of a receiver', body({ receivers: [{ userId: 'u', phone: '+1' }] }), ['/receivers/0/phone']],
 ])('refuses %s', (_what, input, paths) => expect(refusedAt(input)).toEqual(paths))
 
-it('takes 10,000 receivers', () => expect(refusedAt(body({ receivers: Array.from({ length: 10_000 }, (_, i) => ({ userId: `u${i}` })) }))).toEqual([]))
+it('takes 10,000 receivers', () =>
+  expect(refusedAt(body({ receivers: Array.from({ length: 10_000 }, (_, i) => ({ userId: `u${i}` })) }))).toEqual([]))
 
 it('a user twice is one receiver, the first wins', () => {
-  const request = body({ receivers: [{ userId: 'a', variables: { x: '1' } }, { userId: 'b', variables: { x: '2' } }, { userId: 'a' }, { userId: 'a', variables: { x: '3' } }] })
+  const request = body({
+    receivers: [
+      { userId: 'a', variables: { x: '1' } },
+      { userId: 'b', variables: { x: '2' } },
+      { userId: 'a' },
+      { userId: 'a', variables: { x: '3' } },
+    ],
+  })
   expect(receiversOf([variable('x')], request)).toEqual({
-    receivers: [{ userId: 'a', variables: { x: '1' } }, { userId: 'b', variables: { x: '2' } }], duplicates: 2, errors: [],
+    receivers: [
+      { userId: 'a', variables: { x: '1' } },
+      { userId: 'b', variables: { x: '2' } },
+    ],
+    duplicates: 2,
+    errors: [],
   })
 })
 
 it('a missing required variable is named at its receiver; per-user, send and default all count', () => {
   const schema = [variable('a'), variable('b'), variable('c', { default: 'd' }), variable('e', { required: false })]
-  const { errors } = receiversOf(schema, body({ variables: { a: '1' }, receivers: [{ userId: 'u1', variables: { b: '2' } }, { userId: 'u2' }] }))
+  const { errors } = receiversOf(
+    schema,
+    body({ variables: { a: '1' }, receivers: [{ userId: 'u1', variables: { b: '2' } }, { userId: 'u2' }] }),
+  )
   expect(errors).toEqual([{ path: '/receivers/1/variables', message: expect.stringMatching(/^lacks b:/) }])
   expect(receiversOf(schema, body()).errors[0]!.message).toMatch(/^lacks a, b:/)
 })
@@ -58,13 +80,17 @@ it('variables over 64 kB are refused, in bytes and with those of the send', () =
   expect(receiversOf(schema, body({ variables: { a: 'x'.repeat(64 * 1024 - 1) } })).errors).toEqual([])
   expect(receiversOf(schema, body({ variables: { a: 'x'.repeat(64 * 1024) } })).errors).toMatchObject([{ path: '/receivers/0/variables' }])
   expect(receiversOf(schema, body({ variables: { a: '한'.repeat(22_000) } })).errors).toMatchObject([{ path: '/receivers/0/variables' }])
-  expect(receiversOf(schema, body({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] })).errors)
-    .toMatchObject([{ path: '/receivers/0/variables' }])
+  expect(
+    receiversOf(schema, body({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] }))
+      .errors,
+  ).toMatchObject([{ path: '/receivers/0/variables' }])
 })
 
 it('an image or action is an http(s) URL, wherever it comes from', () => {
   const schema = [variable('link', { type: 'action', required: false })]
   expect(receiversOf(schema, body({ variables: { link: 'javascript:1' } })).errors).toMatchObject([{ path: '/variables/link' }])
-  expect(receiversOf(schema, body({ receivers: [{ userId: 'u', variables: { link: 'shop' } }] })).errors).toMatchObject([{ path: '/receivers/0/variables/link' }])
+  expect(receiversOf(schema, body({ receivers: [{ userId: 'u', variables: { link: 'shop' } }] })).errors).toMatchObject([
+    { path: '/receivers/0/variables/link' },
+  ])
   expect(receiversOf(schema, body({ variables: { link: 'https://shop.example' } })).errors).toEqual([])
 })

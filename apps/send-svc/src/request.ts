@@ -10,13 +10,18 @@ const variables = z.record(z.string().max(64), z.string())
 export const sendBody = z.strictObject({
   templateId: z.string().regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit'),
   templateVersion: z.int().min(1).nullish().describe('The latest approved when absent'),
-  receivers: z.array(z.strictObject({
-    userId: z.string().superRefine((id, context) => {
-      const problem = freeIdProblem(id)
-      if (problem !== null) context.addIssue({ code: 'custom', message: problem })
-    }),
-    variables: variables.nullish().describe('Win over the variables of the send'),
-  })).min(1).max(10_000),
+  receivers: z
+    .array(
+      z.strictObject({
+        userId: z.string().superRefine((id, context) => {
+          const problem = freeIdProblem(id)
+          if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+        }),
+        variables: variables.nullish().describe('Win over the variables of the send'),
+      }),
+    )
+    .min(1)
+    .max(10_000),
   variables: variables.nullish().describe('Win over the defaults of the template'),
   tag: z.string().min(1).max(128).nullish().describe('A label of yours, kept with every sequence'),
 })
@@ -60,10 +65,17 @@ function receiverErrors(schema: readonly Variable[], sendVariables: Variables, u
   const { variables: resolved, missing } = resolveVariables(schema, sendVariables, userVariables)
   const errors = urlErrors(schema, userVariables, `${path}/variables`)
   if (missing.length > 0) {
-    errors.push({ path: `${path}/variables`, message: `lacks ${missing.join(', ')}: required, without a default, and given neither here nor in /variables` })
+    errors.push({
+      path: `${path}/variables`,
+      message: `lacks ${missing.join(', ')}: required, without a default, and given neither here nor in /variables`,
+    })
   }
   const bytes = bytesOf(resolved)
-  if (bytes > maxVariablesBytes) errors.push({ path: `${path}/variables`, message: `come to ${bytes} bytes with those of the send and the defaults; at most ${maxVariablesBytes}` })
+  if (bytes > maxVariablesBytes)
+    errors.push({
+      path: `${path}/variables`,
+      message: `come to ${bytes} bytes with those of the send and the defaults; at most ${maxVariablesBytes}`,
+    })
   return errors
 }
 
@@ -71,7 +83,9 @@ function receiverErrors(schema: readonly Variable[], sendVariables: Variables, u
 const urlErrors = (schema: readonly Variable[], given: Variables, path: string): FieldError[] =>
   schema.flatMap(({ name, type }) => {
     const value = own(given, name)
-    return type === 'string' || value === null || isHttpUrl(value) ? [] : [{ path: `${path}/${name}`, message: `must be an http:// or https:// URL, since the type is ${type}` }]
+    return type === 'string' || value === null || isHttpUrl(value)
+      ? []
+      : [{ path: `${path}/${name}`, message: `must be an http:// or https:// URL, since the type is ${type}` }]
   })
 
 function bytesOf(resolved: Variables): number {

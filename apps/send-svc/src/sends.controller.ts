@@ -11,13 +11,18 @@ export class SendsController {
   constructor(private readonly sends: Sends) {}
 
   /**
-   * Sends a template to 1 to 10,000 users; stored before the answer, fanned out afterwards. Body up to 64 MB. The same Idempotency-Key and body
-   * give the first answer again, for 30 days. 422: no approved template, a required variable missing (first 20 errors), another body of the same key.
+   * Sends a template to 1 to 10,000 users; stored before the answer, fanned out afterwards. Body up to 64 MB. The same Idempotency-Key
+   * and body give the first answer again, for 30 days. 422: no approved template, a required variable missing (first 20 errors), another
+   * body of the same key.
    */
   @Post()
   @HttpCode(202)
   @RequireScope('send')
-  request(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Body({ schema: sendBody }) body: SendRequest): Promise<SendAnswer> {
+  request(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Body({ schema: sendBody }) body: SendRequest,
+  ): Promise<SendAnswer> {
     return this.sends.request(caller, key, body)
   }
 

@@ -1,10 +1,27 @@
 // send-svc over HTTP, on the real broker, registry and database; metrics-svc and the orchestrator are a few lines here.
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { sendIdOf, sequenceIdOf, templateKey, templateVersionKey, topics, type SendRequested, type TemplateChanged } from '@stepcast/contracts'
+import {
+  sendIdOf,
+  sequenceIdOf,
+  templateKey,
+  templateVersionKey,
+  topics,
+  type SendRequested,
+  type TemplateChanged,
+} from '@stepcast/contracts'
 import type { RecordProducer } from '@stepcast/kafka'
 import { createPool } from '@stepcast/postgres'
-import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, verifyContext, type CallerContext, type RunningService } from '@stepcast/service'
+import {
+  contextHeader,
+  contextKey,
+  expectEveryRouteScoped,
+  signContext,
+  startService,
+  verifyContext,
+  type CallerContext,
+  type RunningService,
+} from '@stepcast/service'
 import { templateApproved, type Variable } from '@stepcast/template'
 import { eventually, readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import type { Pool } from 'pg'
@@ -12,7 +29,10 @@ import { AppModule, name } from './app.module'
 import { FanOut } from './fanOut'
 import { purgeSends } from './store'
 
-interface Answer { status: number; body: any }
+interface Answer {
+  status: number
+  body: any
+}
 
 let stack: SpecStack
 let service: RunningService
@@ -27,16 +47,29 @@ beforeAll(async () => {
   stack = await specStack(__filename)
   others = createServer((request, response) => {
     let text = ''
-    request.on('data', (part: Buffer) => (text += part.toString())).on('end', () => void (async () => {
-      const caller = await verifyContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), String(request.headers[contextHeader]))
-      asked.push({ url: request.url!, body: text === '' ? null : JSON.parse(text), caller })
-      const answer = request.method === 'POST' ? { cancelled: true } : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
-      response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? {}))
-    })())
+    request
+      .on('data', (part: Buffer) => (text += part.toString()))
+      .on(
+        'end',
+        () =>
+          void (async () => {
+            const caller = await verifyContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), String(request.headers[contextHeader]))
+            asked.push({ url: request.url!, body: text === '' ? null : JSON.parse(text), caller })
+            const answer =
+              request.method === 'POST' ? { cancelled: true } : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
+            response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? {}))
+          })(),
+      )
   })
   await new Promise<void>((resolve) => others.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(others.address() as AddressInfo).port}`
-  service = await startService({ name, module: AppModule, env: { ...stack.env, METRICS_SVC_URL: url, ORCHESTRATOR_URL: url }, bodyLimit: '64mb', ownsProcess: false })
+  service = await startService({
+    name,
+    module: AppModule,
+    env: { ...stack.env, METRICS_SVC_URL: url, ORCHESTRATOR_URL: url },
+    bodyLimit: '64mb',
+    ownsProcess: false,
+  })
   pool = createPool({ databaseUrl: stack.databaseUrl, schema: 'send_svc', applicationName: 'specs' })
   producer = await stack.connection().producer()
 })
@@ -47,11 +80,23 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-async function call(method: string, path: string, body?: unknown, more: { workspaceId?: string; scopes?: CallerContext['scopes']; key?: string } = {}): Promise<Answer> {
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  more: { workspaceId?: string; scopes?: CallerContext['scopes']; key?: string } = {},
+): Promise<Answer> {
   const { workspaceId = 'demo', scopes = ['send', 'read'], key } = more
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
+    workspaceId,
+    scopes,
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const response = await fetch(service.url + path, {
-    method, headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    method,
+    headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   return { status: response.status, body: await response.json() }
@@ -61,10 +106,17 @@ const orderNo: Variable = { name: 'orderNo', type: 'string', required: true, def
 const change = (templateId: string, key: string, what: TemplateChanged['change']): Promise<void> =>
   producer.send(topics.templates, [{ key, value: { workspaceId: 'demo', templateId, changedAt: Date.now(), change: what } }])
 const approve = (templateId: string, version = 1, variableSchema = [orderNo]): Promise<void> =>
-  change(templateId, templateVersionKey('demo', templateId, version), templateApproved(version, {
-    name: templateId, category: 'Transactional', variableSchema, channels: [{ channelType: 'sms', content: { body: '{{orderNo}}', trackLinks: true } }],
-    config: { sequenceEnabled: false, sequence: null },
-  }))
+  change(
+    templateId,
+    templateVersionKey('demo', templateId, version),
+    templateApproved(version, {
+      name: templateId,
+      category: 'Transactional',
+      variableSchema,
+      channels: [{ channelType: 'sms', content: { body: '{{orderNo}}', trackLinks: true } }],
+      config: { sequenceEnabled: false, sequence: null },
+    }),
+  )
 
 const fannedOut = async (sendId: string): Promise<SendRequested[]> =>
   (await readValues(stack.connection(), topics.sends)).filter((request) => request.sendId === sendId)
@@ -74,15 +126,26 @@ it('every route declares its scope', () => expectEveryRouteScoped(service.app))
 
 it('a template approved a moment ago can be sent at once, with variables resolved per person', async () => {
   await approve('fresh', 1, [orderNo, { name: 'shop', type: 'string', required: false, default: 'Shop' }])
-  const answer = await call('POST', '/v1/sends', {
-    templateId: 'fresh', variables: { orderNo: '1', shop: 'Send', other: 'dropped' }, tag: 'spring',
-    receivers: [{ userId: 'ann' }, { userId: '사용자/7', variables: { orderNo: '2' } }, { userId: 'ann', variables: { orderNo: '3' } }],
-  }, { key: 'fresh-1' })
+  const answer = await call(
+    'POST',
+    '/v1/sends',
+    {
+      templateId: 'fresh',
+      variables: { orderNo: '1', shop: 'Send', other: 'dropped' },
+      tag: 'spring',
+      receivers: [{ userId: 'ann' }, { userId: '사용자/7', variables: { orderNo: '2' } }, { userId: 'ann', variables: { orderNo: '3' } }],
+    },
+    { key: 'fresh-1' },
+  )
   const sendId = sendIdOf('demo', 'fresh-1')
   expect(answer).toEqual({
     status: 202,
     body: {
-      sendId, templateId: 'fresh', templateVersion: 1, accepted: 2, duplicates: 1,
+      sendId,
+      templateId: 'fresh',
+      templateVersion: 1,
+      accepted: 2,
+      duplicates: 1,
       sequences: ['ann', '사용자/7'].map((userId) => ({ userId, sequenceId: sequenceIdOf('demo', sendId, userId) })),
     },
   })
@@ -90,7 +153,16 @@ it('a template approved a moment ago can be sent at once, with variables resolve
     const found = (await readTopic(stack.connection(), topics.sends)).filter(({ value }) => value?.sendId === sendId)
     return found.length === 2 ? found : null
   })
-  const base = { workspaceId: 'demo', sendId, templateId: 'fresh', templateVersion: 1, campaignId: null, tag: 'spring', source: 'http', requestedAt: expect.any(Number) }
+  const base = {
+    workspaceId: 'demo',
+    sendId,
+    templateId: 'fresh',
+    templateVersion: 1,
+    campaignId: null,
+    tag: 'spring',
+    source: 'http',
+    requestedAt: expect.any(Number),
+  }
   expect(records.map(({ key, value }) => ({ key, value })).sort((a, b) => a.value!.userId.localeCompare(b.value!.userId))).toEqual([
     { key: sequenceIdOf('demo', sendId, 'ann'), value: { ...base, userId: 'ann', variables: { orderNo: '1', shop: 'Send' } } },
     { key: sequenceIdOf('demo', sendId, '사용자/7'), value: { ...base, userId: '사용자/7', variables: { orderNo: '2', shop: 'Send' } } },
@@ -150,12 +222,17 @@ it('10,000 receivers are stored well under a second and fanned out once each; no
   expect(body.sequences).toHaveLength(100)
   process.stdout.write(`10,000 receivers answered in ${tookMs} ms\n`)
   expect(tookMs).toBeLessThan(2_000)
-  await eventually(async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount)
+  await eventually(
+    async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount,
+  )
   process.stdout.write(`and fanned out after ${Date.now() - startedAt} ms\n`)
   const requests = await fannedOut(body.sendId)
   expect(requests).toHaveLength(10_000)
-  expect(new Set(requests.map(({ userId, variables }) => `${userId}=${variables.orderNo}`))).toEqual(new Set(receivers.map(({ userId, variables }) => `${userId}=${variables.orderNo}`)))
+  expect(new Set(requests.map(({ userId, variables }) => `${userId}=${variables.orderNo}`))).toEqual(
+    new Set(receivers.map(({ userId, variables }) => `${userId}=${variables.orderNo}`)),
+  )
   expect((await pool.query('SELECT 1 FROM receivers')).rowCount).toBe(0)
+  expect((await pool.query(`SELECT 1 FROM sends WHERE position = recipients AND variables <> '{}'`)).rowCount).toBe(0)
 })
 
 it('killed between publish and position, the fan-out repeats records of the same identity and loses none', async () => {
@@ -165,7 +242,8 @@ it('killed between publish and position, the fan-out repeats records of the same
   const { body } = await call('POST', '/v1/sends', { templateId: 'killed', receivers: users(2_700), variables: { orderNo: '1' } })
   let batches = 0
   const dies = new FanOut({
-    pool, log: { warn: () => {} } as never,
+    pool,
+    log: { warn: () => {} } as never,
     producer: async () => ({
       send: async (topic, records) => {
         await producer.send(topic, records)
@@ -180,16 +258,21 @@ it('killed between publish and position, the fan-out repeats records of the same
   dies.start()
   await eventually(() => batches === 2)
   await dies.stop()
-  expect((await pool.query<{ position: number }>('SELECT position FROM sends WHERE send_id = $1', [body.sendId])).rows[0]!.position).toBe(1_000)
+  expect((await pool.query<{ position: number }>('SELECT position FROM sends WHERE send_id = $1', [body.sendId])).rows[0]!.position).toBe(
+    1_000,
+  )
 
   const two = [1, 2].map(() => new FanOut({ pool, log: { warn: () => {} } as never, producer: () => Promise.resolve(producer) }))
   two.forEach((fanOut) => fanOut.start())
-  await eventually(async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount)
+  await eventually(
+    async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount,
+  )
   await Promise.all(two.map((fanOut) => fanOut.stop()))
   const records = (await readTopic(stack.connection(), topics.sends)).filter(({ value }) => value?.sendId === body.sendId)
   expect(records).toHaveLength(2_700 + 1_000)
   const byUser = new Map<string, Set<string>>()
-  for (const { key, value } of records) byUser.set(value!.userId, (byUser.get(value!.userId) ?? new Set()).add(`${key} ${JSON.stringify(value)}`))
+  for (const { key, value } of records)
+    byUser.set(value!.userId, (byUser.get(value!.userId) ?? new Set()).add(`${key} ${JSON.stringify(value)}`))
   expect(byUser.size).toBe(2_700)
   expect([...byUser.values()].every((identities) => identities.size === 1)).toBe(true)
 })
@@ -200,9 +283,13 @@ it('a send that cannot be published does not hold up the others', async () => {
   const stuck = await call('POST', '/v1/sends', { templateId: 'stuck', receivers, variables: { orderNo: 'stuck' } })
   const fine = await call('POST', '/v1/sends', { templateId: 'stuck', receivers, variables: { orderNo: 'fine' } })
   const fanOut = new FanOut({
-    pool, log: { warn: () => {} } as never,
+    pool,
+    log: { warn: () => {} } as never,
     producer: async () => ({
-      send: (topic, records) => (JSON.stringify(records).includes('"stuck"') && JSON.stringify(records).includes(stuck.body.sendId) ? Promise.reject(new Error('no')) : producer.send(topic, records)),
+      send: (topic, records) =>
+        JSON.stringify(records).includes('"stuck"') && JSON.stringify(records).includes(stuck.body.sendId)
+          ? Promise.reject(new Error('no'))
+          : producer.send(topic, records),
     }),
   })
   fanOut.start()
@@ -215,14 +302,34 @@ it('a send that cannot be published does not hold up the others', async () => {
 it('tells how a send stands; one of Kafka producers as its sequences tell', async () => {
   await approve('told')
   const { body } = await call('POST', '/v1/sends', { templateId: 'told', receivers: users(10), variables: { orderNo: '1' } })
-  const standing = { sendId: body.sendId, templateId: 'told', templateVersion: 1, source: 'http', requestedAt: expect.stringMatching(/Z$/), recipients: 10 }
+  const standing = {
+    sendId: body.sendId,
+    templateId: 'told',
+    templateVersion: 1,
+    source: 'http',
+    requestedAt: expect.stringMatching(/Z$/),
+    recipients: 10,
+  }
   expect(await call('GET', `/v1/sends/${body.sendId}`)).toEqual({
-    status: 200, body: { ...standing, outcomes: { running: 10, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 } },
+    status: 200,
+    body: { ...standing, outcomes: { running: 10, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 } },
   })
   summaries.set(body.sendId, { outcomes: { running: 1, stopped: 3, exhausted: 2, unreachable: 1, cancelled: 0 } })
-  expect((await call('GET', `/v1/sends/${body.sendId}`)).body.outcomes).toEqual({ running: 4, stopped: 3, exhausted: 2, unreachable: 1, cancelled: 0 })
+  expect((await call('GET', `/v1/sends/${body.sendId}`)).body.outcomes).toEqual({
+    running: 4,
+    stopped: 3,
+    exhausted: 2,
+    unreachable: 1,
+    cancelled: 0,
+  })
 
-  const foreign = { ...standing, sendId: 'order 42/a', source: 'kafka', requestedAt: '2026-01-01T00:00:00.000Z', outcomes: { running: 10, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 } }
+  const foreign = {
+    ...standing,
+    sendId: 'order 42/a',
+    source: 'kafka',
+    requestedAt: '2026-01-01T00:00:00.000Z',
+    outcomes: { running: 10, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 },
+  }
   summaries.set('order 42/a', foreign)
   expect(await call('GET', `/v1/sends/${encodeURIComponent('order 42/a')}`)).toEqual({ status: 200, body: foreign })
   expect((await call('GET', '/v1/sends/nobody')).status).toBe(404)
@@ -234,7 +341,8 @@ it('cancels by the orchestrator, and only what exists', async () => {
   const { body } = await call('POST', '/v1/sends', { templateId: 'cancelled', receivers: users(1), variables: { orderNo: '1' } })
   expect(await call('POST', `/v1/sends/${body.sendId}/cancel`)).toEqual({ status: 200, body: { sendId: body.sendId, cancelled: true } })
   expect(asked.at(-1)).toMatchObject({
-    url: '/internal/cancels', body: { cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), scope: 'send', id: body.sendId, requestedBy: 'api_key ak_1' },
+    url: '/internal/cancels',
+    body: { cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), scope: 'send', id: body.sendId, requestedBy: 'api_key ak_1' },
     caller: { workspaceId: 'demo' },
   })
   expect((await call('POST', '/v1/sends/nobody/cancel')).status).toBe(404)
@@ -243,9 +351,16 @@ it('cancels by the orchestrator, and only what exists', async () => {
 
 it('forgets sends after 30 days, but none that is not fanned out', async () => {
   await approve('old')
-  const ids = await Promise.all([1, 2].map(async () => (await call('POST', '/v1/sends', { templateId: 'old', receivers: users(1), variables: { orderNo: '1' } })).body.sendId as string))
+  const ids = await Promise.all(
+    [1, 2].map(
+      async () =>
+        (await call('POST', '/v1/sends', { templateId: 'old', receivers: users(1), variables: { orderNo: '1' } })).body.sendId as string,
+    ),
+  )
   await pool.query(`UPDATE sends SET requested_at = now() - interval '31 days' WHERE send_id = ANY($1)`, [ids])
   await pool.query('UPDATE sends SET position = CASE WHEN send_id = $1 THEN recipients ELSE 0 END WHERE send_id = ANY($2)', [ids[0], ids])
   await purgeSends(pool)
-  expect((await pool.query<{ send_id: string }>('SELECT send_id FROM sends WHERE send_id = ANY($1)', [ids])).rows).toEqual([{ send_id: ids[1] }])
+  expect((await pool.query<{ send_id: string }>('SELECT send_id FROM sends WHERE send_id = ANY($1)', [ids])).rows).toEqual([
+    { send_id: ids[1] },
+  ])
 })

@@ -17,7 +17,9 @@ const templateTimeoutMs = 10_000
 
 export class Sends {
   constructor(
-    private readonly pool: Pool, private readonly templates: Pick<TemplatesReplica, 'ask'>, private readonly fanOut: Pick<FanOut, 'kick'>,
+    private readonly pool: Pool,
+    private readonly templates: Pick<TemplatesReplica, 'ask'>,
+    private readonly fanOut: Pick<FanOut, 'kick'>,
     private readonly services: Services,
   ) {}
 
@@ -39,12 +41,27 @@ export class Sends {
     if (errors.length > 0) throw refused(errors)
 
     const answer: SendAnswer = {
-      sendId, templateId: template.templateId, templateVersion: template.version, accepted: receivers.length, duplicates,
-      sequences: receivers.slice(0, sequencesListed).map(({ userId }) => ({ userId, sequenceId: sequenceIdOf(workspaceId, sendId, userId) })),
+      sendId,
+      templateId: template.templateId,
+      templateVersion: template.version,
+      accepted: receivers.length,
+      duplicates,
+      sequences: receivers
+        .slice(0, sequencesListed)
+        .map(({ userId }) => ({ userId, sequenceId: sequenceIdOf(workspaceId, sendId, userId) })),
     }
     const stored = await storeSend(this.pool, {
-      workspaceId, sendId, fingerprint, templateId: template.templateId, templateVersion: template.version, variableSchema: template.variableSchema,
-      variables: request.variables ?? {}, tag: request.tag ?? null, traceparent: currentTraceparent() ?? null, receivers, answer,
+      workspaceId,
+      sendId,
+      fingerprint,
+      templateId: template.templateId,
+      templateVersion: template.version,
+      variableSchema: template.variableSchema,
+      variables: request.variables ?? {},
+      tag: request.tag ?? null,
+      traceparent: currentTraceparent() ?? null,
+      receivers,
+      answer,
     })
     if (!stored) return again((await firstAnswer(this.pool, workspaceId, sendId))!, fingerprint)
     this.fanOut.kick()
@@ -63,9 +80,16 @@ export class Sends {
     }
     const { stopped = 0, exhausted = 0, unreachable = 0, cancelled = 0 } = told?.outcomes ?? {}
     return {
-      ...own, requestedAt: own.requestedAt.toISOString(),
+      ...own,
+      requestedAt: own.requestedAt.toISOString(),
       // Whoever has not ended is running, also before the orchestrator has seen the request.
-      outcomes: { running: Math.max(0, own.recipients - stopped - exhausted - unreachable - cancelled), stopped, exhausted, unreachable, cancelled },
+      outcomes: {
+        running: Math.max(0, own.recipients - stopped - exhausted - unreachable - cancelled),
+        stopped,
+        exhausted,
+        unreachable,
+        cancelled,
+      },
     }
   }
 
@@ -81,15 +105,21 @@ export class Sends {
   }
 
   private async templateFor(workspaceId: string, { templateId, templateVersion }: SendRequest): Promise<TemplateVersion> {
-    const ask = (version: number | null): Promise<TemplateVersion | null> => withinTime(this.templates.ask({ workspaceId, templateId, version }))
+    const ask = (version: number | null): Promise<TemplateVersion | null> =>
+      withinTime(this.templates.ask({ workspaceId, templateId, version }))
     const template = await ask(templateVersion ?? null)
     if (template === null) {
       const latest = typeof templateVersion === 'number' ? await ask(null) : null
-      throw refused([latest === null
-        ? { path: '/templateId', message: `names no approved template of this workspace: "${templateId}"` }
-        : { path: '/templateVersion', message: `must be an approved version, 1 to ${latest.version}, or absent for the latest` }])
+      throw refused([
+        latest === null
+          ? { path: '/templateId', message: `names no approved template of this workspace: "${templateId}"` }
+          : { path: '/templateVersion', message: `must be an approved version, 1 to ${latest.version}, or absent for the latest` },
+      ])
     }
-    if (template.archived) throw refused([{ path: '/templateId', message: `names an archived template, which takes no new sends: unarchive "${templateId}" first` }])
+    if (template.archived)
+      throw refused([
+        { path: '/templateId', message: `names an archived template, which takes no new sends: unarchive "${templateId}" first` },
+      ])
     return template
   }
 }

@@ -47,7 +47,8 @@ export function servicesFromEnv(env: Env): Services {
     let response: Response
     try {
       response = await fetch(url, {
-        method: body === undefined ? 'GET' : 'POST', signal: AbortSignal.timeout(timeoutMs),
+        method: body === undefined ? 'GET' : 'POST',
+        signal: AbortSignal.timeout(timeoutMs),
         headers: { [contextHeader]: context, 'content-type': 'application/json', ...(traceparent === undefined ? {} : { traceparent }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
@@ -61,7 +62,8 @@ export function servicesFromEnv(env: Env): Services {
   }
 
   return {
-    summary: (caller, sendId) => ask<SendSummary>('metrics-svc', `${METRICS_SVC_URL}/internal/sends/${encodeURIComponent(sendId)}`, caller, summaryTimeoutMs),
+    summary: (caller, sendId) =>
+      ask<SendSummary>('metrics-svc', `${METRICS_SVC_URL}/internal/sends/${encodeURIComponent(sendId)}`, caller, summaryTimeoutMs),
     cancel: async (caller, request) => {
       const done = await ask('The orchestrator', `${ORCHESTRATOR_URL}/internal/cancels`, caller, cancelTimeoutMs, request)
       if (done === null) throw unavailable('The orchestrator cannot cancel yet: try again.')

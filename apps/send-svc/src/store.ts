@@ -49,7 +49,10 @@ export interface StoredSend {
 
 /** What an earlier request with the same id was answered; null: there was none. */
 export async function firstAnswer(pool: Pool, workspaceId: string, sendId: string): Promise<FirstAnswer | null> {
-  const { rows } = await pool.query<FirstAnswer>('SELECT fingerprint, answer FROM sends WHERE workspace_id = $1 AND send_id = $2', [workspaceId, sendId])
+  const { rows } = await pool.query<FirstAnswer>('SELECT fingerprint, answer FROM sends WHERE workspace_id = $1 AND send_id = $2', [
+    workspaceId,
+    sendId,
+  ])
   return rows[0] ?? null
 }
 
@@ -61,20 +64,30 @@ export function storeSend(pool: Pool, send: NewSend): Promise<boolean> {
   return inTransaction(pool, async (tx) => {
     // Whole milliseconds, as the record on Kafka has them.
     const { rows } = await tx.query<{ number: number }>(
-      `INSERT INTO sends (workspace_id, send_id, fingerprint, template_id, template_version, variable_schema, variables, tag, source, requested_at,
-                          traceparent, recipients, answer, served_at)
+      `INSERT INTO sends (workspace_id, send_id, fingerprint, template_id, template_version, variable_schema, variables, tag, source,
+                          requested_at, traceparent, recipients, answer, served_at)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'http', date_trunc('milliseconds', clock_timestamp()), $9, $10, $11, '-infinity')
        ON CONFLICT (workspace_id, send_id) DO NOTHING RETURNING number`,
       [
-        send.workspaceId, send.sendId, send.fingerprint, send.templateId, send.templateVersion, JSON.stringify(send.variableSchema), JSON.stringify(send.variables),
-        send.tag, send.traceparent, send.receivers.length, JSON.stringify(send.answer),
+        send.workspaceId,
+        send.sendId,
+        send.fingerprint,
+        send.templateId,
+        send.templateVersion,
+        JSON.stringify(send.variableSchema),
+        JSON.stringify(send.variables),
+        send.tag,
+        send.traceparent,
+        send.receivers.length,
+        JSON.stringify(send.answer),
       ],
     )
     if (rows[0] === undefined) return false
     // 10,000 receivers are one statement of about 60 ms.
     await tx.query(
       `INSERT INTO receivers (send_number, position, user_id, variables)
-       SELECT $1, ordinality - 1, user_id, variables FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS r (user_id, variables, ordinality)`,
+       SELECT $1, ordinality - 1, user_id, variables
+       FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS r (user_id, variables, ordinality)`,
       [rows[0].number, send.receivers.map(({ userId }) => userId), send.receivers.map(({ variables }) => JSON.stringify(variables))],
     )
     return true
@@ -84,7 +97,8 @@ export function storeSend(pool: Pool, send: NewSend): Promise<boolean> {
 /** A send of ours; null: none of that id in this workspace. */
 export async function findSend(pool: Pool, workspaceId: string, sendId: string): Promise<StoredSend | null> {
   const { rows } = await pool.query<StoredSend>(
-    `SELECT send_id AS "sendId", template_id AS "templateId", template_version AS "templateVersion", source, requested_at AS "requestedAt", recipients
+    `SELECT send_id AS "sendId", template_id AS "templateId", template_version AS "templateVersion", source,
+            requested_at AS "requestedAt", recipients
      FROM sends WHERE workspace_id = $1 AND send_id = $2`,
     [workspaceId, sendId],
   )
@@ -100,7 +114,8 @@ export async function purgeSends(pool: Pool): Promise<void> {
   for (let round = 0; round < purgeRounds; round++) {
     const { rowCount } = await pool.query(
       `DELETE FROM sends WHERE number IN (
-         SELECT number FROM sends WHERE requested_at < now() - interval '30 days' AND position = recipients ORDER BY requested_at LIMIT $1)`,
+         SELECT number FROM sends WHERE requested_at < now() - interval '30 days' AND position = recipients
+         ORDER BY requested_at LIMIT $1)`,
       [purgeBatch],
     )
     if ((rowCount ?? 0) < purgeBatch) return

@@ -15,7 +15,13 @@ const name = 'template-svc'
 
 async function openDatabase(env: Env): Promise<DataSource> {
   if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
-  const settings: DataSourceSettings = { databaseUrl: env.DATABASE_URL, schema: 'template_svc', applicationName: name, entities: [Template, ApprovedVersion], migrations }
+  const settings: DataSourceSettings = {
+    databaseUrl: env.DATABASE_URL,
+    schema: 'template_svc',
+    applicationName: name,
+    entities: [Template, ApprovedVersion],
+    migrations,
+  }
   await migrate(settings)
   return createDataSource(settings).initialize()
 }
@@ -28,27 +34,40 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
   providers: [
     { provide: DataSource, inject: [ENV], useFactory: openDatabase },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env, name), registry: registryConfigFromEnv(env), log, traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env, name),
+          registry: registryConfigFromEnv(env),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     {
-      provide: OutboxRelay, inject: [DataSource, KafkaConnection, LOG],
-      useFactory: (database: DataSource, kafka: KafkaConnection, log: Log) => new OutboxRelay({
-        pool: poolOf(database), producer: () => kafka.producer(), topics: [topics.templates],
-        onError: (error) => log.warn({ err: error }, 'the outbox waits'),
-      }),
+      provide: OutboxRelay,
+      inject: [DataSource, KafkaConnection, LOG],
+      useFactory: (database: DataSource, kafka: KafkaConnection, log: Log) =>
+        new OutboxRelay({
+          pool: poolOf(database),
+          producer: () => kafka.producer(),
+          topics: [topics.templates],
+          onError: (error) => log.warn({ err: error }, 'the outbox waits'),
+        }),
     },
     {
-      provide: Templates, inject: [DataSource, OutboxRelay],
+      provide: Templates,
+      inject: [DataSource, OutboxRelay],
       useFactory: (database: DataSource, relay: OutboxRelay) => new Templates(database, poolOf(database), relay),
     },
   ],
 })
 export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
-    private readonly database: DataSource, private readonly kafka: KafkaConnection, private readonly relay: OutboxRelay, private readonly readiness: Readiness,
+    private readonly database: DataSource,
+    private readonly kafka: KafkaConnection,
+    private readonly relay: OutboxRelay,
+    private readonly readiness: Readiness,
   ) {}
 
   onApplicationBootstrap(): void {

@@ -28,7 +28,12 @@ export interface TemplateName {
  * Creates a draft; its id is made from the name unless given.
  * @throws Problem 409 when a given id is taken.
  */
-export async function create(tx: PoolClient, workspaceId: string, givenId: string | undefined, definition: TemplateDefinition): Promise<Template> {
+export async function create(
+  tx: PoolClient,
+  workspaceId: string,
+  givenId: string | undefined,
+  definition: TemplateDefinition,
+): Promise<Template> {
   const made = templateIdFrom(definition.name)
   // A made id that is taken gets six random digits: one of 16 million, so a second clash is no case to handle.
   const candidates = givenId === undefined ? [made, `${made}-${randomBytes(3).toString('hex')}`] : [givenId]
@@ -52,7 +57,8 @@ export async function replaceDraft(tx: PoolClient, name: TemplateName, definitio
   const { archivedAt } = await lock(tx, name)
   if (archivedAt !== null) throw conflict(`Template "${name.templateId}" is archived: unarchive it before editing.`)
   const { rows } = await tx.query<Template>(
-    `UPDATE templates SET definition = $3, has_draft = true, updated_at = now() WHERE workspace_id = $1 AND template_id = $2 RETURNING ${row}`,
+    `UPDATE templates SET definition = $3, has_draft = true, updated_at = now()
+     WHERE workspace_id = $1 AND template_id = $2 RETURNING ${row}`,
     [name.workspaceId, name.templateId, JSON.stringify(definition)],
   )
   return rows[0]!
@@ -68,13 +74,15 @@ export async function approve(tx: PoolClient, name: TemplateName): Promise<Told<
   if (!hasDraft) throw conflict(`Template "${name.templateId}" has no draft to approve: version ${latest} is its latest.`)
   const version = (latest ?? 0) + 1
   const { rows } = await tx.query<{ approved_at: Date }>(
-    `INSERT INTO template_versions (workspace_id, template_id, version, definition, approved_at) VALUES ($1, $2, $3, $4, now()) RETURNING approved_at`,
+    `INSERT INTO template_versions (workspace_id, template_id, version, definition, approved_at)
+     VALUES ($1, $2, $3, $4, now()) RETURNING approved_at`,
     [name.workspaceId, name.templateId, version, JSON.stringify(definition)],
   )
-  await tx.query(
-    'UPDATE templates SET has_draft = false, version = $3, updated_at = now() WHERE workspace_id = $1 AND template_id = $2',
-    [name.workspaceId, name.templateId, version],
-  )
+  await tx.query('UPDATE templates SET has_draft = false, version = $3, updated_at = now() WHERE workspace_id = $1 AND template_id = $2', [
+    name.workspaceId,
+    name.templateId,
+    version,
+  ])
   const change = templateApproved(version, definition)
   const key = templateVersionKey(name.workspaceId, name.templateId, version)
   return { answer: version, told: await tell(tx, key, name, rows[0]!.approved_at, change) }
@@ -93,7 +101,9 @@ export async function setArchived(tx: PoolClient, name: TemplateName, archived: 
     [name.workspaceId, name.templateId, archived],
   )
   const at = rows[0]!.updatedAt
-  const change: TemplateChanged['change'] = archived ? { type: 'TemplateArchived', archivedAt: at.getTime() } : { type: 'TemplateUnarchived' }
+  const change: TemplateChanged['change'] = archived
+    ? { type: 'TemplateArchived', archivedAt: at.getTime() }
+    : { type: 'TemplateUnarchived' }
   return { answer: rows[0]!, told: await tell(tx, templateKey(name.workspaceId, name.templateId), name, at, change) }
 }
 
@@ -105,8 +115,10 @@ function tell(tx: PoolClient, key: string, name: TemplateName, at: Date, change:
 
 /** One writer of a template at a time: versions have no gaps, and Kafka hears of its changes in their order. */
 async function lock(tx: PoolClient, { workspaceId, templateId }: TemplateName): Promise<Template> {
-  const { rows } = await tx.query<Template>(
-    `SELECT ${row} FROM templates WHERE workspace_id = $1 AND template_id = $2 FOR UPDATE`, [workspaceId, templateId])
+  const { rows } = await tx.query<Template>(`SELECT ${row} FROM templates WHERE workspace_id = $1 AND template_id = $2 FOR UPDATE`, [
+    workspaceId,
+    templateId,
+  ])
   if (rows[0] === undefined) throw noSuchTemplate(templateId)
   return rows[0]
 }

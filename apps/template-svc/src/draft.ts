@@ -2,7 +2,13 @@
 import { z } from 'zod'
 import { channelTypes, templateIdPattern, type ChannelType, type StopCondition } from '@stepcast/contracts'
 import {
-  categories, sequenceDefaults, variableNamePattern, variableTypes, waitMinutesAllowed, type TemplateDefinition, type WaitMinutes,
+  categories,
+  sequenceDefaults,
+  variableNamePattern,
+  variableTypes,
+  waitMinutesAllowed,
+  type TemplateDefinition,
+  type WaitMinutes,
 } from '@stepcast/template'
 import { ruleProblems } from './rules'
 
@@ -11,17 +17,29 @@ const unstorable = /\u0000|\p{Surrogate}/u
 
 /** Text of `min` to `max` characters that can be stored. */
 const text = (min: number, max: number): z.ZodString =>
-  z.string().min(min).max(max).refine((value) => !unstorable.test(value), 'must not hold NUL or half a surrogate pair')
+  z
+    .string()
+    .min(min)
+    .max(max)
+    .refine((value) => !unstorable.test(value), 'must not hold NUL or half a surrogate pair')
 
 // Longer URLs are cut by clients and refused by providers.
 const urlOrNull = text(1, 2_048).nullable().default(null)
 
 // Five buttons are what KakaoTalk shows; more than that no feed shows well either.
-const buttons = z.array(z.strictObject({
-  id: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1 to 64 of a-z A-Z 0-9 _ -').describe('Told back with the click'),
-  label: text(1, 80),
-  url: urlOrNull.describe('http(s), may hold {{variables}}; null: the button only reports the click'),
-})).max(5).default([])
+const buttons = z
+  .array(
+    z.strictObject({
+      id: z
+        .string()
+        .regex(/^[a-zA-Z0-9_-]{1,64}$/, 'must be 1 to 64 of a-z A-Z 0-9 _ -')
+        .describe('Told back with the click'),
+      label: text(1, 80),
+      url: urlOrNull.describe('http(s), may hold {{variables}}; null: the button only reports the click'),
+    }),
+  )
+  .max(5)
+  .default([])
 
 const inApp = z.strictObject({ title: text(1, 200), body: text(1, 4_000), imageUrl: urlOrNull, buttons })
 
@@ -30,9 +48,11 @@ const push = z.strictObject({
   // FCM and APNs take 4,096 bytes for the whole payload.
   body: text(1, 1_500),
   url: urlOrNull.describe('Opened by a tap'),
-  data: z.record(z.string().regex(/^[a-zA-Z0-9_.-]{1,64}$/), text(0, 1_000))
+  data: z
+    .record(z.string().regex(/^[a-zA-Z0-9_.-]{1,64}$/), text(0, 1_000))
     .refine((data) => Object.keys(data).length <= 20, 'must have at most 20 fields')
-    .default({}).describe('Passed to the app as it is'),
+    .default({})
+    .describe('Passed to the app as it is'),
 })
 
 // 1,600 characters are the most a Twilio-compatible provider takes in one request.
@@ -51,14 +71,25 @@ const channel = z.discriminatedUnion('channelType', [
 const conditionWords = ['delivered', 'viewed', 'clicked', 'read', 'engaged'] as const
 type ConditionWord = (typeof conditionWords)[number]
 /** `read` and `engaged` are other people's words for `viewed` and `clicked`; stored is ours. */
-const canonicalCondition: Readonly<Record<ConditionWord, StopCondition>> =
-  { delivered: 'delivered', viewed: 'viewed', clicked: 'clicked', read: 'viewed', engaged: 'clicked' }
+const canonicalCondition: Readonly<Record<ConditionWord, StopCondition>> = {
+  delivered: 'delivered',
+  viewed: 'viewed',
+  clicked: 'clicked',
+  read: 'viewed',
+  engaged: 'clicked',
+}
 
 const step = z.strictObject({
   channels: z.array(z.enum(channelTypes)).min(1),
-  stopCondition: z.enum(conditionWords).nullable().default(null)
+  stopCondition: z
+    .enum(conditionWords)
+    .nullable()
+    .default(null)
     .describe('delivered, viewed (also: read), clicked (also: engaged); absent on the last step'),
-  waitMinutes: z.literal([...waitMinutesAllowed]).nullable().default(null)
+  waitMinutes: z
+    .literal([...waitMinutesAllowed])
+    .nullable()
+    .default(null)
     .describe('The wait window from the first requested to the next step; absent on the last step'),
 })
 
@@ -66,14 +97,23 @@ const sequence = z.strictObject({
   steps: z.array(step).min(1),
   onFailure: z.enum(['advance', 'wait']).default(sequenceDefaults.onFailure),
   lateSignal: z.enum(['stop', 'ignore']).default(sequenceDefaults.lateSignal),
-  dispatchTtlMinutes: z.int().min(1).max(1_440).default(sequenceDefaults.dispatchTtlMinutes)
+  dispatchTtlMinutes: z
+    .int()
+    .min(1)
+    .max(1_440)
+    .default(sequenceDefaults.dispatchTtlMinutes)
     .describe('A step not accepted by its provider within this many minutes is expired'),
 })
 
-const config = z.strictObject({
-  sequenceEnabled: z.boolean().describe('false: a broadcast, every channel at once'),
-  sequence: sequence.nullable().default(null).describe('Needed when sequenceEnabled is true; checked in shape and dropped when it is false'),
-}).default({ sequenceEnabled: false, sequence: null })
+const config = z
+  .strictObject({
+    sequenceEnabled: z.boolean().describe('false: a broadcast, every channel at once'),
+    sequence: sequence
+      .nullable()
+      .default(null)
+      .describe('Needed when sequenceEnabled is true; checked in shape and dropped when it is false'),
+  })
+  .default({ sequenceEnabled: false, sequence: null })
 
 const variable = z.strictObject({
   name: z.string().max(64).regex(variableNamePattern, 'must begin with a letter or _ and hold only letters, digits and _'),
@@ -83,7 +123,10 @@ const variable = z.strictObject({
 })
 
 const shape = {
-  templateId: z.string().regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit').optional()
+  templateId: z
+    .string()
+    .regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit')
+    .optional()
     .describe('Made from the name when absent'),
   name: text(1, 120),
   category: z.enum(categories),
@@ -95,18 +138,32 @@ const shape = {
 const readOnlyField = z.unknown().optional().describe('Only read: taken and dropped, so that what was read may be sent back')
 /** Fields of a stored template that the service writes. */
 const readOnly = {
-  status: readOnlyField, version: readOnlyField, hasDraft: readOnlyField, createdAt: readOnlyField, updatedAt: readOnlyField,
-  approvedAt: readOnlyField, archivedAt: readOnlyField, warnings: readOnlyField,
+  status: readOnlyField,
+  version: readOnlyField,
+  hasDraft: readOnlyField,
+  createdAt: readOnlyField,
+  updatedAt: readOnlyField,
+  approvedAt: readOnlyField,
+  archivedAt: readOnlyField,
+  warnings: readOnlyField,
 }
 
 /** The body of POST and PUT: a client sees every mistake of shape at once, then every broken rule at once. */
-export const templateBody = z.strictObject({ ...shape, ...readOnly })
-  .transform((body): { templateId: string | undefined; definition: TemplateDefinition } => ({ templateId: body.templateId, definition: definitionOf(body) }))
+export const templateBody = z
+  .strictObject({ ...shape, ...readOnly })
+  .transform((body): { templateId: string | undefined; definition: TemplateDefinition } => ({
+    templateId: body.templateId,
+    definition: definitionOf(body),
+  }))
   .superRefine(({ definition }, context) => {
     for (const { path, message } of ruleProblems(definition)) context.addIssue({ code: 'custom', path, message })
   })
 
-interface WrittenStep { channels: ChannelType[]; stopCondition: ConditionWord | null; waitMinutes: WaitMinutes | null }
+interface WrittenStep {
+  channels: ChannelType[]
+  stopCondition: ConditionWord | null
+  waitMinutes: WaitMinutes | null
+}
 interface Written extends Omit<TemplateDefinition, 'config'> {
   config: {
     sequenceEnabled: boolean
@@ -115,7 +172,13 @@ interface Written extends Omit<TemplateDefinition, 'config'> {
 }
 
 /** The canonical form. A sequence switched on but absent becomes one without steps, for the rules to refuse. */
-function definitionOf({ name, category, variableSchema, channels, config: { sequenceEnabled, sequence: written } }: Written): TemplateDefinition {
+function definitionOf({
+  name,
+  category,
+  variableSchema,
+  channels,
+  config: { sequenceEnabled, sequence: written },
+}: Written): TemplateDefinition {
   const base = { name, category, variableSchema, channels }
   if (!sequenceEnabled) return { ...base, config: { sequenceEnabled, sequence: null } }
   const { steps, ...rules } = written ?? { steps: [], ...sequenceDefaults }
@@ -125,7 +188,11 @@ function definitionOf({ name, category, variableSchema, channels, config: { sequ
 
 /** A templateId made from a name: `Order shipped!` → `order-shipped`; `template` when the name has no letter or digit of a-z 0-9. */
 export function templateIdFrom(name: string): string {
-  const plain = name.normalize('NFKD').toLowerCase().replace(/[\u0300-\u036f]/g, '').replace(/[^a-z0-9]+/g, '-')
+  const plain = name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
   // 56 characters leave room for a suffix where the id is taken.
   return plain.replace(/^-/, '').slice(0, 56).replace(/-$/, '') || 'template'
 }

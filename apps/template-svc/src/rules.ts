@@ -1,8 +1,14 @@
 // The rules between the fields of a template (product rules 1 to 7): which field, what is wrong, what is allowed.
 import type { ChannelType } from '@stepcast/contracts'
 import {
-  isHttpUrl, strangePlaceholder, variablesIn, waitMinutesAllowed, withoutVariables,
-  type SequenceConfig, type TemplateDefinition, type Variable,
+  isHttpUrl,
+  strangePlaceholder,
+  variablesIn,
+  waitMinutesAllowed,
+  withoutVariables,
+  type SequenceConfig,
+  type TemplateDefinition,
+  type Variable,
 } from '@stepcast/template'
 
 /** A broken rule; `path` are the keys from the body's root. */
@@ -31,7 +37,10 @@ function variableProblems(schema: readonly Variable[]): RuleProblem[] {
       problems.push({ path: ['variableSchema', i, 'name'], message: `"${variable.name}" is there twice; names must be unique` })
     }
     if (variable.type !== 'string' && variable.default !== null && !isHttpUrl(variable.default)) {
-      problems.push({ path: ['variableSchema', i, 'default'], message: `must be an http:// or https:// URL, since the type is ${variable.type}` })
+      problems.push({
+        path: ['variableSchema', i, 'default'],
+        message: `must be an http:// or https:// URL, since the type is ${variable.type}`,
+      })
     }
     return problems
   })
@@ -46,7 +55,10 @@ function channelProblems(channels: TemplateDefinition['channels']): RuleProblem[
     const buttons = 'buttons' in content ? content.buttons : []
     buttons.forEach(({ id }, b) => {
       if (buttons.findIndex((other) => other.id === id) < b) {
-        problems.push({ path: ['channels', i, 'content', 'buttons', b, 'id'], message: `"${id}" is there twice; ids must be unique in a channel` })
+        problems.push({
+          path: ['channels', i, 'content', 'buttons', b, 'id'],
+          message: `"${id}" is there twice; ids must be unique in a channel`,
+        })
       }
     })
     return problems
@@ -59,9 +71,14 @@ function contentProblems({ channels, variableSchema }: TemplateDefinition): Rule
   const problems: RuleProblem[] = []
   for (const { path, text } of channels.flatMap(({ content }, i) => textsIn(content, ['channels', i, 'content']))) {
     const strange = strangePlaceholder(text)
-    if (strange !== null) problems.push({ path, message: `"${strange}" is no variable; only {{name}} with letters, digits and _ is possible` })
+    if (strange !== null)
+      problems.push({ path, message: `"${strange}" is no variable; only {{name}} with letters, digits and _ is possible` })
     for (const name of new Set(variablesIn(text))) {
-      if (!known.has(name)) problems.push({ path, message: `{{${name}}} is not in variableSchema${known.size > 0 ? ` (${[...known.keys()].join(', ')})` : ''}` })
+      if (!known.has(name))
+        problems.push({
+          path,
+          message: `{{${name}}} is not in variableSchema${known.size > 0 ? ` (${[...known.keys()].join(', ')})` : ''}`,
+        })
     }
     const field = path.at(-1)
     if (field === 'imageUrl' || (field === 'url' && path.at(-2) !== 'data')) problems.push(...urlProblems(path, text, known))
@@ -70,10 +87,15 @@ function contentProblems({ channels, variableSchema }: TemplateDefinition): Rule
 }
 
 function urlProblems(path: RuleProblem['path'], text: string, known: ReadonlyMap<string, Variable>): RuleProblem[] {
-  if (!text.startsWith('{{')) return isHttpUrl(withoutVariables(text, 'x')) ? [] : [{ path, message: `must be an http:// or https:// URL, not "${text.slice(0, 60)}"` }]
+  if (!text.startsWith('{{'))
+    return isHttpUrl(withoutVariables(text, 'x'))
+      ? []
+      : [{ path, message: `must be an http:// or https:// URL, not "${text.slice(0, 60)}"` }]
   const variable = known.get(variablesIn(text)[0] ?? '')
   if (variable === undefined || variable.type !== 'string') return []
-  return [{ path, message: `must begin with http:// or https://, or with a variable of type action or image; {{${variable.name}}} is a string` }]
+  return [
+    { path, message: `must begin with http:// or https://, or with a variable of type action or image; {{${variable.name}}} is a string` },
+  ]
 }
 
 function textsIn(value: unknown, path: (string | number)[]): { path: (string | number)[]; text: string }[] {
@@ -91,14 +113,24 @@ function sequenceProblems({ channels, config }: TemplateDefinition): RuleProblem
   const problems: RuleProblem[] = []
   const offered = channels.map(({ channelType }) => channelType)
   if (offered.length < 2) {
-    problems.push({ path: ['config', 'sequenceEnabled'], message: `a sequence needs at least two channels; the template has ${offered.length}` })
+    problems.push({
+      path: ['config', 'sequenceEnabled'],
+      message: `a sequence needs at least two channels; the template has ${offered.length}`,
+    })
   }
   const seen = new Set<ChannelType>()
-  steps.forEach((step, s) => step.channels.forEach((channel, c) => {
-    if (!offered.includes(channel)) problems.push({ path: at('steps', s, 'channels', c), message: `${channel} is no channel of this template (${offered.join(', ')})` })
-    else if (seen.has(channel)) problems.push({ path: at('steps', s, 'channels', c), message: `${channel} is in the steps twice; each channel must be in exactly one step` })
-    seen.add(channel)
-  }))
+  steps.forEach((step, s) =>
+    step.channels.forEach((channel, c) => {
+      if (!offered.includes(channel))
+        problems.push({ path: at('steps', s, 'channels', c), message: `${channel} is no channel of this template (${offered.join(', ')})` })
+      else if (seen.has(channel))
+        problems.push({
+          path: at('steps', s, 'channels', c),
+          message: `${channel} is in the steps twice; each channel must be in exactly one step`,
+        })
+      seen.add(channel)
+    }),
+  )
   const left = offered.filter((channel) => !seen.has(channel))
   if (left.length > 0) problems.push({ path: at('steps'), message: `must cover every channel exactly once; missing: ${left.join(', ')}` })
   steps.forEach((step, s) => problems.push(...stepProblems(step, at('steps', s), s === steps.length - 1)))
@@ -114,11 +146,16 @@ function stepProblems(step: SequenceConfig['steps'][number], path: (string | num
     if (step.waitMinutes !== null) problems.push({ path: wait, message: 'must be absent: the last step is terminal' })
     return problems
   }
-  if (step.stopCondition === null) problems.push({ path: condition, message: 'must be delivered, viewed or clicked: only the last step has none' })
-  if (step.waitMinutes === null) problems.push({ path: wait, message: `must be one of ${waitMinutesAllowed.join(', ')} (minutes): only the last step has none` })
+  if (step.stopCondition === null)
+    problems.push({ path: condition, message: 'must be delivered, viewed or clicked: only the last step has none' })
+  if (step.waitMinutes === null)
+    problems.push({ path: wait, message: `must be one of ${waitMinutesAllowed.join(', ')} (minutes): only the last step has none` })
   const blind = step.channels.filter((channel) => !viewable.has(channel))
   if (step.stopCondition === 'viewed' && blind.length > 0) {
-    problems.push({ path: condition, message: `viewed exists for in_app only, and this step has ${blind.join(', ')}; use delivered or clicked` })
+    problems.push({
+      path: condition,
+      message: `viewed exists for in_app only, and this step has ${blind.join(', ')}; use delivered or clicked`,
+    })
   }
   return problems
 }

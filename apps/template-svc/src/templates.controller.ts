@@ -21,7 +21,11 @@ export class TemplatesController {
   /** Creates a draft. 409: the templateId is taken. 422: every broken rule with its field. */
   @Post()
   @RequireScope('admin')
-  create(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Body({ schema: templateBody }) body: z.output<typeof templateBody>): Promise<TemplateView> {
+  create(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Body({ schema: templateBody }) body: z.output<typeof templateBody>,
+  ): Promise<TemplateView> {
     return this.templates.create(write('POST /v1/templates', caller, key, body), body.templateId, body.definition)
   }
 
@@ -35,14 +39,22 @@ export class TemplatesController {
   /** One template: the approved version asked for, else the draft, else the latest version. */
   @Get(':templateId')
   @RequireScope('read')
-  read(@Caller() { workspaceId }: Caller, @Param('templateId') templateId: string, @Query({ schema: versionQuery }) { version }: z.output<typeof versionQuery>): Promise<TemplateView> {
+  read(
+    @Caller() { workspaceId }: Caller,
+    @Param('templateId') templateId: string,
+    @Query({ schema: versionQuery }) { version }: z.output<typeof versionQuery>,
+  ): Promise<TemplateView> {
     return this.templates.read(workspaceId, templateId, version)
   }
 
   /** Lists the approved versions, latest first. */
   @Get(':templateId/versions')
   @RequireScope('read')
-  versions(@Caller() { workspaceId }: Caller, @Param('templateId') templateId: string, @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>): Promise<Listed<VersionView>> {
+  versions(
+    @Caller() { workspaceId }: Caller,
+    @Param('templateId') templateId: string,
+    @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
+  ): Promise<Listed<VersionView>> {
     return this.templates.versions(workspaceId, templateId, page(query, 1))
   }
 
@@ -50,20 +62,30 @@ export class TemplatesController {
   @Put(':templateId')
   @RequireScope('admin')
   replaceDraft(
-    @Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('templateId') templateId: string,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('templateId') templateId: string,
     @Body({ schema: templateBody }) body: z.output<typeof templateBody>,
   ): Promise<TemplateView> {
     if (body.templateId !== undefined && body.templateId !== templateId) {
       throw refused([{ path: '/templateId', message: `must be "${templateId}" as in the address, or absent: an id never changes` }])
     }
-    return this.templates.replaceDraft(write('PUT /v1/templates/{templateId}', caller, key, { templateId, body }), templateId, body.definition)
+    return this.templates.replaceDraft(
+      write('PUT /v1/templates/{templateId}', caller, key, { templateId, body }),
+      templateId,
+      body.definition,
+    )
   }
 
   /** Freezes the draft as the next version; answers once Kafka has it. 409: no draft, or archived. 503: kept, and published later. */
   @Post(':templateId/approve')
   @HttpCode(200)
   @RequireScope('admin')
-  approve(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('templateId') templateId: string): Promise<{ templateId: string; version: number }> {
+  approve(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('templateId') templateId: string,
+  ): Promise<{ templateId: string; version: number }> {
     return this.templates.approve(write('POST /v1/templates/{templateId}/approve', caller, key, { templateId }), templateId)
   }
 
@@ -79,7 +101,11 @@ export class TemplatesController {
   @Post(':templateId/unarchive')
   @HttpCode(200)
   @RequireScope('admin')
-  unarchive(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('templateId') templateId: string): Promise<TemplateView> {
+  unarchive(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('templateId') templateId: string,
+  ): Promise<TemplateView> {
     return this.templates.setArchived(write('POST /v1/templates/{templateId}/unarchive', caller, key, { templateId }), templateId, false)
   }
 
@@ -88,11 +114,18 @@ export class TemplatesController {
   @HttpCode(200)
   @RequireScope('read', 'admin')
   preview(
-    @Caller() { workspaceId }: Caller, @Param('templateId') templateId: string,
-    @Query({ schema: versionQuery }) { version }: z.output<typeof versionQuery>, @Body({ schema: previewBody }) { variables }: z.output<typeof previewBody>,
+    @Caller() { workspaceId }: Caller,
+    @Param('templateId') templateId: string,
+    @Query({ schema: versionQuery }) { version }: z.output<typeof versionQuery>,
+    @Body({ schema: previewBody }) { variables }: z.output<typeof previewBody>,
   ): Promise<Preview> {
     return this.templates.preview(workspaceId, templateId, version, variables)
   }
 }
 
-const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({ caller, route, key, fingerprint: fingerprintOf(asked) })
+const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({
+  caller,
+  route,
+  key,
+  fingerprint: fingerprintOf(asked),
+})

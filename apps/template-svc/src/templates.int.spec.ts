@@ -1,12 +1,23 @@
 // template-svc over HTTP, on the real broker, registry and database.
 import { topics, type TemplateChanged } from '@stepcast/contracts'
 import { OutboxRelay } from '@stepcast/postgres'
-import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type KeyScope, type RunningService } from '@stepcast/service'
+import {
+  contextHeader,
+  contextKey,
+  expectEveryRouteScoped,
+  signContext,
+  startService,
+  type KeyScope,
+  type RunningService,
+} from '@stepcast/service'
 import { eventually, readTopic, specStack, type SpecStack } from '@stepcast/testing'
 import { Client } from 'pg'
 import { AppModule } from './app.module'
 
-interface Answer { status: number; body: any }
+interface Answer {
+  status: number
+  body: any
+}
 
 let stack: SpecStack
 let service: RunningService
@@ -20,25 +31,47 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-async function call(method: string, path: string, body?: unknown, more: { workspaceId?: string; scopes?: KeyScope[]; key?: string } = {}): Promise<Answer> {
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  more: { workspaceId?: string; scopes?: KeyScope[]; key?: string } = {},
+): Promise<Answer> {
   const { workspaceId = 'demo', scopes = ['admin', 'read'], key } = more
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
+    workspaceId,
+    scopes,
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const response = await fetch(service.url + path, {
-    method, headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    method,
+    headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   return { status: response.status, body: await response.json() }
 }
 
 const template = (templateId: string, text = 'Order {{orderNo}}'): object => ({
-  templateId, name: 'Order shipped', category: 'Transactional', variableSchema: [{ name: 'orderNo', required: true }],
-  channels: [{ channelType: 'in_app', content: { title: 'Shipped', body: text } }, { channelType: 'push', content: { title: 'Shipped', body: text } }],
-  config: { sequenceEnabled: true, sequence: { steps: [{ channels: ['in_app'], stopCondition: 'read', waitMinutes: 30 }, { channels: ['push'] }] } },
+  templateId,
+  name: 'Order shipped',
+  category: 'Transactional',
+  variableSchema: [{ name: 'orderNo', required: true }],
+  channels: [
+    { channelType: 'in_app', content: { title: 'Shipped', body: text } },
+    { channelType: 'push', content: { title: 'Shipped', body: text } },
+  ],
+  config: {
+    sequenceEnabled: true,
+    sequence: { steps: [{ channels: ['in_app'], stopCondition: 'read', waitMinutes: 30 }, { channels: ['push'] }] },
+  },
 })
 
 const told = async (templateId: string): Promise<{ key: string | null; change: TemplateChanged['change'] }[]> =>
   (await readTopic(stack.connection(), topics.templates))
-    .filter(({ value }) => value?.templateId === templateId).map(({ key, value }) => ({ key, change: value!.change }))
+    .filter(({ value }) => value?.templateId === templateId)
+    .map(({ key, value }) => ({ key, change: value!.change }))
 
 it('every route declares its scope', () => expectEveryRouteScoped(service.app))
 
@@ -47,7 +80,12 @@ it('creates a draft and reads it back in canonical form', async () => {
   expect(created).toEqual({
     status: 201,
     body: {
-      templateId: 'created', name: 'Order shipped', category: 'Transactional', status: 'draft', version: null, hasDraft: true,
+      templateId: 'created',
+      name: 'Order shipped',
+      category: 'Transactional',
+      status: 'draft',
+      version: null,
+      hasDraft: true,
       variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
       channels: [
         { channelType: 'in_app', content: { title: 'Shipped', body: 'Order {{orderNo}}', imageUrl: null, buttons: [] } },
@@ -56,11 +94,18 @@ it('creates a draft and reads it back in canonical form', async () => {
       config: {
         sequenceEnabled: true,
         sequence: {
-          steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 30 }, { channels: ['push'], stopCondition: null, waitMinutes: null }],
-          onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60,
+          steps: [
+            { channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 30 },
+            { channels: ['push'], stopCondition: null, waitMinutes: null },
+          ],
+          onFailure: 'advance',
+          lateSignal: 'stop',
+          dispatchTtlMinutes: 60,
         },
       },
-      createdAt: expect.stringMatching(/^\d{4}-.*Z$/), updatedAt: expect.stringMatching(/^\d{4}-.*Z$/), warnings: [],
+      createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
+      updatedAt: expect.stringMatching(/^\d{4}-.*Z$/),
+      warnings: [],
     },
   })
   expect(await call('GET', '/v1/templates/created')).toEqual({ status: 200, body: created.body })
@@ -86,19 +131,32 @@ it('refuses a taken id and tells broken rules by field', async () => {
 it('approving makes immutable versions that Kafka has when the answer comes', async () => {
   await call('POST', '/v1/templates', template('versions', 'one {{orderNo}}'))
   expect(await call('POST', '/v1/templates/versions/approve')).toEqual({ status: 200, body: { templateId: 'versions', version: 1 } })
-  expect(await told('versions')).toMatchObject([{ key: 'demo/versions/1', change: { type: 'TemplateApproved', version: 1, name: 'Order shipped', category: 'Transactional' } }])
+  expect(await told('versions')).toMatchObject([
+    { key: 'demo/versions/1', change: { type: 'TemplateApproved', version: 1, name: 'Order shipped', category: 'Transactional' } },
+  ])
   expect((await call('POST', '/v1/templates/versions/approve')).status).toBe(409)
 
   const edited = await call('PUT', '/v1/templates/versions', template('versions', 'two {{orderNo}}'))
   expect(edited.body).toMatchObject({ status: 'approved', version: 1, hasDraft: true })
-  expect((await call('GET', '/v1/templates/versions?version=1')).body).toMatchObject({ version: 1, channels: [{ content: { body: 'one {{orderNo}}' } }, {}] })
+  expect((await call('GET', '/v1/templates/versions?version=1')).body).toMatchObject({
+    version: 1,
+    channels: [{ content: { body: 'one {{orderNo}}' } }, {}],
+  })
   expect((await call('POST', '/v1/templates/versions/approve')).body.version).toBe(2)
-  expect((await call('GET', '/v1/templates/versions')).body).toMatchObject({ version: 2, hasDraft: false, channels: [{ content: { body: 'two {{orderNo}}' } }, {}] })
-  expect((await call('GET', '/v1/templates/versions/versions?limit=1')).body).toMatchObject({ items: [{ version: 2 }], nextCursor: expect.any(String) })
+  expect((await call('GET', '/v1/templates/versions')).body).toMatchObject({
+    version: 2,
+    hasDraft: false,
+    channels: [{ content: { body: 'two {{orderNo}}' } }, {}],
+  })
+  expect((await call('GET', '/v1/templates/versions/versions?limit=1')).body).toMatchObject({
+    items: [{ version: 2 }],
+    nextCursor: expect.any(String),
+  })
   expect((await call('GET', '/v1/templates/versions?version=3')).status).toBe(404)
 
   const [first, second] = await told('versions')
-  const bodyOf = (change: TemplateChanged['change']): string => (JSON.parse((change as { channels: string }).channels) as any)[0].content.body
+  const bodyOf = (change: TemplateChanged['change']): string =>
+    (JSON.parse((change as { channels: string }).channels) as any)[0].content.body
   expect([bodyOf(first!.change), bodyOf(second!.change)]).toEqual(['one {{orderNo}}', 'two {{orderNo}}'])
 
   const database = new Client({ connectionString: stack.databaseUrl })
@@ -123,16 +181,22 @@ it('archive and unarchive are told in order; an archived template is not edited 
   expect((await call('POST', '/v1/templates/shelf/archive')).status).toBe(200)
   expect((await call('POST', '/v1/templates/shelf/unarchive')).body.status).toBe('approved')
   expect((await told('shelf')).map(({ key, change }) => [key, change.type])).toEqual([
-    ['demo/shelf/1', 'TemplateApproved'], ['demo/shelf', 'TemplateArchived'], ['demo/shelf', 'TemplateUnarchived'],
+    ['demo/shelf/1', 'TemplateApproved'],
+    ['demo/shelf', 'TemplateArchived'],
+    ['demo/shelf', 'TemplateUnarchived'],
   ])
 })
 
 it('previews what would be sent and names what is missing', async () => {
   await call('POST', '/v1/templates', template('seen'))
   expect((await call('POST', '/v1/templates/seen/preview', { variables: { orderNo: '42' }, locale: 'ko-KR' })).body).toMatchObject({
-    channels: [{ channelType: 'in_app', content: { body: 'Order 42' } }, { channelType: 'push' }], missing: [],
+    channels: [{ channelType: 'in_app', content: { body: 'Order 42' } }, { channelType: 'push' }],
+    missing: [],
   })
-  expect((await call('POST', '/v1/templates/seen/preview', {})).body).toMatchObject({ channels: [{ content: { body: 'Order {{orderNo}}' } }, {}], missing: ['orderNo'] })
+  expect((await call('POST', '/v1/templates/seen/preview', {})).body).toMatchObject({
+    channels: [{ content: { body: 'Order {{orderNo}}' } }, {}],
+    missing: ['orderNo'],
+  })
 })
 
 it('the same Idempotency-Key gives the first answer again, another body is refused', async () => {
@@ -158,7 +222,9 @@ it('lists page by page, newest first, by status', async () => {
   const second = await call('GET', `/v1/templates?limit=2&cursor=${first.body.nextCursor}`, undefined, { workspaceId: 'list' })
   expect([...first.body.items, ...second.body.items].map(({ templateId }) => templateId)).toEqual(['l3', 'l2', 'l1'])
   expect(second.body.nextCursor).toBeNull()
-  expect((await call('GET', '/v1/templates?status=approved', undefined, { workspaceId: 'list' })).body.items).toMatchObject([{ templateId: 'l2' }])
+  expect((await call('GET', '/v1/templates?status=approved', undefined, { workspaceId: 'list' })).body.items).toMatchObject([
+    { templateId: 'l2' },
+  ])
 })
 
 it('without Kafka an approval is kept, answered 503, and published when Kafka is back', async () => {
@@ -169,7 +235,10 @@ it('without Kafka an approval is kept, answered 503, and published when Kafka is
   expect((await call('POST', '/v1/templates/late/approve', undefined, { key: 'late' })).status).toBe(503)
   expect((await call('GET', '/v1/templates/late')).body.version).toBe(1)
   relay.options.producer = producer
-  expect(await call('POST', '/v1/templates/late/approve', undefined, { key: 'late' })).toEqual({ status: 200, body: { templateId: 'late', version: 1 } })
+  expect(await call('POST', '/v1/templates/late/approve', undefined, { key: 'late' })).toEqual({
+    status: 200,
+    body: { templateId: 'late', version: 1 },
+  })
   await eventually(async () => (await told('late')).length === 1)
 })
 

@@ -27,12 +27,20 @@ export interface Write {
 const kafkaTimeoutMs = 5_000
 
 export class Templates {
-  constructor(private readonly database: DataSource, private readonly pool: Pool, private readonly relay: OutboxRelay) {}
+  constructor(
+    private readonly database: DataSource,
+    private readonly pool: Pool,
+    private readonly relay: OutboxRelay,
+  ) {}
 
   async list(workspaceId: string, page: Page, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
-    const query = this.database.getRepository(Template).createQueryBuilder('t')
+    const query = this.database
+      .getRepository(Template)
+      .createQueryBuilder('t')
       .where({ workspaceId, ...whereStatus(status) })
-      .orderBy('t.createdAt', 'DESC').addOrderBy('t.templateId', 'DESC').limit(page.limit + 1)
+      .orderBy('t.createdAt', 'DESC')
+      .addOrderBy('t.templateId', 'DESC')
+      .limit(page.limit + 1)
     if (page.after) query.andWhere('(t.createdAt, t.templateId) < (:at::timestamptz, :id)', { at: page.after[0], id: page.after[1] })
     const rows = await query.getMany()
     const { items, nextCursor } = pageOf(rows, page, ({ createdAt, templateId }) => [createdAt.toISOString(), templateId])
@@ -45,7 +53,8 @@ export class Templates {
     if (template === null) throw noSuchTemplate(templateId)
     if (version === undefined) return viewOf(template)
     const frozen = await this.database.getRepository(ApprovedVersion).findOneBy({ workspaceId, templateId, version })
-    if (frozen === null) throw notFound(`Template "${templateId}" has no version ${version}; its latest is ${template.version ?? 'not approved yet'}.`)
+    if (frozen === null)
+      throw notFound(`Template "${templateId}" has no version ${version}; its latest is ${template.version ?? 'not approved yet'}.`)
     return viewOf(template, frozen)
   }
 
@@ -53,7 +62,8 @@ export class Templates {
     await this.read(workspaceId, templateId, undefined)
     const rows = await this.database.getRepository(ApprovedVersion).find({
       where: { workspaceId, templateId, ...(page.after ? { version: LessThan(Number(page.after[0])) } : {}) },
-      order: { version: 'DESC' }, take: page.limit + 1,
+      order: { version: 'DESC' },
+      take: page.limit + 1,
     })
     const { items, nextCursor } = pageOf(rows, page, ({ version }) => [version])
     return { items: items.map(versionViewOf), nextCursor }
@@ -102,9 +112,13 @@ export class Templates {
 
 function whereStatus(status: TemplateView['status'] | undefined): object {
   switch (status) {
-    case undefined: return {}
-    case 'archived': return { archivedAt: Not(IsNull()) }
-    case 'draft': return { archivedAt: IsNull(), version: IsNull() }
-    case 'approved': return { archivedAt: IsNull(), version: Not(IsNull()) }
+    case undefined:
+      return {}
+    case 'archived':
+      return { archivedAt: Not(IsNull()) }
+    case 'draft':
+      return { archivedAt: IsNull(), version: IsNull() }
+    case 'approved':
+      return { archivedAt: IsNull(), version: Not(IsNull()) }
   }
 }

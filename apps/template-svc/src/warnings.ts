@@ -19,19 +19,29 @@ export function warningsOf({ channels, config, variableSchema }: TemplateDefinit
   const content = JSON.stringify(channels)
   const used = new Set(variablesIn(content))
   variableSchema.forEach(({ name, required }, i) => {
-    if (!used.has(name)) warnings.push({ path: `/variableSchema/${i}/name`, message: `no content uses {{${name}}}${required ? ', yet sends without it are refused' : ''}` })
+    if (!used.has(name))
+      warnings.push({
+        path: `/variableSchema/${i}/name`,
+        message: `no content uses {{${name}}}${required ? ', yet sends without it are refused' : ''}`,
+      })
   })
   channels.forEach((channel, i) => {
     if (channel.channelType === 'sms') {
-      // eslint-disable-next-line no-control-regex
       const segment = /^[\x00-\x7f]*$/.test(channel.content.body) ? gsmSegment : unicodeSegment
       if (channel.content.body.length > segment) {
-        warnings.push({ path: `/channels/${i}/content/body`, message: `${channel.content.body.length} characters: more than one SMS segment of ${segment}, each is paid` })
+        warnings.push({
+          path: `/channels/${i}/content/body`,
+          message: `${channel.content.body.length} characters: more than one SMS segment of ${segment}, each is paid`,
+        })
       }
     }
     if (channel.channelType === 'kakao') {
       channel.content.buttons.forEach(({ label }, b) => {
-        if (label.length > kakaoLabel) warnings.push({ path: `/channels/${i}/content/buttons/${b}/label`, message: `KakaoTalk shows ${kakaoLabel} characters of a button` })
+        if (label.length > kakaoLabel)
+          warnings.push({
+            path: `/channels/${i}/content/buttons/${b}/label`,
+            message: `KakaoTalk shows ${kakaoLabel} characters of a button`,
+          })
       })
     }
   })
@@ -41,17 +51,19 @@ export function warningsOf({ channels, config, variableSchema }: TemplateDefinit
     if (step.stopCondition === 'delivered' && step.channels.includes('push')) {
       warnings.push({
         path: `/config/sequence/steps/${s}/stopCondition`,
-        message: 'push providers do not tell what reached the device: the app must report it (POST /v1/push/{messageId}/delivered), else every window elapses',
+        message:
+          'only the app can tell what reached the device: unless it reports (POST /v1/push/{messageId}/delivered), every window elapses',
       })
     }
     // Only above the default: a person who raised it has not thought of the window, one who left it has nothing to learn.
     if (step.waitMinutes !== null && dispatchTtlMinutes > sequenceDefaults.dispatchTtlMinutes && dispatchTtlMinutes > step.waitMinutes) {
       warnings.push({
         path: '/config/sequence/dispatchTtlMinutes',
-        message: `a step nobody answers holds the sequence for ${dispatchTtlMinutes} minutes, longer than the ${step.waitMinutes}-minute window of step ${s + 1}`,
+        message: `an unanswered step holds the sequence for ${dispatchTtlMinutes} minutes, longer than the ${step.waitMinutes} of step ${s + 1}`,
       })
     }
   })
-  if (steps.length === 1) warnings.push({ path: '/config/sequence/steps', message: 'one step with all channels is a broadcast: nothing is saved' })
+  if (steps.length === 1)
+    warnings.push({ path: '/config/sequence/steps', message: 'one step with all channels is a broadcast: nothing is saved' })
   return warnings
 }

@@ -47,7 +47,7 @@ describe('breakers', () => {
   const failing = (): Promise<Outcome> => Promise.resolve({ kind: 'retry', reason: 'INTERNAL', afterMs: null })
   it('open after ten failures in a row, for one workspace only', async () => {
     const breakers = new Breakers()
-    for (let i = 0; i < 10; i++) await breakers.run('a', failing)
+    for (let i = 0; i < 9; i++) await breakers.run('a', failing)
     expect(breakers.admits('a')).toBe(Infinity)
     await breakers.run('a', failing)
     expect([breakers.admits('a'), breakers.admits('b')]).toEqual([0, Infinity])

@@ -11,7 +11,6 @@ export const workspaceIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
 /** `templateId`: a name safe in URLs and record keys. */
 export const templateIdPattern = /^[a-z0-9][a-z0-9_-]{0,63}$/
 // The published limits of sendId and userId: 1..128 characters, no control characters (C0, DEL, C1).
-// eslint-disable-next-line no-control-regex
 const freeIdPattern = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u
 
 /** Says what is wrong with a producer's `sendId` or `userId`; null when it is fine. */

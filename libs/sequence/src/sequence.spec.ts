@@ -228,6 +228,15 @@ describe('rule 9: a hard failure', () => {
     it('sends the next step one window after an expiry, still expired', () =>
       given(patient).when(at(60.5, timer), at(64.99, timer), at(65, timer)).then(ended(1, 'expired'), commanded(2, 'push')))
 
+    it('counts from the last answer, by when it happened, in whatever order the answers were read', () =>
+      expect(timerOf(given(startedWith(bothThenSms, { onFailure: 'wait' }), at(4, failed(1, 'in_app')))
+        .when(at(5, occurredAt(2, failed(1, 'push')))).run.state)?.dueAt).toBe(startedAt + 9 * minute))
+
+    it('a window shorter than the silence does not cut the silence short', () =>
+      given(startedWith([step('viewed', 5 / 60, 'in_app'), last('push')], { onFailure: 'wait' }))
+        .when(at(60 + 9 / 60, timer), at(60 + 10 / 60, timer))
+        .then(ended(1, 'expired'), commanded(2, 'push')))
+
     it('an answer given after the silence was taken for good changes nothing', () =>
       given(patient).when(at(61, requested(1)), at(65, timer)).then(
         recorded(1, 'requested', { occurredAt: startedAt + 61 * minute }), ended(1, 'expired'), commanded(2, 'push')))
@@ -469,6 +478,10 @@ describe('rule 26: how a sequence ends', () => {
 
   it('the last step has no condition: clicked completes it', () =>
     given(started, requested(1), elapsed(1)).when(clicked(2)).then(recorded(2, 'clicked'), ended(2, 'completed'), over('exhausted')))
+
+  it('a condition or window given to the last step by mistake is not heeded', () =>
+    expect(traceOf(startedWith([step('clicked', 5, 'in_app', 'push')]), clicked(1, 'in_app'), requested(1, 'push'))).toBe(
+      'St C(1) | E(1.in_app clicked) | E(1.push requested) X(1 completed) Z(exhausted)'))
 
   it('nothing ever requested: unreachable', () => expect(traceOf(started, failed(1), failed(2))).toMatch(/X\(2 failed\) Z\(unreachable\)$/))
 

@@ -12,12 +12,19 @@ it('comes back as it was signed', async () => {
 it('is nothing when altered, expired, unsigned or signed by another', async () => {
   const token = await signContext(key, caller)
   const [header, payload, signature] = token.split('.') as [string, string, string]
-  const richer = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), scopes: ['admin'] })).toString('base64url')
+  const richer = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), scopes: ['admin'] })).toString(
+    'base64url',
+  )
   expect(await verifyContext(key, `${header}.${richer}.${signature}`)).toBeNull()
   expect(await verifyContext(contextKey('another-secret-of-32-characters-or-more'), token)).toBeNull()
   const none = Buffer.from('{"alg":"none"}').toString('base64url')
   expect(await verifyContext(key, `${none}.${payload}.`)).toBeNull()
-  const old = await new SignJWT({ ...caller }).setProtectedHeader({ alg: 'HS256' }).setIssuer('stepcast').setIssuedAt(1).setExpirationTime(2).sign(key)
+  const old = await new SignJWT({ ...caller })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setIssuer('stepcast')
+    .setIssuedAt(1)
+    .setExpirationTime(2)
+    .sign(key)
   expect(await verifyContext(key, old)).toBeNull()
   expect(await verifyContext(key, 'x')).toBeNull()
 })

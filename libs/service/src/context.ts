@@ -27,13 +27,19 @@ const issuer = 'stepcast'
 
 /** The key of an internal secret (STEPCAST_INTERNAL_SECRET, 32 characters or more). */
 export function contextKey(secret: string | undefined): KeyObject {
-  if (secret === undefined || secret.length < 32) throw new Error('STEPCAST_INTERNAL_SECRET must have 32 characters or more, the same for every service')
+  if (secret === undefined || secret.length < 32)
+    throw new Error('STEPCAST_INTERNAL_SECRET must have 32 characters or more, the same for every service')
   return createSecretKey(Buffer.from(secret))
 }
 
 /** Signs a context for the next 60 s: the value of {@link contextHeader} (JWT, HS256). */
 export const signContext = (key: KeyObject, caller: CallerContext): Promise<string> =>
-  new SignJWT({ ...caller }).setProtectedHeader({ alg: 'HS256' }).setIssuer(issuer).setIssuedAt().setExpirationTime(`${lifetimeS}s`).sign(key)
+  new SignJWT({ ...caller })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setIssuer(issuer)
+    .setIssuedAt()
+    .setExpirationTime(`${lifetimeS}s`)
+    .sign(key)
 
 /** Reads a signed context; null when it is expired, altered or signed by someone else. */
 export async function verifyContext(key: KeyObject, token: string): Promise<CallerContext | null> {

@@ -39,16 +39,26 @@ const keepSql = `
  * @throws Problem 409 while the first call is in flight, 422 when the key was used with another body. What `run` throws is not kept.
  */
 export async function idempotent<T>(
-  pool: Pool, caller: Pick<CallerContext, 'workspaceId'>, route: string, key: string | null, bodyFingerprint: string, run: (tx: PoolClient) => Promise<T>,
+  pool: Pool,
+  caller: Pick<CallerContext, 'workspaceId'>,
+  route: string,
+  key: string | null,
+  bodyFingerprint: string,
+  run: (tx: PoolClient) => Promise<T>,
 ): Promise<T> {
   if (key === null) return inTransaction(pool, run)
   return inTransaction(pool, async (tx) => {
     const name = [caller.workspaceId, route, key]
-    const { rows: [lock] } = await tx.query<{ locked: boolean }>(lockSql, [name.join('\n')])
+    const {
+      rows: [lock],
+    } = await tx.query<{ locked: boolean }>(lockSql, [name.join('\n')])
     if (!lock?.locked) throw conflict('A call with this Idempotency-Key is still in flight: try again when it has ended.')
-    const { rows: [first] } = await tx.query<{ fingerprint: string; answer: T }>(findSql, name)
+    const {
+      rows: [first],
+    } = await tx.query<{ fingerprint: string; answer: T }>(findSql, name)
     if (first !== undefined) {
-      if (first.fingerprint !== bodyFingerprint) throw refused([{ path: '/Idempotency-Key', message: 'was used with another body: use a new key for a new request' }])
+      if (first.fingerprint !== bodyFingerprint)
+        throw refused([{ path: '/Idempotency-Key', message: 'was used with another body: use a new key for a new request' }])
       return first.answer
     }
     const answer = await run(tx)
@@ -58,12 +68,19 @@ export async function idempotent<T>(
 }
 
 /** The fingerprint of a body: sha-256 of its JSON with sorted field names. */
-export const fingerprintOf = (body: unknown): string => createHash('sha256').update(JSON.stringify(sorted(body)) ?? '').digest('hex')
+export const fingerprintOf = (body: unknown): string =>
+  createHash('sha256')
+    .update(JSON.stringify(sorted(body)) ?? '')
+    .digest('hex')
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, part]) => [name, sorted(part)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, part]) => [name, sorted(part)]),
+  )
 }
 
 /** The request's `Idempotency-Key`, null without one. 400 when it is empty or over 255 characters. */

@@ -11,6 +11,8 @@ export { notReadyProblem } from './probes'
 export { conflict, type FieldError, forbidden, notFound, Problem, refused, unauthenticated, unavailable, unreadable } from './problem'
 export { sendProblem } from './problemFilter'
 export { Readiness } from './readiness'
-export { allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope } from './scope'
+export {
+  allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope,
+} from './scope'
 export { ENV, type Env, type RunningService, type ServiceOptions, startService } from './start'
 export { currentTraceparent, isTraceparent, keepTrace, newTraceparent, withTraceparent } from './trace'

@@ -10,17 +10,35 @@ export const LOG = Symbol('log')
 
 /** The log of a service; `LOG_LEVEL` is one of pino's levels, `info` by default. */
 export const createLog = (name: string, level = 'info'): Log =>
-  pino({ name, level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, mixin: () => ({ trace: currentTraceparent()?.slice(3, 35) }) })
+  pino({
+    name,
+    level,
+    base: { pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: () => ({ trace: currentTraceparent()?.slice(3, 35) }),
+  })
 
 /** Nest's own chatter: its start-up notes only at debug, its warnings and errors as they are. */
 export class NestLog implements LoggerService {
   constructor(private readonly target: Log) {}
-  log(message: unknown): void { this.target.debug(String(message)) }
-  debug(message: unknown): void { this.target.debug(String(message)) }
-  verbose(message: unknown): void { this.target.trace(String(message)) }
-  warn(message: unknown): void { this.target.warn(String(message)) }
-  error(message: unknown, stack?: unknown): void { this.target.error({ stack }, String(message)) }
-  fatal(message: unknown): void { this.target.fatal(String(message)) }
+  log(message: unknown): void {
+    this.target.debug(String(message))
+  }
+  debug(message: unknown): void {
+    this.target.debug(String(message))
+  }
+  verbose(message: unknown): void {
+    this.target.trace(String(message))
+  }
+  warn(message: unknown): void {
+    this.target.warn(String(message))
+  }
+  error(message: unknown, stack?: unknown): void {
+    this.target.error({ stack }, String(message))
+  }
+  fatal(message: unknown): void {
+    this.target.fatal(String(message))
+  }
 }
 
 /** The route pattern that answered, such as `/v1/users/:userId`; never the URL, which names users. */
@@ -30,14 +48,21 @@ export const routeOf = (request: Request): string => (request.route as { path?: 
 const probes = new Set(['/healthz', '/readyz', '/metrics'])
 
 /** Express middleware: one line per request, once it is answered, and the same for whoever measures. */
-export const requestLog = (log: Log, observe: (method: string, route: string, status: number, seconds: number) => void) =>
+export const requestLog =
+  (log: Log, observe: (method: string, route: string, status: number, seconds: number) => void) =>
   (request: Request, response: Response, next: NextFunction): void => {
     const startedAt = process.hrtime.bigint()
     response.once('close', () => {
       const ms = Number(process.hrtime.bigint() - startedAt) / 1e6
       const route = routeOf(request)
       observe(request.method, route, response.statusCode, ms / 1_000)
-      const line = { method: request.method, route, status: response.statusCode, ms: Math.round(ms), aborted: response.writableFinished ? undefined : true }
+      const line = {
+        method: request.method,
+        route,
+        status: response.statusCode,
+        ms: Math.round(ms),
+        aborted: response.writableFinished ? undefined : true,
+      }
       log[probes.has(route) ? 'debug' : 'info'](line, 'request')
     })
     next()

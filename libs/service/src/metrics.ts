@@ -5,13 +5,19 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 export { Registry }
 
 /** The registry of one service; add counters of your own with `registers: [registry]`. Class, so it is its own injection token. */
-export function createMetrics(service: string): { registry: Registry; observeRequest: (method: string, route: string, status: number, seconds: number) => void } {
+export function createMetrics(service: string): {
+  registry: Registry
+  observeRequest: (method: string, route: string, status: number, seconds: number) => void
+} {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
   processMetrics(registry)
   const requests = new Histogram({
-    name: 'stepcast_http_request_seconds', help: 'HTTP requests by route pattern and status.', labelNames: ['method', 'route', 'status'],
-    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10], registers: [registry],
+    name: 'stepcast_http_request_seconds',
+    help: 'HTTP requests by route pattern and status.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers: [registry],
   })
   return { registry, observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds) }
 }
@@ -20,15 +26,39 @@ export function createMetrics(service: string): { registry: Registry; observeReq
 function processMetrics(registry: Registry): void {
   const registers = [registry]
   new Counter({
-    name: 'process_cpu_seconds_total', help: 'CPU time used.', registers,
-    collect() { const { user, system } = process.cpuUsage(); this.reset(); this.inc((user + system) / 1e6) },
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time used.',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / 1e6)
+    },
   })
-  new Gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory.', registers, collect() { this.set(process.memoryUsage.rss()) } })
-  new Gauge({ name: 'nodejs_heap_size_used_bytes', help: 'Heap in use.', registers, collect() { this.set(process.memoryUsage().heapUsed) } })
-  new Gauge({ name: 'process_start_time_seconds', help: 'Start of the process, Unix time.', registers }).set(Math.round(performance.timeOrigin / 1_000))
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Resident memory.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss())
+    },
+  })
+  new Gauge({
+    name: 'nodejs_heap_size_used_bytes',
+    help: 'Heap in use.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage().heapUsed)
+    },
+  })
+  new Gauge({ name: 'process_start_time_seconds', help: 'Start of the process, Unix time.', registers }).set(
+    Math.round(performance.timeOrigin / 1_000),
+  )
   let before = performance.eventLoopUtilization()
   new Gauge({
-    name: 'nodejs_eventloop_utilization', help: 'Share of time the event loop was busy since the last scrape, 0 to 1.', registers,
+    name: 'nodejs_eventloop_utilization',
+    help: 'Share of time the event loop was busy since the last scrape, 0 to 1.',
+    registers,
     collect() {
       const now = performance.eventLoopUtilization()
       this.set(performance.eventLoopUtilization(now, before).utilization)

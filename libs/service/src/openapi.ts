@@ -13,10 +13,21 @@ interface Operation {
 }
 
 const problem = {
-  type: 'object', required: ['type', 'title', 'status', 'detail'],
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string' }, title: { type: 'string' }, status: { type: 'integer' }, detail: { type: 'string' },
-    errors: { type: 'array', items: { type: 'object', required: ['path', 'message'], properties: { path: { type: 'string', description: 'JSON pointer' }, message: { type: 'string' } } } },
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['path', 'message'],
+        properties: { path: { type: 'string', description: 'JSON pointer' }, message: { type: 'string' } },
+      },
+    },
   },
 } as const
 
@@ -61,18 +72,36 @@ function described(operation: Operation, { scopes, description }: Route): Operat
   const [status = '200', success] = Object.entries(operation.responses)[0] ?? []
   return {
     ...operation,
-    ...(description ? { summary: description.summary, ...(description.description === undefined ? {} : { description: description.description }) } : {}),
+    ...(description
+      ? { summary: description.summary, ...(description.description === undefined ? {} : { description: description.description }) }
+      : {}),
     ...(scopes === null ? {} : { 'x-stepcast-scopes': scopes }),
     ...(scopes?.includes('public') ? {} : { security: [{ bearer: [] }] }),
     responses: {
       ...operation.responses,
-      ...(description?.answer === undefined ? {} : { [status]: { ...success, description: success?.description ?? '', content: { 'application/json': { schema: schemaOf(description.answer) } } } }),
-      default: { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+      ...(description?.answer === undefined
+        ? {}
+        : {
+            [status]: {
+              ...success,
+              description: success?.description ?? '',
+              content: { 'application/json': { schema: schemaOf(description.answer) } },
+            },
+          }),
+      default: {
+        description: 'A problem (RFC 9457)',
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
     },
   }
 }
 
 function schemaOf(answer: z.ZodType): object {
-  const { $schema: _, ...schema } = z.toJSONSchema(answer, { target: 'openapi-3.0', io: 'output', unrepresentable: 'any', reused: 'inline' })
+  const { $schema: _, ...schema } = z.toJSONSchema(answer, {
+    target: 'openapi-3.0',
+    io: 'output',
+    unrepresentable: 'any',
+    reused: 'inline',
+  })
   return schema
 }

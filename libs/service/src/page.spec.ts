@@ -2,7 +2,8 @@
 import { page, pageOf } from './page'
 
 const numbers = Array.from({ length: 7 }, (_, index) => ({ at: index, id: `n${index}` }))
-const read = (limit: number, after: readonly unknown[] | null) => numbers.filter(({ at }) => after === null || at > Number(after[0])).slice(0, limit + 1)
+const read = (limit: number, after: readonly unknown[] | null) =>
+  numbers.filter(({ at }) => after === null || at > Number(after[0])).slice(0, limit + 1)
 
 it('reads everything once, page by page', () => {
   const seen: string[] = []
@@ -21,9 +22,12 @@ it('an exactly full last page has no next', () => {
   expect(pageOf(read(7, null), current, ({ at }) => [at]).nextCursor).toBeNull()
 })
 
-it.each(['x', 'W10', Buffer.from('{"a":1}').toString('base64url'), Buffer.from('[1]').toString('base64url')])('refuses the cursor %s', (cursor) => {
-  expect(() => page({ cursor }, 2)).toThrow('/cursor is not a cursor of this list')
-})
+it.each(['x', 'W10', Buffer.from('{"a":1}').toString('base64url'), Buffer.from('[1]').toString('base64url')])(
+  'refuses the cursor %s',
+  (cursor) => {
+    expect(() => page({ cursor }, 2)).toThrow('/cursor is not a cursor of this list')
+  },
+)
 
 it.each([0, 101, 'ten'])('refuses limit %s', (limit) => {
   expect(() => page({ limit })).toThrow('/limit must be')

@@ -4,10 +4,7 @@ import { parse } from './parse'
 import { unreadable } from './problem'
 
 /** The query of every list; extend it with a list's own filters. 50 by default: a screen's worth. */
-export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(50),
-  cursor: z.string().max(2_000).optional(),
-})
+export const pageQuery = z.object({ limit: z.coerce.number().int().min(1).max(100).default(50), cursor: z.string().max(2_000).optional() })
 
 /** A value of a keyset, as it was ordered by. */
 export type KeysetValue = string | number | null
@@ -33,7 +30,11 @@ export function page(query: unknown, keys?: number): Page {
  * Makes a page of rows read with `LIMIT page.limit + 1`; the row too many tells that there is a next page.
  * @param keyOf the keyset values of an item, in the order they are compared.
  */
-export function pageOf<T>(rows: readonly T[], { limit }: Page, keyOf: (item: T) => readonly KeysetValue[]): { items: T[]; nextCursor: string | null } {
+export function pageOf<T>(
+  rows: readonly T[],
+  { limit }: Page,
+  keyOf: (item: T) => readonly KeysetValue[],
+): { items: T[]; nextCursor: string | null } {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   return { items, nextCursor: rows.length > limit && last !== undefined ? writeCursor(keyOf(last)) : null }
@@ -43,7 +44,10 @@ export function pageOf<T>(rows: readonly T[], { limit }: Page, keyOf: (item: T) 
 export const writeCursor = (after: readonly KeysetValue[]): string => Buffer.from(JSON.stringify(after)).toString('base64url')
 
 function readCursor(cursor: string, keys: number | undefined): readonly KeysetValue[] {
-  const isCursor = z.array(z.union([z.string(), z.number(), z.null()])).min(1).max(8)
+  const isCursor = z
+    .array(z.union([z.string(), z.number(), z.null()]))
+    .min(1)
+    .max(8)
   try {
     const after = isCursor.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
     if (keys === undefined || after.length === keys) return after

@@ -37,7 +37,9 @@ function unionErrors(branches: readonly (readonly Issue[])[], path: string): Fie
   if (branches.every((branch) => branch.length === 1 && branch[0]!.path.length === 0)) {
     const messages = [...new Set(branches.map((branch) => branch[0]!.message))]
     // All speak of the same value: once is enough.
-    return [{ path, message: messages.map((message, i) => (i < messages.length - 1 ? message.replace(/, not .*$/s, '') : message)).join(' or ') }]
+    return [
+      { path, message: messages.map((message, i) => (i < messages.length - 1 ? message.replace(/, not .*$/s, '') : message)).join(' or ') },
+    ]
   }
   const deep = (branch: readonly Issue[]): number => (branch.some((issue) => issue.path.length === 0) ? 1_000 : 0) + branch.length
   const closest = branches.reduce((best, branch) => (deep(branch) < deep(best) ? branch : best))
@@ -49,7 +51,9 @@ function whatIsAllowed(issue: RawIssue): string | undefined {
   const rule = ruleOf(issue)
   if (rule === undefined) return undefined
   if (issue.input === undefined) return `is missing: ${rule}`
-  const value = shown(issue.discriminator === undefined ? issue.input : (issue.input as Record<string, unknown>)[String(issue.discriminator)])
+  const value = shown(
+    issue.discriminator === undefined ? issue.input : (issue.input as Record<string, unknown>)[String(issue.discriminator)],
+  )
   return value === null ? rule : `${rule}, not ${value}`
 }
 
@@ -59,7 +63,9 @@ function ruleOf(issue: RawIssue): string | undefined {
       return `must be ${withArticle(String(issue.expected))}`
     case 'invalid_value': {
       const values = issue.values as readonly unknown[]
-      return values.length === 1 ? `must be ${JSON.stringify(values[0])}` : `must be one of ${values.map((value) => JSON.stringify(value)).join(', ')}`
+      return values.length === 1
+        ? `must be ${JSON.stringify(values[0])}`
+        : `must be one of ${values.map((value) => JSON.stringify(value)).join(', ')}`
     }
     case 'too_small':
       return `must ${sized(String(issue.origin), issue.exact ? 'exactly' : issue.inclusive === false ? 'more than' : 'at least', Number(issue.minimum))}`
@@ -70,7 +76,9 @@ function ruleOf(issue: RawIssue): string | undefined {
     case 'invalid_format':
       return formatRule(String(issue.format), issue.pattern as string | undefined)
     case 'invalid_union':
-      return Array.isArray(issue.options) ? `must be one of ${issue.options.map((option) => JSON.stringify(option)).join(', ')}` : 'has none of the allowed shapes'
+      return Array.isArray(issue.options)
+        ? `must be one of ${issue.options.map((option) => JSON.stringify(option)).join(', ')}`
+        : 'has none of the allowed shapes'
     default:
       return undefined
   }
@@ -78,11 +86,16 @@ function ruleOf(issue: RawIssue): string | undefined {
 
 function formatRule(format: string, pattern: string | undefined): string {
   switch (format) {
-    case 'regex': return `must match ${pattern ?? 'its pattern'}`
-    case 'datetime': return 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z'
-    case 'date': return 'must be a date such as 2026-01-31'
-    case 'url': return 'must be a URL such as https://shop.example/orders'
-    default: return `must be a valid ${format}`
+    case 'regex':
+      return `must match ${pattern ?? 'its pattern'}`
+    case 'datetime':
+      return 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z'
+    case 'date':
+      return 'must be a date such as 2026-01-31'
+    case 'url':
+      return 'must be a URL such as https://shop.example/orders'
+    default:
+      return `must be a valid ${format}`
   }
 }
 
@@ -96,10 +109,16 @@ const withArticle = (type: string): string => {
 function sized(origin: string, bound: string, size: number): string {
   const many = size === 1 ? '' : 's'
   switch (origin) {
-    case 'string': return `have ${bound} ${size} character${many}`
-    case 'array': case 'set': return `have ${bound} ${size} item${many}`
-    case 'object': case 'map': return `have ${bound} ${size} field${many}`
-    default: return `be ${bound} ${size}`
+    case 'string':
+      return `have ${bound} ${size} character${many}`
+    case 'array':
+    case 'set':
+      return `have ${bound} ${size} item${many}`
+    case 'object':
+    case 'map':
+      return `have ${bound} ${size} field${many}`
+    default:
+      return `be ${bound} ${size}`
   }
 }
 

@@ -53,6 +53,7 @@ function ofHttpException(exception: HttpException, request: Request): Problem {
   const cause = exception.cause as { type?: string; limit?: number } | undefined
   if (status === 404) return new Problem({ status, detail: `There is no ${request.method} ${request.path} here.` })
   if (cause?.type === 'entity.parse.failed') return unreadable([{ path: '', message: `is not JSON: ${exception.message}` }])
-  if (cause?.type === 'entity.too.large') return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
+  if (cause?.type === 'entity.too.large')
+    return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
   return status === 400 ? unreadable([{ path: '', message: exception.message }]) : new Problem({ status, detail: exception.message })
 }

@@ -1,5 +1,7 @@
 // Every route says who may call it; one that does not is denied, and fails its service's spec.
-import { type CanActivate, createParamDecorator, type ExecutionContext, type INestApplicationContext, RequestMethod, SetMetadata } from '@nestjs/common'
+import {
+  type CanActivate, createParamDecorator, type ExecutionContext, type INestApplicationContext, RequestMethod, SetMetadata,
+} from '@nestjs/common'
 import { MetadataScanner, ModulesContainer } from '@nestjs/core'
 import type { Request } from 'express'
 import type { CallerContext } from './context'

@@ -13,7 +13,10 @@ import { Caller, expectEveryRouteScoped, RequireScope, routesOf } from './scope'
 import { type RunningService, startService } from './start'
 import { currentTraceparent } from './trace'
 
-const order = z.strictObject({ orderNo: z.string().min(1), steps: z.array(z.object({ waitMinutes: z.union([z.literal(5), z.literal(10)]) })).min(1) })
+const order = z.strictObject({
+  orderNo: z.string().min(1),
+  steps: z.array(z.object({ waitMinutes: z.union([z.literal(5), z.literal(10)]) })).min(1),
+})
 
 @Controller('v1/orders')
 class Orders {
@@ -79,19 +82,27 @@ async function call(path: string, { caller, ...init }: RequestInit & { caller?: 
   if (caller !== undefined) headers.set(contextHeader, await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), caller))
   if (init.body !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
   const response = await fetch(service.url + path, { ...init, headers })
-  return { status: response.status, type: response.headers.get('content-type'), body: await response.json() as Record<string, any> }
+  return { status: response.status, type: response.headers.get('content-type'), body: (await response.json()) as Record<string, any> }
 }
-const post = (body: unknown, caller = server) => call('/v1/orders', { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), caller })
+const post = (body: unknown, caller = server) =>
+  call('/v1/orders', { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), caller })
 
 describe('callers', () => {
   it('nobody is turned away with 401, and so is who brings another signature', async () => {
-    expect(await call('/v1/orders')).toMatchObject({ status: 401, type: 'application/problem+json; charset=utf-8', body: { status: 401, title: 'Unauthorized' } })
+    expect(await call('/v1/orders')).toMatchObject({
+      status: 401,
+      type: 'application/problem+json; charset=utf-8',
+      body: { status: 401, title: 'Unauthorized' },
+    })
     const forged = await signContext(contextKey('another-secret-of-32-characters-or-more'), server)
     expect(await call('/v1/orders', { headers: { [contextHeader]: forged } })).toMatchObject({ status: 401 })
   })
 
   it('a scope that is not listed does not do', async () => {
-    expect(await call('/v1/orders', { caller: server })).toMatchObject({ status: 403, body: { detail: 'This call needs scope read or scope admin; this key has send.' } })
+    expect(await call('/v1/orders', { caller: server })).toMatchObject({
+      status: 403,
+      body: { detail: 'This call needs scope read or scope admin; this key has send.' },
+    })
     expect(await call('/v1/orders', { caller: { ...server, scopes: ['admin'] } })).toMatchObject({ status: 200 })
   })
 
@@ -113,14 +124,18 @@ describe('callers', () => {
 
 describe('problems', () => {
   it('a good body arrives', async () => {
-    expect(await post({ orderNo: 'A1', steps: [{ waitMinutes: 5 }] })).toMatchObject({ status: 201, body: { orderNo: 'A1', workspaceId: 'demo', key: null } })
+    expect(await post({ orderNo: 'A1', steps: [{ waitMinutes: 5 }] })).toMatchObject({
+      status: 201,
+      body: { orderNo: 'A1', workspaceId: 'demo', key: null },
+    })
   })
 
   it('a refused body names each field, what it is and what is allowed', async () => {
     expect(await post({ orderNo: '', steps: [{ waitMinutes: 7 }], note: 'x' })).toMatchObject({
       status: 422,
       body: {
-        type: 'about:blank', title: 'Unprocessable Entity',
+        type: 'about:blank',
+        title: 'Unprocessable Entity',
         errors: [
           { path: '/orderNo', message: 'must have at least 1 character, not ""' },
           { path: '/steps/0/waitMinutes', message: 'must be 5 or must be 10, not 7' },
@@ -132,18 +147,31 @@ describe('problems', () => {
 
   it('what cannot be read is a 400, what is too large a 413', async () => {
     expect(await post('{"orderNo":')).toMatchObject({ status: 400, body: { errors: [{ path: '' }] } })
-    expect(await call('/v1/orders', { method: 'POST', caller: server })).toMatchObject({ status: 400, body: { errors: [{ path: '', message: expect.stringContaining('send JSON') }] } })
-    expect(await post({ orderNo: 'x'.repeat(2_000) })).toMatchObject({ status: 413, body: { detail: expect.stringContaining('1024 bytes') } })
+    expect(await call('/v1/orders', { method: 'POST', caller: server })).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: '', message: expect.stringContaining('send JSON') }] },
+    })
+    expect(await post({ orderNo: 'x'.repeat(2_000) })).toMatchObject({
+      status: 413,
+      body: { detail: expect.stringContaining('1024 bytes') },
+    })
   })
 
   it('a query is checked like a body', async () => {
     const reader = { ...server, scopes: ['read'] as const }
     expect(await call('/v1/orders?limit=20', { caller: reader })).toMatchObject({ body: { limit: 20 } })
-    expect(await call('/v1/orders?limit=101', { caller: reader })).toMatchObject({ status: 422, body: { errors: [{ path: '/limit', message: 'must be at most 100, not 101' }] } })
+    expect(await call('/v1/orders?limit=101', { caller: reader })).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: '/limit', message: 'must be at most 100, not 101' }] },
+    })
   })
 
   it('unknown paths and unknown things are 404', async () => {
-    expect(await call('/nowhere')).toMatchObject({ status: 404, type: 'application/problem+json; charset=utf-8', body: { detail: 'There is no GET /nowhere here.' } })
+    expect(await call('/nowhere')).toMatchObject({
+      status: 404,
+      type: 'application/problem+json; charset=utf-8',
+      body: { detail: 'There is no GET /nowhere here.' },
+    })
     expect(await call('/v1/orders/A1')).toMatchObject({ status: 404, body: { detail: 'There is no order A1.' } })
     expect(await call('/v1/orders/%FF')).toMatchObject({ status: 400 })
   })
@@ -163,7 +191,9 @@ it('a trace goes on, and begins where there is none', async () => {
   const caller = { ...server, userId: 'u' }
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   expect(await call('/v1/orders/mine', { caller, headers: { traceparent } })).toMatchObject({ body: { traceparent } })
-  expect(await call('/v1/orders/mine', { caller, headers: { traceparent: 'nonsense' } })).toMatchObject({ body: { traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/) } })
+  expect(await call('/v1/orders/mine', { caller, headers: { traceparent: 'nonsense' } })).toMatchObject({
+    body: { traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/) },
+  })
 })
 
 it('ready is what its parts say', async () => {

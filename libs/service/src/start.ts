@@ -69,16 +69,24 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const openApi = new OpenApi(name)
   const { registry, observeRequest } = createMetrics(name)
   const frame: DynamicModule = {
-    module: Frame, global: true, imports: [options.module],
+    module: Frame,
+    global: true,
+    imports: [options.module],
     controllers: options.probes === false ? [] : [Probes],
     providers: [
-      { provide: ENV, useValue: env }, { provide: LOG, useValue: log }, { provide: Readiness, useValue: readiness },
-      { provide: Registry, useValue: registry }, { provide: OpenApi, useValue: openApi },
+      { provide: ENV, useValue: env },
+      { provide: LOG, useValue: log },
+      { provide: Readiness, useValue: readiness },
+      { provide: Registry, useValue: registry },
+      { provide: OpenApi, useValue: openApi },
     ],
     exports: [ENV, LOG, Readiness, Registry, OpenApi],
   }
   const app = await NestFactory.create<NestExpressApplication>(frame, new ExpressAdapter(), {
-    logger: new NestLog(log), bodyParser: false, rawBody: options.rawBody ?? false, abortOnError: false,
+    logger: new NestLog(log),
+    bodyParser: false,
+    rawBody: options.rawBody ?? false,
+    abortOnError: false,
   })
   app.disable('x-powered-by')
   app.use(keepTrace, requestLog(log, observeRequest))
@@ -113,11 +121,12 @@ function bySignedContext(env: Env): Authenticate {
 
 async function listen(app: NestExpressApplication, env: Env): Promise<Server> {
   try {
-    return await app.listen(Number(env.PORT ?? 0), hostOf(env)) as Server
+    return (await app.listen(Number(env.PORT ?? 0), hostOf(env))) as Server
   } catch (error) {
     // What the module had started goes with it.
     await app.close()
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw new Error(`PORT ${env.PORT} is in use by another process: choose another or stop that one`)
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+      throw new Error(`PORT ${env.PORT} is in use by another process: choose another or stop that one`)
     throw error
   }
 }
@@ -135,15 +144,27 @@ function stopOnSignal(stop: () => Promise<void>, log: Log): void {
       if (stopping) return
       stopping = true
       // What still waits by then (for a broker that is away) is made to survive the end of its process: not a failure.
-      setTimeout(() => { log.warn('some part did not stop within 9 s: going without it'); process.exit(0) }, stopDeadlineMs).unref()
-      stop().then(() => process.exit(0), (error: unknown) => { log.fatal({ err: error }, 'stopping failed'); process.exit(1) })
+      setTimeout(() => {
+        log.warn('some part did not stop within 9 s: going without it')
+        process.exit(0)
+      }, stopDeadlineMs).unref()
+      stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'stopping failed')
+          process.exit(1)
+        },
+      )
     })
   }
 }
 
 /** The code is wrong: say so and go. Whoever supervises the process starts it again. */
 function crashOnUnexpected(log: Log): void {
-  const crash = (error: unknown): void => { log.fatal({ err: error }, 'crashed'); process.exit(1) }
+  const crash = (error: unknown): void => {
+    log.fatal({ err: error }, 'crashed')
+    process.exit(1)
+  }
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', crash)
 }

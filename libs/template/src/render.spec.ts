@@ -2,14 +2,18 @@
 import { isHttpUrl, render, renderPreview, strangePlaceholder, variablesIn } from './render'
 
 const content = {
-  title: 'Hi {{name}}', body: 'Order {{ orderNo }}, {{name}}', imageUrl: null,
+  title: 'Hi {{name}}',
+  body: 'Order {{ orderNo }}, {{name}}',
+  imageUrl: null,
   buttons: [{ id: 'track', label: 'Track {{orderNo}}', url: 'https://shop.example/{{orderNo}}' }],
 }
 
 it('replaces every {{name}}, however deep, and leaves the content itself alone', () => {
   const before = structuredClone(content)
   expect(render(content, { name: 'Ann', orderNo: '42' })).toEqual({
-    title: 'Hi Ann', body: 'Order 42, Ann', imageUrl: null,
+    title: 'Hi Ann',
+    body: 'Order 42, Ann',
+    imageUrl: null,
     buttons: [{ id: 'track', label: 'Track 42', url: 'https://shop.example/42' }],
   })
   expect(content).toEqual(before)
@@ -22,11 +26,17 @@ it('escapes nothing and renders a value only once', () => {
 it('a variable without a value renders as nothing; in a preview the missing ones stay visible', () => {
   expect(render('Hi {{name}}!', {})).toBe('Hi !')
   expect(render('{{toString}}{{__proto__}}', {})).toBe('')
-  expect(renderPreview({ body: 'Hi {{name}}, {{other}}', url: '{{link}}' }, {}, ['name', 'link'])).toEqual({ body: 'Hi {{name}}, ', url: '{{link}}' })
+  expect(renderPreview({ body: 'Hi {{name}}, {{other}}', url: '{{link}}' }, {}, ['name', 'link'])).toEqual({
+    body: 'Hi {{name}}, ',
+    url: '{{link}}',
+  })
 })
 
 it('an address that a value turns into another scheme is dropped', () => {
-  expect(render({ url: '{{link}}', label: '{{link}}' }, { link: 'javascript:alert(1)' })).toEqual({ url: null, label: 'javascript:alert(1)' })
+  expect(render({ url: '{{link}}', label: '{{link}}' }, { link: 'javascript:alert(1)' })).toEqual({
+    url: null,
+    label: 'javascript:alert(1)',
+  })
   expect(render({ data: { url: 'app/{{link}}' } }, { link: '1' })).toEqual({ data: { url: 'app/1' } })
   expect(render({ url: '{{link}}' }, { link: 'https://a.example/x' })).toEqual({ url: 'https://a.example/x' })
 })

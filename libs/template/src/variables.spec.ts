@@ -2,7 +2,13 @@
 import { resolveVariables } from './variables'
 import type { Variable } from './template'
 
-const variable = (name: string, more: Partial<Variable> = {}): Variable => ({ name, type: 'string', required: false, default: null, ...more })
+const variable = (name: string, more: Partial<Variable> = {}): Variable => ({
+  name,
+  type: 'string',
+  required: false,
+  default: null,
+  ...more,
+})
 
 it('per-user wins over send, send over default', () => {
   const schema = [variable('a', { default: 'd' }), variable('b', { default: 'd' }), variable('c', { default: 'd' })]
@@ -10,7 +16,12 @@ it('per-user wins over send, send over default', () => {
 })
 
 it('names every required variable without a value; a default is a value, so is the empty text', () => {
-  const schema = [variable('a', { required: true }), variable('b', { required: true, default: 'x' }), variable('c', { required: true }), variable('d')]
+  const schema = [
+    variable('a', { required: true }),
+    variable('b', { required: true, default: 'x' }),
+    variable('c', { required: true }),
+    variable('d'),
+  ]
   expect(resolveVariables(schema, {}, { c: '' })).toEqual({ variables: { b: 'x', c: '' }, missing: ['a'] })
 })
 

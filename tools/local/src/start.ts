@@ -52,6 +52,7 @@ async function run(): Promise<void> {
     )
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  if (process.env['npm_lifecycle_event'] === 'start' && !process.connected) stopWithParent(stop)
   try {
     const started = await startSystem({ ...settingsFrom(process.env), onProgress, signal: abort.signal })
     system = started
@@ -62,6 +63,19 @@ async function run(): Promise<void> {
   } catch (error) {
     fail(error as Error)
   }
+}
+
+/** How often we look whether npm is still there. */
+const parentCheckMs = 1_000
+
+/** `npm start` in the foreground ends with npm, also when npm is killed and cannot pass a signal on. */
+function stopWithParent(stop: () => void): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    stop()
+  }, parentCheckMs)
 }
 
 function fail(error: Error): never {

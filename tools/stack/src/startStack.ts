@@ -72,8 +72,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const ports = await choosePorts(options)
   const started: Program[] = []
+  let failure: { readonly reason: unknown } | undefined
   const start = async (program: Program): Promise<void> => {
     signal?.throwIfAborted()
+    if (failure !== undefined) throw new Error(`${program.name} was not started: something else failed.`)
     started.push(program)
     const begin = Date.now()
     await program.start()
@@ -87,6 +89,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const needsJava = use.kafkaBrokers === undefined || use.registryUrl === undefined
   const jars = needsJava ? requireJava(process.env).then(() => fetchJars(onProgress, signal)) : undefined
+  // Whoever waits for it hears of a failure; nobody may, when something else has failed before.
+  jars?.catch(() => undefined)
 
   const startPostgres = async () => {
     if (use.databaseUrl !== undefined) return undefined
@@ -116,18 +120,19 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const abort = (): void => void stop()
   signal?.addEventListener('abort', abort)
   const postgresStarted = startPostgres()
-  const outcomes = await Promise.allSettled([
-    postgresStarted,
-    startBroker(),
-    postgresStarted.then(startRegistry),
-  ] as const)
+  const failed = (reason: unknown): void => {
+    failure ??= { reason }
+    // The others need not go on: each start that is stopped ends, and so does this one.
+    void stop()
+  }
+  const starts = [postgresStarted, startBroker(), postgresStarted.then(startRegistry)] as const
+  for (const start of starts) start.catch(failed)
+  const outcomes = await Promise.allSettled(starts)
   signal?.removeEventListener('abort', abort)
-  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
-  if (failures.length > 0) {
+  if (failure !== undefined) {
     await stop()
-    // The registry fails with the very error of the database it waited for: the first one is the cause.
     signal?.throwIfAborted()
-    throw failures[0]
+    throw failure.reason
   }
   const [postgres, broker, registry] = outcomes.map((outcome) => (outcome as PromiseFulfilledResult<unknown>).value) as [
     Awaited<ReturnType<typeof startPostgres>>,

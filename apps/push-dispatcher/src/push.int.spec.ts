@@ -1,0 +1,396 @@
+// The push channel on real Kafka and PostgreSQL, against the provider sandbox: what a command leads to, whatever goes wrong.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { messageIdOf, sequenceIdOf, topics, userKey, type Device, type DispatchStep, type EngagementReported, type UserChanged } from '@stepcast/contracts'
+import { consumeRecords, silentLog, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import { createPool, migrate } from '@stepcast/postgres'
+import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService } from '@stepcast/service'
+import { templateApproved } from '@stepcast/template'
+import { eventually, readDeadLetters, specStack, type SpecStack } from '@stepcast/testing'
+import type { Arrival } from '../../provider-sandbox/src/arrivals'
+import { startSandbox } from '../../provider-sandbox/src/start'
+import { AppModule } from './app.module'
+import { configFromEnv } from './config'
+import { pushDispatch } from './dispatch'
+import { Ledger1700000000000, schema } from './migrations'
+
+const timeoutMs = 700
+const minuteMs = 1_000
+
+interface Sent { readonly command: DispatchStep; readonly messageId: string }
+
+describe('push-dispatcher', () => {
+  let stack: SpecStack
+  let home: string
+  let sandbox: RunningService
+  let people: Server
+  let service: RunningService
+  let connection: KafkaConnection
+  let reader: RunningConsumer
+  let env: Record<string, string>
+  const reports: (EngagementReported & { key: string | null })[] = []
+  const removed: { url: string; context: string; body: any }[] = []
+  let users = 0
+
+  const call = async (method: string, url: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> => {
+    const response = await fetch(url, { method, headers: { 'content-type': 'application/json', ...headers }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const text = await response.text()
+    return { status: response.status, body: text === '' ? null : JSON.parse(text) }
+  }
+  const as = async (caller: Partial<CallerContext>): Promise<Record<string, string>> => ({
+    [contextHeader]: await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), { workspaceId: 'demo', scopes: [], userId: null, via: 'user_token', keyId: null, ...caller }),
+  })
+  const fault = (mode: string, more: object = {}): Promise<unknown> => call('POST', `${sandbox.url}/faults`, { provider: 'fcm', mode, rate: 1, count: 1, ...more })
+  const arrivals = async ({ messageId }: Sent): Promise<Arrival[]> => (await call('GET', `${sandbox.url}/log?messageId=${messageId}`)).body.items
+  const answers = async (sent: Sent): Promise<string[]> => (await arrivals(sent)).map(({ answer }) => answer)
+  const kinds = ({ messageId }: Sent): string[] => reports.filter((report) => report.messageId === messageId).map(({ kind, reason }) => (reason === null ? kind : `${kind}(${reason})`))
+  const reported = (sent: Sent, ...expected: string[]): Promise<unknown> =>
+    eventually(() => kinds(sent).length >= expected.length && (expect(kinds(sent)).toEqual(expected), true), { withinMs: 20_000 })
+  const quiet = (ms = 400): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+  const device = (deviceId: string, token = `token-${deviceId}`, platform: Device['platform'] = 'fcm'): Device => ({ deviceId, platform, token, updatedAt: Date.now() })
+  const putUser = async (devices: readonly Device[], changes: Partial<UserChanged> = {}): Promise<UserChanged> => {
+    const user: UserChanged = {
+      workspaceId: 'demo', userId: `user-${++users}`, phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices,
+      optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: Date.now(), ...changes,
+    }
+    await (await connection.producer()).send(topics.users, [{ key: userKey(user.workspaceId, user.userId), value: user }])
+    return user
+  }
+  const commandFor = ({ workspaceId, userId }: Pick<UserChanged, 'workspaceId' | 'userId'>, changes: Partial<DispatchStep> = {}): DispatchStep => {
+    const sendId = randomUUID()
+    const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
+    return {
+      action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 2, 'push'), sequenceId, sendId, step: 2, channelType: 'push', userId,
+      templateId: 'shipped', templateVersion: 1, campaignId: null, variables: { orderNo: '42' }, commandedAt: Date.now(), expiresAt: Date.now() + 60_000,
+      windowMs: 60_000, ...changes,
+    }
+  }
+  const produce = async (...commands: DispatchStep[]): Promise<void> =>
+    (await connection.producer()).send(topics.pushCommands, commands.map((value) => ({ key: value.sequenceId, value })))
+  const command = async (user: Pick<UserChanged, 'workspaceId' | 'userId'>, changes: Partial<DispatchStep> = {}): Promise<Sent> => {
+    const one = commandFor(user, changes)
+    await produce(one)
+    return { command: one, messageId: one.messageId }
+  }
+  const approve = async (workspaceId: string): Promise<void> => (await connection.producer()).send(topics.templates, [{
+    key: `${workspaceId}/shipped/1`,
+    value: {
+      workspaceId, templateId: 'shipped', changedAt: Date.now(),
+      change: templateApproved(1, {
+        name: 'Shipped', category: 'Transactional', variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
+        channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}', url: null, data: {} } }],
+        config: { sequenceEnabled: false, sequence: null },
+      }),
+    },
+  }])
+
+  beforeAll(async () => {
+    stack = await specStack(__filename)
+    connection = stack.connection()
+    sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
+    people = createServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString())).on('end', () => {
+        removed.push({ url: request.url!, context: String(request.headers[contextHeader]), body: JSON.parse(body) })
+        // Away at the first ask: a removal is owed until it is done.
+        response.writeHead(removed.length === 1 ? 503 : 200).end()
+      })
+    }).listen(0)
+    home = mkdtempSync(join(tmpdir(), 'push-spec-'))
+    const file = join(home, 'service-account.json')
+    writeFileSync(file, JSON.stringify((await call('GET', `${sandbox.url}/service-account.json`)).body))
+    env = {
+      ...stack.env, FCM_SERVICE_ACCOUNT_FILE: file, FCM_ENDPOINT: sandbox.url, PUSH_TIMEOUT_MS: String(timeoutMs), STEPCAST_MINUTE_MS: String(minuteMs),
+      PEOPLE_SVC_URL: `http://127.0.0.1:${(people.address() as AddressInfo).port}`,
+    }
+    await approve('demo')
+    await approve('throttled')
+    service = await startService({ name: 'push-dispatcher', module: AppModule, env, ownsProcess: false })
+    reader = await consumeRecords(connection, {
+      topic: topics.engagements, groupId: 'spec', handle: async (records) => void reports.push(...records.map(({ key, value }) => ({ ...value!, key }))),
+    })
+  })
+  afterAll(async () => {
+    await reader.stop()
+    await service.stop()
+    await sandbox.stop()
+    people.close()
+    await stack.stop()
+    rmSync(home, { recursive: true, force: true })
+  })
+  afterEach(async () => {
+    await call('DELETE', `${sandbox.url}/faults`)
+  })
+
+  it('declares a scope for every route', () => expectEveryRouteScoped(service.app))
+
+  it('hands a push to FCM once and reports it requested', async () => {
+    const sent = await command(await putUser([device('phone')]))
+    await reported(sent, 'requested')
+    expect(await arrivals(sent)).toMatchObject([{ to: 'token-phone', answer: '200' }])
+    expect(reports.find(({ messageId }) => messageId === sent.messageId)).toMatchObject({
+      workspaceId: 'demo', key: sent.command.sequenceId, source: 'push-dispatcher', providerMessageId: expect.stringMatching(/^projects\//),
+      detail: { provider: 'fcm', target: 'phone' },
+    })
+  })
+
+  it('answers a repeated command by its report, not by another push', async () => {
+    const sent = await command(await putUser([device('phone')]))
+    await reported(sent, 'requested')
+    await produce(sent.command, sent.command)
+    await reported(sent, 'requested', 'requested')
+    expect(await answers(sent)).toEqual(['200'])
+  })
+
+  it('sends to every device and reports once', async () => {
+    const sent = await command(await putUser([device('a'), device('b'), device('c')]))
+    await eventually(async () => (await answers(sent)).length === 3)
+    await quiet()
+    expect(kinds(sent)).toEqual(['requested'])
+  })
+
+  it('comes back after a 429 when told, and after a 500', async () => {
+    const user = await putUser([device('phone')])
+    await fault('429', { retryAfterS: 1 })
+    const throttled = await command(user)
+    await reported(throttled, 'requested')
+    const [first, second] = await arrivals(throttled)
+    expect([first!.answer, second!.answer]).toEqual(['429 QUOTA_EXCEEDED', '200'])
+    expect(Date.parse(second!.at) - Date.parse(first!.at)).toBeGreaterThanOrEqual(1_000)
+
+    await fault('500', { count: 2 })
+    const failing = await command(user)
+    await reported(failing, 'requested')
+    expect(await answers(failing)).toEqual(['500 INTERNAL', '500 INTERNAL', '200'])
+  })
+
+  it('reports a push that hangs as unknown, once, and requested when its repeat is taken', async () => {
+    await fault('hang')
+    const sent = await command(await putUser([device('phone')]))
+    await reported(sent, 'unknown(timeout)', 'requested')
+    expect(await answers(sent)).toEqual(['hang', '200'])
+    const listed = await call('GET', `${service.url}/v1/push/unknown`, undefined, await as({ scopes: ['read'], via: 'api_key' }))
+    expect(listed.body.items).toContainEqual(expect.objectContaining({ messageId: sent.messageId, target: 'phone', state: 'accepted', attempts: 2 }))
+  })
+
+  it('reports a push accepted and then reset as unknown', async () => {
+    await fault('accept-then-reset')
+    const sent = await command(await putUser([device('phone')]))
+    await eventually(() => kinds(sent)[0]?.startsWith('unknown'))
+    await eventually(async () => (await answers(sent)).join() === 'reset,200')
+  })
+
+  it('fails on a dead token and has it removed, however often people-svc is away', async () => {
+    const user = await putUser([device('phone', 'bad_1')])
+    const sent = await command(user)
+    await reported(sent, 'failed(UNREGISTERED)')
+    await eventually(() => removed.length >= 2)
+    expect(removed[1]).toMatchObject({
+      url: '/internal/devices/remove-token',
+      body: { workspaceId: 'demo', userId: user.userId, deviceId: 'phone', token: 'bad_1', deadSince: expect.stringMatching(/^\d{4}-.*Z$/) },
+    })
+  })
+
+  it('skips who has no device, is not known, or has only one of a provider not built yet', async () => {
+    await reported(await command(await putUser([])), 'skipped(no_token)')
+    await reported(await command({ workspaceId: 'demo', userId: 'nobody' }), 'skipped(no_user)')
+    await reported(await command(await putUser([device('iphone', 'apns-token', 'apns')])), 'skipped(no_provider)')
+  })
+
+  it('skips who opted out of the channel or the category, recorded just before', async () => {
+    const ofChannel = await command(await putUser([device('phone')], { optOutChannels: ['push'] }))
+    const ofCategory = await command(await putUser([device('phone')], { optOutCategories: ['Transactional'] }))
+    await reported(ofChannel, 'skipped(opted_out)')
+    await reported(ofCategory, 'skipped(opted_out)')
+    expect([...await arrivals(ofChannel), ...await arrivals(ofCategory)]).toEqual([])
+  })
+
+  it('heeds an opt-out that comes between two attempts', async () => {
+    await fault('429', { retryAfterS: 1 })
+    const user = await putUser([device('phone')])
+    const sent = await command(user)
+    await eventually(async () => (await answers(sent)).length === 1)
+    await putUser([device('phone')], { userId: user.userId, optOutChannels: ['push'] })
+    await reported(sent, 'skipped(opted_out)')
+    expect(await answers(sent)).toEqual(['429 QUOTA_EXCEEDED'])
+  })
+
+  it('withdraws what waits to be tried again, not what was sent', async () => {
+    const user = await putUser([device('phone')])
+    await fault('429', { retryAfterS: 2 })
+    const waiting = await command(user)
+    await eventually(async () => (await answers(waiting)).length === 1)
+    await produce({ ...waiting.command, action: 'withdraw', variables: {} })
+    await reported(waiting, 'skipped(withdrawn)')
+
+    const sent = await command(user)
+    await reported(sent, 'requested')
+    await produce({ ...sent.command, action: 'withdraw', variables: {} })
+    await quiet(2_000)
+    expect([kinds(sent), await answers(waiting)]).toEqual([['requested'], ['429 QUOTA_EXCEEDED']])
+  })
+
+  it('answers a send that comes after its withdrawal', async () => {
+    const one = commandFor(await putUser([device('phone')]))
+    await produce({ ...one, action: 'withdraw', variables: {} })
+    await quiet()
+    await produce(one)
+    const sent = { command: one, messageId: one.messageId }
+    await reported(sent, 'skipped(withdrawn)')
+    expect(await arrivals(sent)).toEqual([])
+  })
+
+  it('never sends after expiresAt: not a late command, not a retry', async () => {
+    const user = await putUser([device('phone')])
+    const late = await command(user, { expiresAt: Date.now() - 1 })
+    await reported(late, 'failed(expired)')
+    expect(await arrivals(late)).toEqual([])
+
+    await fault('429', { retryAfterS: 60 })
+    const retrying = await command(user, { expiresAt: Date.now() + 1_500 })
+    await reported(retrying, 'failed(expired)')
+    expect(await answers(retrying)).toEqual(['429 QUOTA_EXCEEDED'])
+  })
+
+  it('stays unknown when it expires after an attempt of unknown outcome', async () => {
+    await fault('hang', { count: 100 })
+    const sent = await command(await putUser([device('phone')]), { expiresAt: Date.now() + 2_500 })
+    await reported(sent, 'unknown(timeout)')
+    await quiet(3_500)
+    expect(kinds(sent)).toEqual(['unknown(timeout)'])
+  })
+
+  it('puts a command of another channel among the dead letters and goes on', async () => {
+    const user = await putUser([device('phone')])
+    await produce({ ...commandFor(user), channelType: 'sms' })
+    await reported(await command(user), 'requested')
+    expect((await readDeadLetters(connection)).map(({ headers }) => headers.reason)).toContain('wrong_channel')
+  })
+
+  it('takes receipts from the message\'s own user only', async () => {
+    const user = await putUser([device('phone')])
+    const sent = await command(user)
+    await reported(sent, 'requested')
+    const url = `${service.url}/v1/push/${sent.messageId}/delivered`
+    expect((await call('POST', url)).status).toBe(401)
+    expect((await call('POST', url, undefined, await as({ userId: 'someone' }))).status).toBe(404)
+    expect((await call('POST', url, undefined, await as({ userId: user.userId, workspaceId: 'throttled' }))).status).toBe(404)
+    expect((await call('POST', `${service.url}/v1/push/nonsense/clicked`, undefined, await as({ userId: user.userId }))).status).toBe(404)
+    expect((await call('POST', url, undefined, await as({ userId: user.userId }))).status).toBe(204)
+    expect((await call('POST', url.replace('delivered', 'clicked'), undefined, await as({ userId: user.userId, via: 'api_key', scopes: ['send'] }))).status).toBe(204)
+    await reported(sent, 'requested', 'delivered', 'clicked')
+    expect(reports.filter(({ messageId }) => messageId === sent.messageId).map(({ source }) => source)).toEqual(['push-dispatcher', 'client', 'server'])
+  })
+
+  it('erases a person from its tables', async () => {
+    const user = await putUser([device('phone')])
+    const sent = await command(user)
+    await reported(sent, 'requested')
+    await (await connection.producer()).send(topics.users, [{ key: userKey('demo', user.userId), value: null }])
+    const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
+    await eventually(async () => (await pool.query('SELECT FROM messages WHERE user_id = $1', [user.userId])).rowCount === 0)
+    expect((await pool.query('SELECT user_id, variables FROM messages WHERE message_id = $1', [sent.messageId])).rows).toEqual([{ user_id: '', variables: {} }])
+    await pool.end()
+  })
+
+  it('leaves one workspace\'s latency alone while another fails', async () => {
+    const other = await putUser([device('phone', 'slow-token')], { workspaceId: 'throttled' })
+    const user = await putUser([device('phone')])
+    await fault('hang', { count: 60 })
+    await produce(...Array.from({ length: 60 }, () => commandFor(other)))
+    await eventually(async () => (await call('GET', `${sandbox.url}/faults`)).body.items[0]?.count <= 20)
+    await call('DELETE', `${sandbox.url}/faults`)
+    const startedAt = Date.now()
+    const sent = await command(user)
+    await reported(sent, 'requested')
+    expect(Date.now() - startedAt).toBeLessThan(timeoutMs)
+  })
+})
+
+describe('push-dispatcher killed in the middle', () => {
+  let stack: SpecStack
+  let sandbox: RunningService
+  let home: string
+
+  beforeAll(async () => {
+    stack = await specStack(__filename)
+    sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
+    home = mkdtempSync(join(tmpdir(), 'push-spec-'))
+  })
+  afterAll(async () => {
+    await sandbox.stop()
+    await stack.stop()
+    rmSync(home, { recursive: true, force: true })
+  })
+
+  it('between the attempt and its outcome: reported unknown, at most one arrival more', async () => {
+    const file = join(home, 'service-account.json')
+    writeFileSync(file, await (await fetch(`${sandbox.url}/service-account.json`)).text())
+    const config = configFromEnv({
+      ...stack.env, FCM_SERVICE_ACCOUNT_FILE: file, FCM_ENDPOINT: sandbox.url, PEOPLE_SVC_URL: 'http://127.0.0.1:1', PUSH_TIMEOUT_MS: '900', STEPCAST_MINUTE_MS: '1000',
+    })
+    await migrate({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', migrations: [Ledger1700000000000] })
+    const connection = stack.connection()
+    const producer = await connection.producer()
+    const user: UserChanged = {
+      workspaceId: 'demo', userId: 'user-1', phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices: [{ deviceId: 'phone', platform: 'fcm', token: 't', updatedAt: 1 }],
+      optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: 1,
+    }
+    await producer.send(topics.users, [{ key: 'demo/user-1', value: user }])
+    await producer.send(topics.templates, [{
+      key: 'demo/shipped/1',
+      value: {
+        workspaceId: 'demo', templateId: 'shipped', changedAt: 1,
+        change: templateApproved(1, {
+          name: 'Shipped', category: 'Transactional', variableSchema: [],
+          channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order', url: null, data: {} } }], config: { sequenceEnabled: false, sequence: null },
+        }),
+      },
+    }])
+    const sequenceId = sequenceIdOf('demo', 'send-1', 'user-1')
+    const messageId = messageIdOf(sequenceId, 1, 'push')
+    await producer.send(topics.pushCommands, [{
+      key: sequenceId,
+      value: {
+        action: 'send', workspaceId: 'demo', messageId, sequenceId, sendId: 'send-1', step: 1, channelType: 'push', userId: 'user-1', templateId: 'shipped',
+        templateVersion: 1, campaignId: null, variables: {}, commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
+      },
+    }])
+    const arrived = async (): Promise<string[]> =>
+      ((await (await fetch(`${sandbox.url}/log?messageId=${messageId}`)).json()) as { items: Arrival[] }).items.map(({ answer }) => answer)
+    const start = async () => {
+      const own = { connection: stack.connection('push-dispatcher'), pool: createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' }) }
+      const dispatch = pushDispatch({ ...own, config, log: silentLog, leaseMs: 1_500 })
+      await dispatch.start()
+      return { dispatch, ...own }
+    }
+
+    // The sandbox takes the push and answers slowly; the dispatcher dies meanwhile.
+    await fetch(`${sandbox.url}/faults`, {
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ provider: 'fcm', mode: 'slow', rate: 1, count: 1, delayMs: 600 }),
+    })
+    const killed = await start()
+    await eventually(async () => (await arrived()).length === 1, { everyMs: 10 })
+    await killed.dispatch.abandon()
+    await killed.connection.close()
+    expect((await killed.pool.query('SELECT state, attempts FROM ledger')).rows).toEqual([{ state: 'attempting', attempts: 1 }])
+
+    const reports: string[] = []
+    const reader = await consumeRecords(connection, {
+      topic: topics.engagements, groupId: 'spec', handle: async (records) => void reports.push(...records.map(({ value }) => `${value!.kind}(${value!.reason})`)),
+    })
+    const revived = await start()
+    await eventually(() => reports.length === 2)
+    expect(reports).toEqual(['unknown(lease_expired)', 'requested(null)'])
+    expect(await arrived()).toEqual(['200', '200'])
+    await reader.stop()
+    await revived.dispatch.stop()
+    await revived.pool.end()
+    await killed.pool.end()
+  })
+})
