@@ -17,6 +17,8 @@ const base = {
 }
 
 module.exports = {
+  // The whole-system plays mostly wait, all at the same time.
+  maxConcurrency: 30,
   reporters: ['default', '<rootDir>/tools/test-summary.js'],
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,apps,tools}/**/src/**/*.spec.ts'], testPathIgnorePatterns: ['\\.int\\.spec\\.ts$', '/node_modules/'] },

@@ -86,7 +86,8 @@ export async function makeApiKey(
 export async function listApiKeys(pool: Pool, workspaceId: string, { limit, after }: Page): Promise<ApiKey[]> {
   const { rows } = await pool.query<ApiKeyRow>(
     `SELECT ${columns} FROM api_keys
-     WHERE workspace_id = $1 AND ($2::text IS NULL OR (created_at, key_id) > (SELECT created_at, key_id FROM api_keys WHERE key_id = $2 AND workspace_id = $1))
+     WHERE workspace_id = $1 AND ($2::text IS NULL OR
+       (created_at, key_id) > (SELECT created_at, key_id FROM api_keys WHERE key_id = $2 AND workspace_id = $1))
      ORDER BY created_at, key_id LIMIT $3`,
     [workspaceId, after?.[0] ?? null, limit + 1],
   )

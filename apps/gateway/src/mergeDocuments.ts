@@ -21,8 +21,9 @@ export interface Operation {
   [other: string]: unknown
 }
 
-const description = `Server calls: \`Authorization: Bearer sk_…\`, an API key with scopes admin, send, read. Client calls (feed, receipts): a user token
-(JWT, HS256, header \`kid\` = <workspaceId>.<n>, \`sub\` = userId, \`exp\` at most 24 h away), or a key with scope send and \`On-Behalf-Of: <userId>\`.
+const description = `Server calls: \`Authorization: Bearer sk_…\`, an API key with scopes admin, send, read.
+Client calls (feed, receipts): a user token (JWT, HS256, header \`kid\` = <workspaceId>.<n>, \`sub\` = userId, \`exp\` at most
+24 h away), or a key with scope send and \`On-Behalf-Of: <userId>\`.
 Errors are application/problem+json (RFC 9457). Lists take limit (1..100) and cursor. Times are RFC 3339, UTC. Writes take Idempotency-Key.`
 
 /**

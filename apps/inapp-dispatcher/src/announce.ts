@@ -15,10 +15,9 @@ export interface Announced {
 // A payload holds less than 8,000 bytes; an entry takes 47 + 1 + 12 + 1.
 const entriesAtOnce = 120
 
-/** A short name of a user's feed, so that instances without that user need not look and no name is in the payload. 48 bits: a collision costs a query. */
-export const feedOf = (
-  workspaceId: string, userId: string,
-): string => createHash('sha256').update(`${workspaceId}/${userId}`).digest('hex').slice(0, 12)
+/** A short name of a user's feed: instances without that user need not look, and no person is named. 48 bits: a collision costs a query. */
+export const feedOf = (workspaceId: string, userId: string): string =>
+  createHash('sha256').update(`${workspaceId}/${userId}`).digest('hex').slice(0, 12)
 
 /** Announces items. */
 export async function announce(db: Pool | PoolClient, items: readonly Announced[]): Promise<void> {

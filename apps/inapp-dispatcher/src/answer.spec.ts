@@ -3,8 +3,9 @@ import type { DispatchStep } from '@stepcast/contracts'
 import { answerTo, type Known } from './answer'
 
 const now = 1_000_000
+const sequenceId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c'
 const command: DispatchStep = {
-  action: 'send', workspaceId: 'demo', messageId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c.1.in_app', sequenceId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c',
+  action: 'send', workspaceId: 'demo', messageId: `${sequenceId}.1.in_app`, sequenceId,
   sendId: 'send-1', step: 1, channelType: 'in_app', userId: 'user-1', templateId: 'order-shipped', templateVersion: 1, campaignId: null,
   variables: { orderNo: '42' }, commandedAt: now - 1_000, expiresAt: now + 1_000, windowMs: 60_000,
 }
@@ -42,15 +43,13 @@ it('needs no user record, and takes one without opt-outs', () => {
 })
 
 it('skips who opted out of the channel', () => {
-  expect(answerTo(
-    command, { ...known, optOut: { channels: ['in_app'], categories: [] } },
-  )).toEqual({ answer: 'skipped', reason: 'opted_out' })
+  const optOut = { channels: ['in_app'], categories: [] }
+  expect(answerTo(command, { ...known, optOut })).toEqual({ answer: 'skipped', reason: 'opted_out' })
 })
 
 it("skips who opted out of the template's category", () => {
-  expect(answerTo(
-    command, { ...known, optOut: { channels: [], categories: ['Marketing'] } },
-  )).toEqual({ answer: 'skipped', reason: 'opted_out' })
+  const optOut = { channels: [], categories: ['Marketing'] }
+  expect(answerTo(command, { ...known, optOut })).toEqual({ answer: 'skipped', reason: 'opted_out' })
 })
 
 it('never stores from expiresAt on', () => {
@@ -71,8 +70,7 @@ it('skips what was commanded before its user was erased, not what came after', (
 
 it('fails what cannot be rendered, with the reason', () => {
   expect(answerTo(command, { ...known, template: null })).toEqual({ answer: 'failed', reason: 'template_unknown' })
-  expect(answerTo(
-    command, { ...known, template: { ...known.template!, channels: [] } },
-  )).toEqual({ answer: 'failed', reason: 'no_content' })
+  const template = { ...known.template!, channels: [] }
+  expect(answerTo(command, { ...known, template })).toEqual({ answer: 'failed', reason: 'no_content' })
   expect(answerTo({ ...command, variables: {} }, known)).toEqual({ answer: 'failed', reason: 'missing_variables' })
 })

@@ -68,12 +68,9 @@ async function answerAll(options: DispatchOptions, commands: readonly DispatchSt
   await inTransaction(pool, async (tx) => {
     const { now, erasedAt } = await holdErasures(tx, fresh)
     const answers = fresh.map((command) => {
-      const facts: Known = {
-        now, template: templates.get(templateKey(command)) ?? null, optOut: optOuts.get(userKey(
-          command.workspaceId, command.userId,
-        )) ?? null, erasedAt: erasedAt(command),
-      }
-      return { command, answer: answerTo(command, facts) }
+      const template = templates.get(templateKey(command)) ?? null
+      const optOut = optOuts.get(userKey(command.workspaceId, command.userId)) ?? null
+      return { command, answer: answerTo(command, { now, template, optOut, erasedAt: erasedAt(command) }) }
     })
     await storeAnswers(tx, answers, now)
   })
@@ -88,9 +85,8 @@ function firstOfEach(commands: readonly DispatchStep[]): DispatchStep[] {
   return [...first.values()]
 }
 
-const templateKey = ({
-  workspaceId, templateId, templateVersion,
-}: DispatchStep): string => `${workspaceId}/${templateId}/${templateVersion}`
+const templateKey = ({ workspaceId, templateId, templateVersion }: DispatchStep): string =>
+  `${workspaceId}/${templateId}/${templateVersion}`
 
 type Template = Known['template']
 

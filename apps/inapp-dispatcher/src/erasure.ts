@@ -23,19 +23,25 @@ export async function eraseUsers(tx: PoolClient, users: readonly UserName[]): Pr
   )
 }
 
-/** Tells the database's time, and when each of these users was erased, by hash; until the transaction ends nobody is. */
-export async function holdErasures(tx: PoolClient, users: readonly UserName[]): Promise<{
-  now: number; erasedAt: (user: UserName) => number | null
-}> {
+/** What {@link holdErasures} tells, milliseconds since the epoch. */
+export interface Erasures {
+  /** By the database's clock. */
+  readonly now: number
+  /** When this user was erased last; null: never, or over 8 days ago. */
+  readonly erasedAt: (user: UserName) => number | null
+}
+
+/** Tells the database's time, and who of these users was erased; until the transaction ends nobody is. */
+export async function holdErasures(tx: PoolClient, users: readonly UserName[]): Promise<Erasures> {
   await tx.query(`SELECT pg_advisory_xact_lock_shared(${lockKey})`)
   const { rows } = await tx.query<{ user_hash: Buffer | null; erased_at: Date | null; now: Date }>(
     `SELECT user_hash, erased_at, clock_timestamp() AS now FROM (SELECT 1) AS one LEFT JOIN erased_users ON user_hash = ANY($1::bytea[])`,
     [users.map(hashOf)],
   )
-  const erased = new Map(rows.flatMap((row) => (row.user_hash && row.erased_at ? [[
-    row.user_hash.toString('hex'), row.erased_at.getTime(),
-  ] as const] : [])))
+  const erased = new Map<string, number>()
+  for (const row of rows) if (row.user_hash && row.erased_at) erased.set(row.user_hash.toString('hex'), row.erased_at.getTime())
   return {
-    now: rows[0]!.now.getTime(), erasedAt: (user) => (erased.size === 0 ? null : (erased.get(hashOf(user).toString('hex')) ?? null)),
+    now: rows[0]!.now.getTime(),
+    erasedAt: (user) => (erased.size === 0 ? null : (erased.get(hashOf(user).toString('hex')) ?? null)),
   }
 }

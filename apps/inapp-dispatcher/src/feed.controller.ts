@@ -59,14 +59,15 @@ export class FeedController {
   }
 
   /**
-   * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. An event may come
-   * twice. `Last-Event-ID` brings what changed since (100 items at most). A stream ends after an hour: connect again.
+   * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. An event
+   * may come twice. `Last-Event-ID` brings what changed since (100 items at most). A stream ends after an hour: connect again.
    */
   @Get('stream')
   @ApiProduces('text/event-stream')
   @Describe({
-    summary: 'Follow the feed', description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment '
-      + 'every 25 s. An event may come twice. `Last-Event-ID` brings what changed since. A stream ends after an hour: connect again.',
+    summary: 'Follow the feed',
+    description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. '
+      + 'An event may come twice. `Last-Event-ID` brings what changed since. A stream ends after an hour: connect again.',
   })
   async stream(
     @Caller() caller: Caller, @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response,

@@ -1,10 +1,14 @@
 // Commands in, feed and reports out: on the real broker and database, with crashes, repetitions, erasures and open streams.
 import type { Pool } from 'pg'
-import { messageIdOf, sequenceIdOf, topics, userKey, type DispatchStep, type EngagementReported, type UserChanged } from '@stepcast/contracts'
+import {
+  messageIdOf, sequenceIdOf, topics, userKey, type DispatchStep, type EngagementReported, type UserChanged,
+} from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { createPool, inTransaction, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
-import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService } from '@stepcast/service'
+import {
+  contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService,
+} from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
 import { eventually, readDeadLetters, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import type { OptOut } from './answer'
@@ -63,8 +67,9 @@ function command(userId: string, change: Partial<DispatchStep> = {}): DispatchSt
   const workspaceId = change.workspaceId ?? 'demo'
   const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
   return {
-    action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 1, 'in_app'), sequenceId, sendId, step: 1, channelType: 'in_app', userId,
-    templateId: 'order-shipped', templateVersion: 1, campaignId: null, variables: { orderNo: '42' }, commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
+    action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 1, 'in_app'), sequenceId, sendId, step: 1, channelType: 'in_app',
+    userId, templateId: 'order-shipped', templateVersion: 1, campaignId: null, variables: { orderNo: '42' },
+    commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
     ...change,
   }
 }
@@ -72,9 +77,10 @@ function command(userId: string, change: Partial<DispatchStep> = {}): DispatchSt
 const publish = async (...commands: DispatchStep[]): Promise<void> =>
   (await connection.producer()).send(topics.inAppCommands, commands.map((value) => ({ key: value.sequenceId, value })))
 
-const reportsOf = async (messageId: string): Promise<EngagementReported[]> => (await readValues(
-  connection, topics.engagements,
-)).filter((report) => report.messageId === messageId)
+const reportsOf = async (messageId: string): Promise<EngagementReported[]> => {
+  const reports = await readValues(connection, topics.engagements)
+  return reports.filter((report) => report.messageId === messageId)
+}
 
 /** Waits until a message has that many reports. */
 const reported = (messageId: string, atLeast = 1): Promise<EngagementReported[]> =>
@@ -84,7 +90,8 @@ const reported = (messageId: string, atLeast = 1): Promise<EngagementReported[]>
   })
 
 const user = (userId: string, change: Partial<UserChanged> = {}): UserChanged => ({
-  workspaceId: 'demo', userId, phoneNumber: '+15550001111', kakaoPhoneNumber: null, locale: null, timezone: null, devices: [], optOutChannels: [], optOutCategories: [],
+  workspaceId: 'demo', userId, phoneNumber: '+15550001111', kakaoPhoneNumber: null, locale: null, timezone: null, devices: [],
+  optOutChannels: [], optOutCategories: [],
   quietHoursStart: null, quietHoursEnd: null, updatedAt: 0, ...change,
 })
 const publishUser = async (userId: string, value: UserChanged | null): Promise<void> =>
@@ -130,7 +137,8 @@ describe('a command', () => {
       nextCursor: null,
     })
     expect(await reported(sent.messageId)).toEqual([{
-      workspaceId: 'demo', messageId: sent.messageId, kind: 'requested', occurredAt: Date.parse(body.items[0].createdAt), source: 'inapp-dispatcher',
+      workspaceId: 'demo', messageId: sent.messageId, kind: 'requested', occurredAt: Date.parse(body.items[0].createdAt),
+      source: 'inapp-dispatcher',
       reason: null, providerMessageId: null, detail: {},
     }])
   })
@@ -197,11 +205,13 @@ describe('a command', () => {
   it('comes through by the thousand, each once', async () => {
     const many = Array.from({ length: 3_000 }, (_, index) => command(`crowd-${index}`))
     await publish(...many)
-    await eventually(async () => (await pool.query(`SELECT count(*) AS n FROM messages WHERE user_id LIKE 'crowd-%'`)).rows[0].n === many.length)
+    const stored = `SELECT count(*) AS n FROM messages WHERE user_id LIKE 'crowd-%'`
+    await eventually(async () => (await pool.query(stored)).rows[0].n === many.length)
     const wanted = new Set(many.map(({ messageId }) => messageId))
-    await eventually(async () => (await readValues(
-      connection, topics.engagements,
-    )).filter(({ messageId }) => wanted.has(messageId)).length === many.length)
+    await eventually(async () => {
+      const reports = await readValues(connection, topics.engagements)
+      return reports.filter(({ messageId }) => wanted.has(messageId)).length === many.length
+    })
   })
 })
 
@@ -258,9 +268,8 @@ describe('the feed', () => {
   })
 
   it('refuses what it cannot read', async () => {
-    expect((await call(
-      'GET', '/v1/feed?limit=0&readState=seen', 'pages',
-    )).body.errors.map(({ path }: any) => path).sort()).toEqual(['/limit', '/readState'])
+    const { body } = await call('GET', '/v1/feed?limit=0&readState=seen', 'pages')
+    expect(body.errors.map(({ path }: any) => path).sort()).toEqual(['/limit', '/readState'])
     expect((await call('GET', '/v1/feed?cursor=nonsense', 'pages')).status).toBe(400)
     expect((await call('GET', `/v1/feed?cursor=${Buffer.from('["a","b"]').toString('base64url')}`, 'pages')).status).toBe(400)
   })
@@ -273,9 +282,8 @@ describe('the feed', () => {
     await call('POST', `/v1/feed/${clicked.messageId}/clicked`, 'reader')
     await call('POST', `/v1/feed/${unread.messageId}/delivered`, 'reader')
     expect((await call('GET', '/v1/feed/unread-count', 'reader')).body).toEqual({ unread: 1 })
-    expect((await call(
-      'GET', '/v1/feed?readState=unread', 'reader',
-    )).body.items.map((item: any) => item.messageId)).toEqual([unread.messageId])
+    const { body } = await call('GET', '/v1/feed?readState=unread', 'reader')
+    expect(body.items.map((item: any) => item.messageId)).toEqual([unread.messageId])
     expect((await call('GET', '/v1/feed?readState=read', 'reader')).body.items).toHaveLength(2)
   })
 
@@ -295,9 +303,9 @@ describe('the feed', () => {
     await inFeedOf('owner', sent)
     for (const stranger of [callerOf('stranger'), callerOf('owner', { workspaceId: 'other' })]) {
       expect((await call('GET', '/v1/feed', stranger)).body.items).toEqual([])
-      for (const receipt of [
-        'delivered', 'viewed', 'clicked',
-      ]) expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, stranger)).status).toBe(404)
+      for (const receipt of ['delivered', 'viewed', 'clicked']) {
+        expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, stranger)).status).toBe(404)
+      }
       expect((await call('DELETE', `/v1/feed/${sent.messageId}`, stranger)).status).toBe(404)
     }
     expect(await reportsOf(sent.messageId)).toHaveLength(1)
@@ -323,9 +331,9 @@ describe('a receipt', () => {
     }
     const [, ...receipts] = await reportsOf(sent.messageId)
     expect(receipts.map(({ kind, source, detail }) => ({ kind, source, detail }))).toEqual([
-      { kind: 'delivered', source: 'client', detail: {} }, { kind: 'viewed', source: 'client', detail: {} }, {
-        kind: 'clicked', source: 'client', detail: { buttonId: 'track' },
-      },
+      { kind: 'delivered', source: 'client', detail: {} },
+      { kind: 'viewed', source: 'client', detail: {} },
+      { kind: 'clicked', source: 'client', detail: { buttonId: 'track' } },
     ])
     const [item] = (await call('GET', '/v1/feed', 'receipts')).body.items
     expect([item.deliveredAt, item.viewedAt, item.clickedAt].map(Date.parse)).toEqual(receipts.map(({ occurredAt }) => occurredAt))
@@ -432,9 +440,8 @@ describe('a stream', () => {
     expect(streams[0]!.type).toBe('text/event-stream')
     const sent = command('watcher')
     await publish(sent)
-    for (const stream of streams.slice(0, 2)) expect(await stream.next(1)).toMatchObject([{
-      event: 'item', data: { messageId: sent.messageId, viewedAt: null, content: { body: 'Order 42' } },
-    }])
+    const told = { event: 'item', data: { messageId: sent.messageId, viewedAt: null, content: { body: 'Order 42' } } }
+    for (const stream of streams.slice(0, 2)) expect(await stream.next(1)).toMatchObject([told])
     await call('POST', `/v1/feed/${sent.messageId}/viewed`, 'watcher', undefined, second)
     await call('DELETE', `/v1/feed/${sent.messageId}`, 'watcher')
     for (const stream of streams.slice(0, 2)) {
@@ -459,7 +466,8 @@ describe('a stream', () => {
 
   it('ends when its listening connection breaks, so that nothing is missed', async () => {
     const stream = await openStream('broken', service)
-    await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'inapp-dispatcher streams' AND datname = current_database()`)
+    await pool.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                      WHERE application_name = 'inapp-dispatcher streams' AND datname = current_database()`)
     await eventually(stream.ended)
     const again = await openStream('broken', service)
     await publish(command('broken'))

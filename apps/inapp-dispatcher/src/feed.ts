@@ -54,8 +54,9 @@ export async function listFeed(
 function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null {
   if (after === null) return null
   const [createdAt, messageId] = after
-  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) return {
-    createdAt: new Date(createdAt), messageId,
+  // A Date bears 8.64e15 ms either side of the epoch.
+  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) {
+    return { createdAt: new Date(createdAt), messageId }
   }
   throw unreadable([{ path: '/cursor', message: 'is not a cursor of this list: send back a nextCursor as it was given' }])
 }
@@ -63,7 +64,9 @@ function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null
 /** How many items are unread. */
 export async function countUnread(pool: Pool, { workspaceId, userId }: UserName): Promise<number> {
   const { rows } = await pool.query<{ n: number }>(
-    `SELECT count(*) AS n FROM messages WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql.unread}`, [workspaceId, userId])
+    `SELECT count(*) AS n FROM messages WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql.unread}`,
+    [workspaceId, userId],
+  )
   return rows[0]!.n
 }
 
@@ -82,7 +85,9 @@ export async function findItem(
 /** Notes a receipt; the first one stays. */
 export async function noteReceipt(pool: Pool, user: UserName, messageId: string, receipt: Receipt, at: Date): Promise<void> {
   const { rowCount } = await pool.query(
-    `UPDATE messages SET ${receipt}_at = $2, updated_at = now() WHERE message_id = $1 AND ${receipt}_at IS NULL`, [messageId, at.toISOString()])
+    `UPDATE messages SET ${receipt}_at = $2, updated_at = now() WHERE message_id = $1 AND ${receipt}_at IS NULL`,
+    [messageId, at.toISOString()],
+  )
   if (rowCount) await announce(pool, [{ messageId, ...nameOf(user) }])
 }
 

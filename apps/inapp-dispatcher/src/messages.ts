@@ -17,7 +17,10 @@ export interface Answered {
 /** The answers that some of these messages already have. */
 export async function findAnswers(db: Pool | PoolClient, messageIds: readonly string[]): Promise<Map<string, Answered>> {
   const { rows } = await db.query<Omit<Answered, 'at'> & { created_at: Date }>(
-    `SELECT message_id AS "messageId", workspace_id AS "workspaceId", answer, reason, created_at FROM messages WHERE message_id = ANY($1::text[])`, [messageIds])
+    `SELECT message_id AS "messageId", workspace_id AS "workspaceId", answer, reason, created_at FROM messages
+     WHERE message_id = ANY($1::text[])`,
+    [messageIds],
+  )
   return new Map(rows.map(({ created_at: at, ...row }) => [row.messageId, { ...row, at: at.getTime() }]))
 }
 
@@ -26,7 +29,8 @@ export async function storeAnswers(
   tx: PoolClient, answers: readonly { command: DispatchStep; answer: Answer }[], at: number,
 ): Promise<void> {
   const { rows } = await tx.query<{ message_id: string; workspace_id: string; user_id: string; answer: string }>(
-    `INSERT INTO messages (message_id, workspace_id, user_id, template_id, answer, reason, commanded_at, category, content, created_at, updated_at)
+    `INSERT INTO messages
+       (message_id, workspace_id, user_id, template_id, answer, reason, commanded_at, category, content, created_at, updated_at)
      SELECT *, $10::timestamptz, $10::timestamptz
      FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::jsonb[])
      ON CONFLICT (message_id) DO NOTHING

@@ -44,11 +44,13 @@ export async function takeReceipt(connection: KafkaConnection, pool: Pool, user:
 function checkButton({ content }: FeedItem, buttonId: string): void {
   const ids = content.buttons.map(({ id }) => id)
   if (ids.includes(buttonId)) return
-  const allowed = ids.length === 0 ? 'must be absent: this message has no buttons' : `must be one of ${ids.map((id) => JSON.stringify(id)).join(', ')}`
+  const known = ids.map((id) => JSON.stringify(id)).join(', ')
+  const allowed = ids.length === 0 ? 'must be absent: this message has no buttons' : `must be one of ${known}`
   throw refused([{ path: '/buttonId', message: `${allowed}, not ${JSON.stringify(buttonId)}` }])
 }
 
-async function report(connection: KafkaConnection, workspaceId: string, { messageId, receipt, buttonId, source }: ReceiptSent, at: Date): Promise<void> {
+async function report(connection: KafkaConnection, workspaceId: string, sent: ReceiptSent, at: Date): Promise<void> {
+  const { messageId, receipt, buttonId, source } = sent
   const producer = await connection.producer()
   await producer.send(topics.engagements, [{
     key: parseMessageId(messageId)!.sequenceId,

@@ -133,7 +133,9 @@ export class FeedStreams {
       while (this.waiting.size > 0) {
         const messageIds = [...this.waiting].slice(0, itemsAtOnce)
         for (const messageId of messageIds) this.waiting.delete(messageId)
-        for (const row of await this.load(messageIds)) for (const stream of this.byFeed.get(feedOf(row.workspaceId, row.userId)) ?? []) tell(stream, row)
+        for (const row of await this.load(messageIds)) {
+          for (const stream of this.byFeed.get(feedOf(row.workspaceId, row.userId)) ?? []) tell(stream, row)
+        }
       }
     } catch (error) {
       this.options.log.warn({ error: (error as Error).message }, 'new items cannot be read: clients connect again')
@@ -161,7 +163,8 @@ export class FeedStreams {
   }
 }
 
-const rowColumns = `${itemColumns}, workspace_id AS "workspaceId", user_id AS "userId", updated_at AS "updatedAt", NOT (${inFeed}) AS hidden`
+const rowColumns = `${itemColumns}, workspace_id AS "workspaceId", user_id AS "userId", updated_at AS "updatedAt",
+  NOT (${inFeed}) AS hidden`
 
 function tell(stream: Stream, { workspaceId, userId, hidden, updatedAt, ...item }: Row): void {
   if (workspaceId !== stream.workspaceId || userId !== stream.userId) return

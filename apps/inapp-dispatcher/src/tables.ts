@@ -23,7 +23,8 @@ CREATE TABLE messages (
   hidden_at timestamptz,
   updated_at timestamptz NOT NULL
 );
-CREATE INDEX messages_feed ON messages (workspace_id, user_id, created_at DESC, message_id DESC) WHERE answer = 'requested' AND hidden_at IS NULL;
+CREATE INDEX messages_feed ON messages (workspace_id, user_id, created_at DESC, message_id DESC)
+  WHERE answer = 'requested' AND hidden_at IS NULL;
 CREATE INDEX messages_by_age ON messages (created_at);
 CREATE TABLE erased_users (
   user_hash bytea PRIMARY KEY,        -- never the name itself

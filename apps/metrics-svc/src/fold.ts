@@ -48,7 +48,9 @@ function freshOf(changes: readonly SequenceChanged[], stored: number): { fresh: 
 
 async function lockPosition(tx: PoolClient, partition: number): Promise<number> {
   await tx.query(
-    `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, 'epoch') ON CONFLICT DO NOTHING`, [partition])
+    `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, 'epoch')
+     ON CONFLICT DO NOTHING`, [partition],
+  )
   const { rows } = await tx.query<{ log_position: number }>(
     'SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition],
   )
@@ -91,8 +93,10 @@ async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[]
 async function storeSequences(tx: PoolClient, sequences: readonly Sequence[]): Promise<void> {
   if (sequences.length === 0) return
   await tx.query(
-    `INSERT INTO sequences (sequence_id, workspace_id, template_id, template_version, send_id, campaign_id, source, requested_at, started_at, state)
-     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[], $10::text[])
+    `INSERT INTO sequences
+       (sequence_id, workspace_id, template_id, template_version, send_id, campaign_id, source, requested_at, started_at, state)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[],
+       $8::timestamptz[], $9::timestamptz[], $10::text[])
      ON CONFLICT (sequence_id) DO UPDATE SET state = excluded.state`,
     [
       sequences.map((s) => s.sequenceId), sequences.map((s) => s.workspaceId), sequences.map((s) => s.templateId),

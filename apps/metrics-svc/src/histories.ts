@@ -1,5 +1,5 @@
 // Random but valid histories for specs, made by the core itself, and a slow independent count of what they say.
-import { murmur2, sequenceIdOf, type EngagementKind, type SequenceChanged, type SequenceStep } from '@stepcast/contracts'
+import { partitionOf, sequenceIdOf, type EngagementKind, type SequenceChanged, type SequenceStep } from '@stepcast/contracts'
 import { decide, evolve, isRefusal, notStarted, timerOf, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
 
 /** A template's version as sequences run it. */
@@ -50,13 +50,14 @@ function oneHistory(next: () => number, plan: Plan, startedAt: number): Turn[] {
     const step = 1 + Math.floor(next() * plan.steps.length)
     const channelType = pick(plan.steps[step - 1]!.channels)
     return {
-      type: 'engagement', now: at, messageId: `${step}.${channelType}`, step, channelType, kind: pick(kinds), occurredAt: at - Math.floor(next() * 1_000),
-      source: 'spec', reason: null, providerMessageId: null, detail: {}, quietUntil: quiet(at),
+      type: 'engagement', now: at, messageId: `${step}.${channelType}`, step, channelType, kind: pick(kinds),
+      occurredAt: at - Math.floor(next() * 1_000), source: 'spec', reason: null, providerMessageId: null, detail: {}, quietUntil: quiet(at),
     }
   }
 
   put(startedAt, [{
-    type: 'start', now: startedAt, steps: plan.steps, onFailure: next() < 0.5 ? 'advance' : 'wait', lateSignal: next() < 0.7 ? 'stop' : 'ignore',
+    type: 'start', now: startedAt, steps: plan.steps,
+    onFailure: next() < 0.5 ? 'advance' : 'wait', lateSignal: next() < 0.7 ? 'stop' : 'ignore',
     dispatchTtlMs: 600_000, tag: null, source: 'kafka', requestedAt: startedAt - 10, cancelled: next() < 0.03, quietUntil: quiet(startedAt),
   }])
   let at = startedAt
@@ -89,12 +90,11 @@ export function randomHistories(
     const sequenceId = sequenceIdOf(plan.workspaceId, sendId, `user-${index}`)
     const startedAt = until - Math.floor(next() * windowMs)
     return oneHistory(next, plan, startedAt).map(({ at, events }, turn): SequenceChanged => ({
-      workspaceId: plan.workspaceId, sequenceId, version: turn + 1, logPartition: murmur2(Buffer.from(sequenceId)) % partitions, logPosition: 0,
+      workspaceId: plan.workspaceId, sequenceId, version: turn + 1, logPartition: partitionOf(sequenceId, partitions), logPosition: 0,
       sendId, userId: `user-${index}`, templateId: plan.templateId, templateVersion: plan.templateVersion,
       campaignId: send % 2 === 0 ? `campaign-${send}` : null, recordedAt: at,
-      events: events.map((event) => (event.type === 'EngagementRecorded' ? {
-        ...event, messageId: `${sequenceId}.${event.messageId}`,
-      } : event)),
+      events: events.map((event) =>
+        (event.type === 'EngagementRecorded' ? { ...event, messageId: `${sequenceId}.${event.messageId}` } : event)),
     }))
   }).flat()
   const positions = new Map<number, number>()
@@ -130,7 +130,8 @@ function countOne(events: readonly SequenceEvent[], count: (words: string) => vo
   const entered = new Set(events.flatMap((event) => (event.type === 'StepCommanded' || event.type === 'StepDeferred' ? [event.step] : [])))
   for (const step of entered) {
     count(`${step} entered`)
-    count(`${step} ${events.find((event) => event.type === 'StepEnded' && event.step === step && event.reason)?.['reason' as never] ?? 'running'}`)
+    const [reason] = events.flatMap((event) => (event.type === 'StepEnded' && event.step === step ? [event.reason] : []))
+    count(`${step} ${reason ?? 'running'}`)
     if (events.some((event) => event.type === 'EscalationRegretted' && event.step === step)) count(`${step} regretted`)
   }
   const messages = new Map<string, Set<string>>()

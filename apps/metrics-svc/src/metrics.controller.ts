@@ -24,8 +24,8 @@ export class MetricsController {
   @Get('templates/:templateId')
   @Describe({
     summary: "Read a template's numbers",
-    description: '`from` (inclusive) and `to` (exclusive) select sequences by their start: to the millisecond for the last 90 days, to the hour '
-      + 'before. 404: no such approved template or version; a template that was never sent has zeros.',
+    description: '`from` (inclusive) and `to` (exclusive) select sequences by their start: to the millisecond for the last 90 days, '
+      + 'to the hour before. 404: no such approved template or version; a template that was never sent has zeros.',
     answer: numbers,
   })
   template(
@@ -37,7 +37,8 @@ export class MetricsController {
   /** Numbers of one send, kept 97 days. 404 while none of its sequences has started. */
   @Get('sends/:sendId')
   @Describe({
-    summary: "Read a send's numbers", description: 'Kept 97 days. 404 while none of its sequences has started.', answer: numbers.extend({ sendId: z.string() }),
+    summary: "Read a send's numbers", description: 'Kept 97 days. 404 while none of its sequences has started.',
+    answer: numbers.extend({ sendId: z.string() }),
   })
   send(@Caller() caller: Caller, @Param('sendId') sendId: string): Promise<Numbers> {
     return this.metrics.ofSend(caller.workspaceId, sendId)

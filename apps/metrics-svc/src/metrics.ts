@@ -26,7 +26,9 @@ export class Metrics {
   async ofTemplate(workspaceId: string, templateId: string, version: number | null, range: Range): Promise<Numbers> {
     const asOf = await this.asOf.now()
     const labels = await this.labels(workspaceId, templateId, version)
-    if (!labels) throw notFound(version === null ? `No template ${templateId} was approved.` : `Template ${templateId} has no version ${version}.`)
+    if (!labels) {
+      throw notFound(version === null ? `No template ${templateId} is approved.` : `Template ${templateId} has no version ${version}.`)
+    }
     const counts = await readTemplate(this.pool, { workspaceId, templateId, version, ...range }, Date.now())
     return {
       templateId, version, from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...totalsOf(counts),

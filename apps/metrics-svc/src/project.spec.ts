@@ -27,8 +27,8 @@ const regretted = (step: number): Event => ({ type: 'EscalationRegretted', step,
 const ended = (outcome: SequenceOutcome): Event => ({ type: 'SequenceEnded', outcome, step: null, engagement: null })
 
 const change = (version: number, events: Event[]): SequenceChanged => ({
-  workspaceId: 'demo', sequenceId, version, logPartition: 0, logPosition: version, sendId: 'send-1', userId: 'user-1', templateId: 'order-shipped',
-  templateVersion: 1, campaignId: null, recordedAt: startedAt + version - 1, events,
+  workspaceId: 'demo', sequenceId, version, logPartition: 0, logPosition: version, sendId: 'send-1', userId: 'user-1',
+  templateId: 'order-shipped', templateVersion: 1, campaignId: null, recordedAt: startedAt + version - 1, events,
 })
 
 const counted = (deltas: readonly CountDelta[]): Record<string, number> =>
@@ -55,16 +55,15 @@ describe('a sequence', () => {
   it('counts as a recipient and as running once it starts, and its first step as entered', () =>
     nothing.when([started, commanded(1)]).then({ 'sequence recipients': 1, 'sequence running': 1, '1 entered': 1, '1 running': 1 }))
 
-  it(
-    'born cancelled enters no step',
-    () => nothing.when([started, ended('cancelled')]).then({ 'sequence recipients': 1, 'sequence cancelled': 1 }),
-  )
+  it('born cancelled enters no step', () =>
+    nothing.when([started, ended('cancelled')]).then({ 'sequence recipients': 1, 'sequence cancelled': 1 }))
 
   it('moves from running to its outcome', () =>
     given([started, commanded(1)], [reported(1, 'requested')])
       .when([reported(1, 'viewed'), stepEnded(1, 'stopped'), ended('stopped')])
       .then({
-        'sequence running': -1, 'sequence stopped': 1, '1 running': -1, '1 stopped': 1, '1 in_app viewed': 1, '1 in_app inferredDelivered': 1,
+        'sequence running': -1, 'sequence stopped': 1, '1 running': -1, '1 stopped': 1,
+        '1 in_app viewed': 1, '1 in_app inferredDelivered': 1,
       }))
 
   it('whose start was trimmed from the topic counts nowhere', () => {
@@ -89,7 +88,8 @@ describe('a step', () => {
     given([started, commanded(1)], [stepEnded(1, 'waitElapsed'), deferred(2)])
       .when([reported(1, 'viewed'), stepEnded(2, 'superseded'), ended('stopped')])
       .then({
-        '1 in_app viewed': 1, '1 in_app inferredDelivered': 1, '2 running': -1, '2 superseded': 1, 'sequence running': -1, 'sequence stopped': 1,
+        '1 in_app viewed': 1, '1 in_app inferredDelivered': 1, '2 running': -1, '2 superseded': 1,
+        'sequence running': -1, 'sequence stopped': 1,
       }))
 
   it.each([

@@ -27,18 +27,18 @@ export async function startProjector(options: ProjectorOptions): Promise<Running
   const take = async (records: readonly IncomingRecord<'SequenceChanged'>[], batch: BatchContext<'SequenceChanged'>): Promise<void> => {
     const own: SequenceChanged[] = []
     for (const record of records) {
-      if (record.value!.logPartition === batch.partition) own.push(record.value!)
-      else await batch.deadLetter(
-        record, 'wrong_partition', `logPartition is ${record.value!.logPartition}; only the orchestrator writes this topic`,
-      )
+      const change = record.value!
+      if (change.logPartition === batch.partition) own.push(change)
+      else await batch.deadLetter(record, 'wrong_partition', `logPartition is ${change.logPartition}; only the orchestrator writes this topic`)
     }
     const { folded, unknown, gap } = await foldBatch(pool, batch.partition, own, batch.nextOffset)
     changes.inc({ result: 'folded' }, folded)
     changes.inc({ result: 'repeated' }, own.length - folded - unknown)
     changes.inc({ result: 'unknown' }, unknown)
-    if (gap) connection.log.warn(
-      { partition: batch.partition, first: gap[0], last: gap[1] }, 'changes are missing from the topic; they count nowhere',
-    )
+    if (gap) {
+      const [first, last] = gap
+      connection.log.warn({ partition: batch.partition, first, last }, 'changes are missing from the topic; they count nowhere')
+    }
     await onFolded?.()
   }
 
@@ -53,8 +53,8 @@ async function startAt(connection: KafkaConnection, pool: Pool, partition: numbe
   const stored = rows[0]?.next_offset ?? 0
   const { low, end } = (await connection.offsets(topics.sequences.name)).get(partition) ?? { low: 0, end: 0 }
   if (stored > end) {
-    throw new Error(`partition ${partition} of ${topics.sequences.name} ends at ${end}, but ${stored} records were folded: another cluster, or one that `
-      + 'lost data. Restore it, or count anew what it holds: node apps/metrics-svc/dist/rebuild.js --accept-trimmed')
+    throw new Error(`partition ${partition} of ${topics.sequences.name} ends at ${end}, but ${stored} records were folded: another `
+      + 'cluster, or one that lost data. Restore it, or count anew what it holds: node apps/metrics-svc/dist/rebuild.js --accept-trimmed')
   }
   return Math.max(stored, low)
 }

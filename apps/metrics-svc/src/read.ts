@@ -66,7 +66,8 @@ export function readTemplate(pool: Pool, { workspaceId, templateId, version, fro
     for (const end of ends) {
       const { rows } = await tx.query<{ state: State; n: number }>(
         `SELECT state, count(*) AS n FROM sequences
-         WHERE workspace_id = $1 AND template_id = $2 AND ($3::int IS NULL OR template_version = $3) AND started_at >= $4 AND started_at < $5
+         WHERE workspace_id = $1 AND template_id = $2 AND ($3::int IS NULL OR template_version = $3)
+           AND started_at >= $4 AND started_at < $5
          GROUP BY state`,
         [workspaceId, templateId, version, new Date(end.from), new Date(end.to)],
       )

@@ -35,10 +35,15 @@ export async function recount({ connection, databaseUrl, acceptTrimmed, say }: R
   await lock.connect()
   const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild' })
   try {
-    const { rows } = await lock.query<{ locked: boolean }>(`SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)
+    const { rows } = await lock.query<{ locked: boolean }>(
+      `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)
     if (!rows[0]!.locked) throw new Error('another rebuild is running')
     const ends = await endsOf(connection, acceptTrimmed, say)
-    await lock.query(`DROP SCHEMA IF EXISTS ${rebuildSchema} CASCADE; CREATE SCHEMA ${rebuildSchema}; SET search_path = ${rebuildSchema}; ${foldedTablesSql}`)
+    await lock.query(`
+      DROP SCHEMA IF EXISTS ${rebuildSchema} CASCADE;
+      CREATE SCHEMA ${rebuildSchema};
+      SET search_path = ${rebuildSchema};
+      ${foldedTablesSql}`)
     const projector = await startProjector({ connection, pool, groupId: `metrics-svc-rebuild-${Date.now()}` })
     try {
       await until(() => reached(pool, 'next_offset', ends))
@@ -58,7 +63,8 @@ async function endsOf(connection: KafkaConnection, acceptTrimmed: boolean, say: 
   const offsets = [...(await connection.offsets(topics.sequences.name))]
   const trimmed = offsets.filter(([, { low }]) => low > 0).map(([partition, { low }]) => `${partition} (begins at ${low})`)
   if (trimmed.length > 0) {
-    const what = `${topics.sequences.name} has been trimmed: partitions ${trimmed.join(', ')}. Sequences that started before are in the live counts only`
+    const what = `${topics.sequences.name} has been trimmed: partitions ${trimmed.join(', ')}. `
+      + 'Sequences that started before are in the live counts only'
     if (!acceptTrimmed) throw new TopicTrimmed(`${what}; a rebuild would lose them. To accept that: --accept-trimmed`)
     say(`${what}, and will be lost`)
   }
@@ -91,7 +97,9 @@ async function reached(pool: Pool, column: 'next_offset' | 'log_position', wante
 async function until(done: () => Promise<boolean>, withinMs = Infinity): Promise<void> {
   const startedAt = performance.now()
   while (!(await done())) {
-    if (performance.now() - startedAt > withinMs) throw new Error(`the rebuild did not catch up with the live tables within ${withinMs} ms; nothing was changed, run it again`)
+    if (performance.now() - startedAt > withinMs) {
+      throw new Error(`the rebuild did not catch up with the live tables within ${withinMs} ms; nothing was changed, run it again`)
+    }
     await pause(pollMs)
   }
 }

@@ -10,23 +10,22 @@ const counts = (facts: [number, string, string, number][]): Counts => {
 
 it('lists every channel of the labels with zeros when nothing was sent', () => {
   const steps = stepsReport(counts([]), [
-    {
-      channels: ['in_app'], stopCondition: 'viewed', windowMs: 1_800_000,
-    }, { channels: ['push', 'sms'], stopCondition: null, windowMs: null },
+    { channels: ['in_app'], stopCondition: 'viewed', windowMs: 1_800_000 },
+    { channels: ['push', 'sms'], stopCondition: null, windowMs: null },
   ], 60_000)
   expect(steps).toHaveLength(2)
   expect(steps[0]).toEqual({
     step: 1, stopCondition: 'viewed', waitMinutes: 30,
-    entered: 0, running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0, regretted: 0,
+    entered: 0, running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0,
+    regretted: 0,
     channels: [{
       channelType: 'in_app', requested: 0, delivered: 0, viewed: 0, clicked: 0, failed: 0, skipped: 0, unknown: 0, cost: null,
       inferred: { delivered: 0, viewed: 0 },
     }],
   })
   expect(steps[1]!.channels.map(({ channelType, viewed, inferred }) => ({ channelType, viewed, inferred }))).toEqual([
-    {
-      channelType: 'push', viewed: null, inferred: { delivered: 0, viewed: null },
-    }, { channelType: 'sms', viewed: null, inferred: { delivered: 0, viewed: null } },
+    { channelType: 'push', viewed: null, inferred: { delivered: 0, viewed: null } },
+    { channelType: 'sms', viewed: null, inferred: { delivered: 0, viewed: null } },
   ])
 })
 

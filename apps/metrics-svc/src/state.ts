@@ -95,7 +95,7 @@ export interface Fact {
 const maxRemembered = 20_000
 const remembered = new Map<State, readonly Fact[]>()
 
-/** Everything that is counted of a sequence in this state, each once; equal facts are the same object. Sums of these are all that metrics say. */
+/** Everything that is counted of a sequence in this state, each once; equal facts are the same object. All metrics are sums of these. */
 export function factsOf(state: State): readonly Fact[] {
   const before = remembered.get(state)
   if (before) return before

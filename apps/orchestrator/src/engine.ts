@@ -56,7 +56,7 @@ export class Engine {
       return home
     }
     this.timers = timers
-    this.mailboxes = await Mailboxes.open(connection, {
+    this.mailboxes = new Mailboxes(connection, {
       topics: [topics.sends.name, topics.engagements.name], groupId: 'orchestrator',
       takeOver: async (partition) => {
         const offsets = await of(partition).takeOver()
@@ -66,6 +66,7 @@ export class Engine {
       arrived: (partition) => of(partition).kick(),
       lost: (partition) => of(partition).lose(),
     })
+    await this.mailboxes.open()
     timers.start()
     this.housekeeping = setInterval(() => void this.keepHouse(), housekeepingEveryMs)
   }

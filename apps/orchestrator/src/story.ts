@@ -5,15 +5,26 @@ import { evolve, explain, notStarted, type Sequence, type SequenceEvent } from '
 import { decodeChange } from './changeCodec'
 import { loadSequences, outcomes, type Head } from './sql/sequences'
 
-/** One event of a sequence. */
-export type StoryEntry = SequenceEvent & {
+/** One event of a sequence: its own fields, times as RFC 3339, and when and why it happened. */
+export interface StoryEntry {
+  readonly type: SequenceEvent['type']
   /** Version of the change that holds it. */
   readonly version: number
   /** RFC 3339, UTC. */
   readonly recordedAt: string
   /** One sentence: what was seen and decided. */
   readonly why: string
+  readonly [field: string]: unknown
 }
+
+// An event's own times; `lateByMs`, `windowMs` and `dispatchTtlMs` are durations and stay numbers.
+const timeFields: ReadonlySet<string> = new Set(['requestedAt', 'commandedAt', 'expiresAt', 'until', 'occurredAt'])
+
+const fieldsOf = ({ type, ...fields }: SequenceEvent): Pick<StoryEntry, 'type'> & Record<string, unknown> => ({
+  type,
+  ...Object.fromEntries(Object.entries(fields).map(([name, value]: [string, unknown]) =>
+    [name, timeFields.has(name) && typeof value === 'number' ? new Date(value).toISOString() : value])),
+})
 
 /** A sequence as lists show it. */
 export interface SequenceSummary {
@@ -44,7 +55,7 @@ export async function storyOf(pool: Pool, workspaceId: string, sequenceId: strin
     return events.map((event): StoryEntry => {
       const why = explain(state, event, recordedAt)
       state = evolve(state, event, recordedAt)
-      return { ...event, version, recordedAt: new Date(recordedAt).toISOString(), why }
+      return { ...fieldsOf(event), version, recordedAt: new Date(recordedAt).toISOString(), why }
     })
   })
   const { sendId, userId, templateId, templateVersion } = loaded.head

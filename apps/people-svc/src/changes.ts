@@ -24,7 +24,8 @@ export async function putProfile(tx: PoolClient, name: UserName, profile: Profil
   await tx.query(
     `INSERT INTO users (workspace_id, user_id, phone_number, kakao_phone_number, locale, timezone) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (workspace_id, user_id) DO UPDATE SET
-       phone_number = excluded.phone_number, kakao_phone_number = excluded.kakao_phone_number, locale = excluded.locale, timezone = excluded.timezone, updated_at = now()`,
+       phone_number = excluded.phone_number, kakao_phone_number = excluded.kakao_phone_number,
+       locale = excluded.locale, timezone = excluded.timezone, updated_at = now()`,
     [name.workspaceId, name.userId, profile.phoneNumber, profile.kakaoPhoneNumber, profile.locale, profile.timezone],
   )
   return tell(tx, name.workspaceId, [name.userId])

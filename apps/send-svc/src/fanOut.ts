@@ -20,7 +20,7 @@ type Lane = 'newest' | 'longestWaiting'
 // Two lanes begin new sends at once, so that a receipt for one person never waits behind a campaign; two go round the rest, so that
 // big sends go on however many small ones come. Four connections of the pool's ten.
 const lanes: readonly Lane[] = ['newest', 'newest', 'longestWaiting', 'longestWaiting']
-// About 300 kB of records of ours: one request to Kafka. 64 MB with variables at their limit.
+// With short variables one request to Kafka (a chunk of the producer is 512 kB); 64 MB with variables at their limit.
 const batchSize = 1_000
 // Writers kick; this only finds what a process that died left behind.
 const sweepEveryMs = 5_000

@@ -83,7 +83,7 @@ export function storeSend(pool: Pool, send: NewSend): Promise<boolean> {
       ],
     )
     if (rows[0] === undefined) return false
-    // 10,000 receivers are one statement of about 60 ms.
+    // 10,000 receivers are one statement: 200 to 470 ms measured on two cores under four times their load.
     await tx.query(
       `INSERT INTO receivers (send_number, position, user_id, variables)
        SELECT $1, ordinality - 1, user_id, variables

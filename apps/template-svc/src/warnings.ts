@@ -59,7 +59,7 @@ export function warningsOf({ channels, config, variableSchema }: TemplateDefinit
     if (step.waitMinutes !== null && dispatchTtlMinutes > sequenceDefaults.dispatchTtlMinutes && dispatchTtlMinutes > step.waitMinutes) {
       warnings.push({
         path: '/config/sequence/dispatchTtlMinutes',
-        message: `an unanswered step holds the sequence for ${dispatchTtlMinutes} minutes, longer than the ${step.waitMinutes} of step ${s + 1}`,
+        message: `an unanswered step holds it up ${dispatchTtlMinutes} minutes, longer than the ${step.waitMinutes} of step ${s + 1}`,
       })
     }
   })

@@ -109,7 +109,8 @@ interface SettlingRow extends Target {
 
 const lockSql = `
 SELECT message_id AS "messageId", target, provider, l.state, l.attempts, l.fence, l.uncertain, l.reason, l.provider_message_id AS "providerMessageId",
-  l.deadline_at IS NOT NULL AS "isOpen", m.workspace_id AS "workspaceId", m.answer, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs"
+  l.deadline_at IS NOT NULL AS "isOpen", m.workspace_id AS "workspaceId", m.answer,
+  m.withdrawn OR message_id = ANY($2::text[]) AS "isWithdrawn", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs"
 FROM messages m JOIN ledger l USING (message_id)
 WHERE message_id = ANY($1::text[]) ORDER BY message_id, target FOR UPDATE`
 
@@ -122,8 +123,9 @@ WHERE ledger.message_id = settled.message_id AND ledger.target = settled.target 
 
 // Variables are personal and of no use once nothing is left to be sent.
 const answerSql = `
-UPDATE messages SET answer = coalesce(given.answer, messages.answer), variables = CASE WHEN given.is_over THEN '{}' ELSE variables END
-FROM unnest($1::text[], $2::jsonb[], $3::bool[]) AS given (message_id, answer, is_over) WHERE messages.message_id = given.message_id`
+UPDATE messages SET answer = coalesce(given.answer, messages.answer), variables = CASE WHEN given.is_over THEN '{}' ELSE variables END,
+  withdrawn = given.is_withdrawn
+FROM unnest($1::text[], $2::jsonb[], $3::bool[], $4::bool[]) AS given (message_id, answer, is_over, is_withdrawn) WHERE messages.message_id = given.message_id`
 
 const deadSql = `
 INSERT INTO dead_addresses (workspace_id, user_id, target, address, dead_since)
@@ -135,7 +137,8 @@ ON CONFLICT (workspace_id, user_id, target) DO UPDATE SET address = excluded.add
  * Facts of earlier claims are recognised and dropped, except an acceptance, which is true however late.
  */
 export async function settle(tx: PoolClient, facts: readonly Fact[], { service, policy }: SettleOptions): Promise<void> {
-  const { rows } = await tx.query<SettlingRow>(lockSql, [[...new Set(facts.map(({ messageId }) => messageId))]])
+  const withdrawn = facts.filter(({ kind }) => kind === 'withdrawn').map(({ messageId }) => messageId)
+  const { rows } = await tx.query<SettlingRow>(lockSql, [[...new Set(facts.map(({ messageId }) => messageId))], withdrawn])
   const byMessage = new Map<string, SettlingRow[]>()
   for (const row of rows) byMessage.set(row.messageId, [...(byMessage.get(row.messageId) ?? []), row])
   const changed = new Map<string, Transition & { messageId: string; target: string }>()
@@ -167,15 +170,16 @@ async function writeTargets(tx: PoolClient, changed: readonly (Transition & { me
 
 async function writeAnswers(tx: PoolClient, messages: readonly (readonly SettlingRow[])[], service: string): Promise<void> {
   const given = messages.flatMap((targets) => {
-    const [{ messageId, workspaceId, answer: before, nowMs }] = targets as [SettlingRow]
+    const [{ messageId, workspaceId, answer: before, nowMs, isWithdrawn }] = targets as [SettlingRow]
     const now = answerOf(targets, Math.round(nowMs))
     const answer = now !== null && improves(before, now) ? now : null
     const isOver = !targets.some(({ isOpen }) => isOpen)
-    return answer !== null || isOver ? [{ messageId, workspaceId, answer, isOver }] : []
+    return answer !== null || isOver || isWithdrawn ? [{ messageId, workspaceId, answer, isOver, isWithdrawn }] : []
   })
   if (given.length === 0) return
   await tx.query(answerSql, [
     given.map(({ messageId }) => messageId), given.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))), given.map(({ isOver }) => isOver),
+    given.map(({ isWithdrawn }) => isWithdrawn),
   ])
   await enqueueReports(tx, given.flatMap(({ answer, ...message }) => (answer === null ? [] : [{ ...message, answer }])), service)
 }

@@ -34,6 +34,7 @@ export class Settler {
 
   /** Queues facts; they are written soon, and tried until they are. */
   add(facts: readonly Fact[]): void {
+    if (this.abandoned) return
     this.queue.push(...facts)
     this.start()
   }

@@ -18,6 +18,7 @@ CREATE TABLE messages (
   window_ms bigint,
   expires_at timestamptz NOT NULL,
   received_at timestamptz NOT NULL DEFAULT now(),
+  withdrawn boolean NOT NULL DEFAULT false,
   answer jsonb
 );
 -- Erasure finds a person's messages by it.

@@ -5,7 +5,7 @@ import { transition, type Fact, type RetryPolicy, type Target } from './transiti
 const push: RetryPolicy = { resendUnknown: true, backoffMs: (attempts, afterMs) => afterMs ?? attempts * 100 }
 const paid: RetryPolicy = { ...push, resendUnknown: false }
 const row = (changes: Partial<Target> = {}): Target => ({
-  messageId: 'm', target: 't', provider: 'fcm', state: 'attempting', attempts: 1, fence: 7, uncertain: false, reason: null, providerMessageId: null, ...changes,
+  messageId: 'm', target: 't', provider: 'fcm', state: 'attempting', attempts: 1, fence: 7, uncertain: false, reason: null, providerMessageId: null, isWithdrawn: false, ...changes,
 })
 const attempted = (outcome: Outcome, fence = 7): Fact => ({ kind: 'attempted', messageId: 'm', target: 't', fence, outcome, dead: null })
 const accepted: Outcome = { kind: 'accepted', providerMessageId: 'p1' }
@@ -56,5 +56,10 @@ describe('a target', () => {
     expect(transition(row({ state: 'pending' }), fact, push)).toMatchObject({ state: 'withdrawn' })
     expect(transition(row({ state: 'retry_at' }), fact, push)).toMatchObject({ state: 'withdrawn' })
     expect(transition(row({ state: 'attempting' }), fact, push)).toBeNull()
+  })
+  it('withdrawn during an attempt is not attempted again', () => {
+    expect(transition(row({ isWithdrawn: true }), attempted(retry), push)).toMatchObject({ state: 'withdrawn', dueInMs: null })
+    expect(transition(row({ isWithdrawn: true }), attempted(lost), push)).toMatchObject({ state: 'unknown', reason: 'timeout', dueInMs: null })
+    expect(transition(row({ isWithdrawn: true }), attempted(accepted), push)).toMatchObject({ state: 'accepted' })
   })
 })

@@ -8,6 +8,8 @@ export interface Target extends AnsweringTarget {
   readonly attempts: number
   /** Raised by every claim: a fact of an earlier claim is recognised by it. */
   readonly fence: number
+  /** Whether the command was taken back, perhaps while an attempt was under way: then it is the last one. */
+  readonly isWithdrawn: boolean
 }
 
 interface OfOneClaim {
@@ -52,32 +54,34 @@ export interface Transition extends Pick<Target, 'state' | 'uncertain' | 'reason
 
 const isWaiting = ({ state, uncertain }: Target): boolean => state === 'pending' || state === 'retry_at' || (state === 'unknown' && uncertain)
 
+// Possibly sent stays possibly sent, whatever ends it.
+const ended = ({ uncertain, reason: before }: Pick<Target, 'uncertain' | 'reason'>, state: Target['state'], reason: string): Transition => ({
+  ...(uncertain ? { state: 'unknown', reason: before } : { state, reason }), uncertain, providerMessageId: null, dueInMs: null,
+})
+
 /** Applies a fact; null: it changes nothing (too late, or of another claim). */
 export function transition(row: Target, fact: Fact, policy: RetryPolicy): Transition | null {
-  if (row.state === 'accepted') return null
-  const { uncertain, providerMessageId } = row
-  // Possibly sent stays possibly sent, whatever ends it.
-  const ended = (state: Target['state'], reason: string): Transition =>
-    uncertain ? { state: 'unknown', uncertain, reason: row.reason, providerMessageId, dueInMs: null } : { state, uncertain, reason, providerMessageId, dueInMs: null }
+  const next = row.state === 'accepted' ? null : applied(row, fact, policy)
+  return next !== null && next.dueInMs !== null && row.isWithdrawn ? ended(next, 'withdrawn', 'withdrawn') : next
+}
 
+function applied(row: Target, fact: Fact, policy: RetryPolicy): Transition | null {
   switch (fact.kind) {
     case 'attempted':
-      return attempted(row, fact, policy, ended)
+      return attempted(row, fact, policy)
     case 'skipped':
-      return isWaiting(row) && row.fence === fact.fence ? ended('skipped', fact.reason) : null
+      return isWaiting(row) && row.fence === fact.fence ? ended(row, 'skipped', fact.reason) : null
     case 'unsendable':
-      return isWaiting(row) && row.fence === fact.fence ? ended('rejected', fact.reason) : null
+      return isWaiting(row) && row.fence === fact.fence ? ended(row, 'rejected', fact.reason) : null
     case 'overdue':
       if (row.fence !== fact.fence || row.state !== fact.state) return null
-      return row.state === 'attempting' ? unknown(row, 'lease_expired', policy) : ended('expired', 'expired')
+      return row.state === 'attempting' ? unknown(row, 'lease_expired', policy) : ended(row, 'expired', 'expired')
     case 'withdrawn':
-      return isWaiting(row) ? ended('withdrawn', 'withdrawn') : null
+      return isWaiting(row) ? ended(row, 'withdrawn', 'withdrawn') : null
   }
 }
 
-function attempted(
-  row: Target, { outcome, fence }: Extract<Fact, { kind: 'attempted' }>, policy: RetryPolicy, ended: (state: Target['state'], reason: string) => Transition,
-): Transition | null {
+function attempted(row: Target, { outcome, fence }: Extract<Fact, { kind: 'attempted' }>, policy: RetryPolicy): Transition | null {
   // The truth, however late and whoever claimed the target since.
   if (outcome.kind === 'accepted') {
     return { state: 'accepted', uncertain: row.uncertain, reason: null, providerMessageId: outcome.providerMessageId, dueInMs: null }
@@ -85,7 +89,7 @@ function attempted(
   if (row.state !== 'attempting' || row.fence !== fence) return null
   switch (outcome.kind) {
     case 'rejected':
-      return ended('rejected', outcome.reason)
+      return ended(row, 'rejected', outcome.reason)
     case 'retry':
       return { state: 'retry_at', uncertain: row.uncertain, reason: outcome.reason, providerMessageId: null, dueInMs: policy.backoffMs(row.attempts, outcome.afterMs) }
     case 'unknown':

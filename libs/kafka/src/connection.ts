@@ -23,6 +23,8 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: PendingChe
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 
+const closePatienceMs = 2_000
+
 /** What a connection is made of. */
 export interface ConnectionOptions {
   readonly kafka: KafkaConfig
@@ -144,11 +146,13 @@ export class KafkaConnection {
     process.exit(1)
   }
 
-  /** Disconnects everything. */
+  /** Disconnects everything; 2 s at most, because with Kafka away the client would finish its retries first. */
   async close(): Promise<void> {
-    await Promise.all([...this.consumers].map((consumer) => this.release(consumer)))
-    if (this.sharedProducer) await (await this.sharedProducer).disconnect()
-    if (this.sharedAdmin) await (await this.sharedAdmin).disconnect()
+    const closing = Promise.allSettled([
+      ...[...this.consumers].map((consumer) => this.release(consumer)),
+      this.sharedProducer?.then((producer) => producer.disconnect()), this.sharedAdmin?.then((admin) => admin.disconnect()),
+    ])
     this.sharedProducer = this.sharedAdmin = null
+    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, closePatienceMs).unref())])
   }
 }

@@ -1,4 +1,5 @@
-import { deadLetterTopic, topics, type CancelRequested, type TemplateChanged } from '@stepcast/contracts'
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { avroSchemas, deadLetterTopic, subjectOf, topics, type CancelRequested, type TemplateChanged } from '@stepcast/contracts'
 import { eventually, readDeadLetters, readTopic, specStack, type SpecStack } from '@stepcast/testing'
 import { consumeRecords, type IncomingRecord } from './index'
 
@@ -50,4 +51,13 @@ it('what cannot be read becomes a dead letter with reason and origin, its neighb
   expect(distinct.find(({ headers }) => headers.offset === '1')!.value!.toString()).toBe('not avro')
   await consumer.stop()
   expect(deadLetterTopic.retentionDays).toBe(14)
+})
+
+it('the registry refuses a schema that could not read what is out there', async () => {
+  const registry = new SchemaRegistry({ host: stack.env.SCHEMA_REGISTRY_URL! })
+  const subject = subjectOf(topics.controls.name)
+  const narrower = { ...avroSchemas.CancelRequested, fields: [...avroSchemas.CancelRequested.fields, { name: 'price', type: 'long' }] }
+  await expect(registry.register({ type: SchemaType.AVRO, schema: JSON.stringify(narrower) }, { subject })).rejects.toThrow()
+  const wider = { ...avroSchemas.CancelRequested, fields: [...avroSchemas.CancelRequested.fields, { name: 'note', type: ['null', 'string'], default: null }] }
+  await expect(registry.register({ type: SchemaType.AVRO, schema: JSON.stringify(wider) }, { subject: `${subject}-spec` })).resolves.toBeTruthy()
 })

@@ -87,14 +87,13 @@ export class Mailboxes {
   private generation = 0
   private commitTimer: NodeJS.Timeout | null = null
 
-  private constructor(
-    private readonly connection: KafkaConnection,
-    private readonly options: MailboxOptions,
-    private readonly consumer: Consumer,
-  ) {}
+  private consumer!: Consumer
 
-  /** Joins the group and begins to fill mailboxes. */
-  static async open(connection: KafkaConnection, options: MailboxOptions): Promise<Mailboxes> {
+  constructor(private readonly connection: KafkaConnection, private readonly options: MailboxOptions) {}
+
+  /** Joins the group and begins to fill mailboxes. The owner may be called before this answers. */
+  async open(): Promise<void> {
+    const { connection, options } = this
     const partitions = await connection.partitionsOf(options.topics[0]!)
     const consumer = connection.consumer({
       groupId: options.groupId, partitionAssigners: [coPartitioned(partitions)],
@@ -102,11 +101,11 @@ export class Mailboxes {
       // While all partitions are paused the client sleeps this long; otherwise it is the longest poll of an idle topic.
       maxWaitTimeInMs: 100, maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
     })
-    const mailboxes = new Mailboxes(connection, options, consumer)
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => mailboxes.joined(Object.values(payload.memberAssignment).flat()))
+    this.consumer = consumer
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(Object.values(payload.memberAssignment).flat()))
     consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
       // A batch of control records only is told nowhere else, and yet moves the offset.
-      if (payload.batchSize === 0) mailboxes.accept(payload.topic, payload.partition, null, Number(payload.lastOffset) + 1, [])
+      if (payload.batchSize === 0) this.accept(payload.topic, payload.partition, null, Number(payload.lastOffset) + 1, [])
     })
     await consumer.connect()
     await consumer.subscribe({ topics: options.topics.map((topic) => connection.physical(topic)), fromBeginning: true })
@@ -116,14 +115,13 @@ export class Mailboxes {
       // Only fills a mailbox: the fetch loop waits for all batches of the last fetch.
       eachBatch: async ({ batch, heartbeat }: EachBatchPayload) => {
         const { fetchedOffset } = batch as unknown as { fetchedOffset: string }
-        const topic = mailboxes.logical(batch.topic)
-        mailboxes.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1,
+        const topic = this.logical(batch.topic)
+        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1,
           batch.messages.map((message) => rawOf(topic, batch.partition, message)))
         await heartbeat()
       },
     })
-    mailboxes.commitTimer = setInterval(() => void mailboxes.commit(), commitEveryMs)
-    return mailboxes
+    this.commitTimer = setInterval(() => void this.commit(), commitEveryMs)
   }
 
   /** At most `max` records from the front of a mailbox; they stay there until {@link done}. */

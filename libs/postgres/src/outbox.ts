@@ -68,6 +68,7 @@ const batchSize = 500
 // Writers kick the relay; this only finds what a process that died left behind.
 const sweepEveryMs = 5_000
 const retryAfterMs = 500
+const stopPatienceMs = 2_000
 const advisoryLock = `('x' || substr(md5(current_schema() || '.outbox'), 1, 16))::bit(64)::bigint`
 
 /**
@@ -75,7 +76,8 @@ const advisoryLock = `('x' || substr(md5(current_schema() || '.outbox'), 1, 16))
  * order per key holds; a row is deleted in the transaction that saw it acknowledged, so a crash only repeats records.
  */
 export class OutboxRelay {
-  private readonly waiting = new Map<number, () => void>()
+  /** Whoever waits for a row, by its id; the same row may be waited for twice (a repeated request). */
+  private readonly waiting = new Map<number, Set<() => void>>()
   private sweep: NodeJS.Timeout | null = null
   private running: Promise<void> | null = null
   private again = false
@@ -89,11 +91,11 @@ export class OutboxRelay {
     this.kick()
   }
 
-  /** Lets the batch at hand finish and stops. */
+  /** Lets the batch at hand finish, 2 s at most, and stops. What is not acknowledged by then is published after the next start. */
   async stop(): Promise<void> {
     this.stopped = true
     if (this.sweep) clearInterval(this.sweep)
-    await this.running
+    await Promise.race([this.running, new Promise((resolve) => setTimeout(resolve, stopPatienceMs).unref())])
   }
 
   /**
@@ -101,7 +103,11 @@ export class OutboxRelay {
    * Call it after the commit.
    */
   async published(ids: readonly number[], { timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<boolean> {
-    const arrivals = ids.map((id) => new Promise<void>((resolve) => this.waiting.set(id, resolve)))
+    const mine: (readonly [number, () => void])[] = []
+    const arrivals = ids.map((id) => new Promise<void>((resolve) => {
+      mine.push([id, resolve])
+      this.waiting.set(id, (this.waiting.get(id) ?? new Set()).add(resolve))
+    }))
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), timeoutMs)))
     this.kick()
@@ -112,7 +118,11 @@ export class OutboxRelay {
     } finally {
       clearTimeout(timer)
       clearInterval(elsewhere)
-      ids.forEach((id) => this.waiting.delete(id))
+      for (const [id, resolve] of mine) {
+        const others = this.waiting.get(id)
+        others?.delete(resolve)
+        if (others?.size === 0) this.waiting.delete(id)
+      }
     }
   }
 
@@ -162,8 +172,12 @@ export class OutboxRelay {
       await tx.query('DELETE FROM outbox WHERE id = ANY($1::bigint[])', [found.map(({ id }) => id)])
       return found
     })
-    rows.forEach(({ id }) => this.waiting.get(id)?.())
+    rows.forEach(({ id }) => this.arrived(id))
     return rows.length
+  }
+
+  private arrived(id: number): void {
+    this.waiting.get(id)?.forEach((resolve) => resolve())
   }
 
   private async settleThoseGone(): Promise<void> {
@@ -171,7 +185,7 @@ export class OutboxRelay {
     if (ids.length === 0 || this.running) return
     const { rows } = await this.options.pool.query<{ id: number }>('SELECT id FROM outbox WHERE id = ANY($1::bigint[])', [ids])
     const still = new Set(rows.map(({ id }) => id))
-    ids.filter((id) => !still.has(id)).forEach((id) => this.waiting.get(id)?.())
+    ids.filter((id) => !still.has(id)).forEach((id) => this.arrived(id))
     if (still.size > 0) this.kick()
   }
 }

@@ -12,8 +12,8 @@ import { minute, nothingYet, put, putUnderSuspicion, sequenceId, startedAt, star
 import type { Run } from './testing'
 import { timerOf } from './timer'
 
-// 300 lives a property keep the suite at seconds; a nightly run asks for more. fast-check prints seed and path of what it finds.
-fc.configureGlobal({ numRuns: Number(process.env['STEPCAST_LIVES'] ?? 300) })
+// 200 lives a property keep the suite at seconds; a nightly run asks for more. fast-check prints seed and path of what it finds.
+fc.configureGlobal({ numRuns: Number(process.env['STEPCAST_LIVES'] ?? 200) })
 
 // ── Lives ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -484,7 +484,7 @@ describe('10. counters conserve', () => {
 
 it('the lives are worth living: they reach every outcome, every way a step ends, regrets, deferrals and refusals', () => {
   const seen = new Set<string>()
-  for (const life of fc.sample(lives, { numRuns: 3_000, seed: 7 })) {
+  for (const life of fc.sample(lives, { numRuns: 1_000, seed: 7 })) {
     const run = lived(life)
     if (run.refusals.length > 0) seen.add('refused')
     for (const event of eventsOf(run.changes)) {

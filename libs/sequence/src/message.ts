@@ -5,7 +5,7 @@ import type { Message, OpenMessage } from './sequence'
 
 /**
  * How long after `expiresAt` a dispatcher's silence is taken for good, in milliseconds. A dispatcher answers by `expiresAt`; ten seconds
- * is the time its last answer has to arrive (a session timeout of one consumer, the slowest ordinary delay on that way).
+ * is the time its last answer has to arrive: as long as a consumer group takes to notice that one of its members is gone.
  */
 export const silenceGraceMs = 10_000
 

@@ -27,7 +27,8 @@ const findSql = `SELECT fingerprint, answer FROM idempotency_keys WHERE workspac
 const keepSql = `
   WITH expired AS (
     DELETE FROM idempotency_keys WHERE (workspace_id, route, key) IN (
-      SELECT workspace_id, route, key FROM idempotency_keys WHERE created_at < now() - interval '30 days' ORDER BY created_at LIMIT 2 FOR UPDATE SKIP LOCKED))
+      SELECT workspace_id, route, key FROM idempotency_keys WHERE created_at < now() - interval '30 days'
+      ORDER BY created_at LIMIT 2 FOR UPDATE SKIP LOCKED))
   INSERT INTO idempotency_keys (workspace_id, route, key, fingerprint, answer) VALUES ($1, $2, $3, $4, $5)`
 
 /**

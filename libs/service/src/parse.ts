@@ -68,9 +68,9 @@ function ruleOf(issue: RawIssue): string | undefined {
         : `must be one of ${values.map((value) => JSON.stringify(value)).join(', ')}`
     }
     case 'too_small':
-      return `must ${sized(String(issue.origin), issue.exact ? 'exactly' : issue.inclusive === false ? 'more than' : 'at least', Number(issue.minimum))}`
+      return `must ${sized(issue, issue.inclusive === false ? 'more than' : 'at least', issue.minimum)}`
     case 'too_big':
-      return `must ${sized(String(issue.origin), issue.exact ? 'exactly' : issue.inclusive === false ? 'less than' : 'at most', Number(issue.maximum))}`
+      return `must ${sized(issue, issue.inclusive === false ? 'less than' : 'at most', issue.maximum)}`
     case 'not_multiple_of':
       return `must be a multiple of ${String(issue.divisor)}`
     case 'invalid_format':
@@ -106,9 +106,11 @@ const withArticle = (type: string): string => {
   return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`
 }
 
-function sized(origin: string, bound: string, size: number): string {
+function sized(issue: RawIssue, inexact: string, limit: unknown): string {
+  const bound = issue.exact ? 'exactly' : inexact
+  const size = Number(limit)
   const many = size === 1 ? '' : 's'
-  switch (origin) {
+  switch (issue.origin) {
     case 'string':
       return `have ${bound} ${size} character${many}`
     case 'array':

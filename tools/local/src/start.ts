@@ -25,6 +25,8 @@ function report(message: Report): void {
   if (process.connected) process.send?.(message, () => undefined)
 }
 
+const repeatedSignalMs = 1_000
+
 async function run(): Promise<void> {
   const printer = new ProgressPrinter(process.stdout)
   const onProgress = (line: string): void => {
@@ -34,13 +36,15 @@ async function run(): Promise<void> {
   const begin = Date.now()
   const abort = new AbortController()
   let system: System | undefined
-  let stopping = false
+  let askedAt: number | undefined
   const stop = (): void => {
-    if (stopping) {
-      // Asked twice: whatever still runs is killed by its guard.
-      process.exit(1)
+    if (askedAt !== undefined) {
+      // Asked twice by a person: whatever still runs is ended by its guard. One Ctrl-C can arrive twice, from the terminal
+      // and from npm, within milliseconds.
+      if (Date.now() - askedAt > repeatedSignalMs) process.exit(1)
+      return
     }
-    stopping = true
+    askedAt = Date.now()
     printer.print('Stopping …')
     if (system === undefined) return abort.abort(new Error('Stopped while starting.'))
     system.stop().then(

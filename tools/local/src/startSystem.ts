@@ -269,7 +269,7 @@ function serviceProgram(home: string, appsRoot: string, instance: ServiceInstanc
       return answer.ok
     },
     readyEveryMs: 150,
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 120_000,
   })
 }
 

@@ -48,8 +48,8 @@ export async function prepareBroker(home: string, port: number, jars: Jars): Pro
     stopTimeoutMs: 15_000,
     isReady: () => brokerWorks(loopback, port, offsetsPartitions),
     readyEveryMs: 100,
-    // Reading its files after a crash with many partitions took seconds where it was tried; a slow disk gets a minute.
-    readyTimeoutMs: 60_000,
+    // Two to four seconds, also after a crash with many partitions to read; a machine with other work on all its cores took 46 s.
+    readyTimeoutMs: 120_000,
   })
 }
 

@@ -45,7 +45,7 @@ export function prepareRegistry(home: string, port: number, jars: Jars, storage:
     stopTimeoutMs: 10_000,
     isReady: () => listsSubjects(port),
     readyEveryMs: 100,
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 120_000,
   })
 }
 

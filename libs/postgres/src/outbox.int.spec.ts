@@ -1,0 +1,78 @@
+import type { Pool } from 'pg'
+import { topics, type WorkspaceChanged } from '@stepcast/contracts'
+import { eventually, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
+import { createPool, enqueue, inTransaction, migrate, OutboxRelay, outboxTableSql, type OutboxProducer } from './index'
+
+let stack: SpecStack
+let pool: Pool
+let watched: WatchedTopic<'WorkspaceChanged'>
+
+class Tables1 {
+  readonly name = 'Tables1763800000000'
+  async up(runner: { query(sql: string): Promise<unknown> }): Promise<void> {
+    await runner.query(outboxTableSql)
+  }
+  async down(): Promise<void> {}
+}
+
+beforeAll(async () => {
+  stack = await specStack(__filename)
+  const settings = { databaseUrl: stack.databaseUrl, schema: 'spec_svc', applicationName: 'spec' }
+  // Two processes of a service may start together.
+  await Promise.all([migrate({ ...settings, migrations: [Tables1] }), migrate({ ...settings, migrations: [Tables1] })])
+  pool = createPool(settings)
+  watched = await watchTopic(stack.connection(), topics.workspaces)
+})
+afterAll(async () => {
+  await pool.end()
+  await stack.stop()
+})
+
+const record = (workspaceId: string, n: number): { topic: typeof topics.workspaces; key: string; value: WorkspaceChanged } =>
+  ({ topic: topics.workspaces, key: workspaceId, value: { workspaceId, settings: String(n), updatedAt: n } })
+
+function relayOf(producer?: () => Promise<OutboxProducer>): OutboxRelay {
+  const connection = stack.connection()
+  return new OutboxRelay({ pool, producer: producer ?? (() => connection.producer()), topics: [topics.workspaces], onError: () => {} })
+}
+
+it('what is committed is published in order per key and acknowledged, what is rolled back never', async () => {
+  const relays = [relayOf(), relayOf()]
+  relays.forEach((relay) => relay.start())
+  await expect(inTransaction(pool, async (tx) => {
+    await enqueue(tx, [record('rolled-back', 1)])
+    throw new Error('no')
+  })).rejects.toThrow('no')
+  // Two processes write and relay at once.
+  await Promise.all(relays.map(async (relay, writer) => {
+    for (let n = 0; n < 30; n++) {
+      const ids = await inTransaction(pool, (tx) => enqueue(tx, [record(`w${writer}`, n)]))
+      expect(await relay.published(ids)).toBe(true)
+    }
+  }))
+  await eventually(() => watched.values().length >= 60)
+  for (const writer of ['w0', 'w1']) {
+    const seen = watched.values().filter(({ workspaceId }) => workspaceId === writer).map(({ updatedAt }) => updatedAt)
+    expect([...new Set(seen)]).toEqual(Array.from({ length: 30 }, (_, n) => n))
+  }
+  expect(watched.values().some(({ workspaceId }) => workspaceId === 'rolled-back')).toBe(false)
+  await Promise.all(relays.map((relay) => relay.stop()))
+})
+
+it('while Kafka is away the writer is told so in time, and the record is published later', async () => {
+  let away = true
+  const connection = stack.connection()
+  const relay = relayOf(async () => {
+    if (away) throw new Error('Kafka is away')
+    return connection.producer()
+  })
+  relay.start()
+  const ids = await inTransaction(pool, (tx) => enqueue(tx, [record('later', 1)]))
+  const before = Date.now()
+  expect(await relay.published(ids, { timeoutMs: 300 })).toBe(false)
+  expect(Date.now() - before).toBeLessThan(2_000)
+  away = false
+  relay.kick()
+  await eventually(() => watched.values().some(({ workspaceId }) => workspaceId === 'later'))
+  await relay.stop()
+})

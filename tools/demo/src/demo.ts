@@ -1,0 +1,79 @@
+// `npm run demo`: 600 people, one two-step template, and an account of every one of them, on a system of its own or the one that STEPCAST_URL names.
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { lockFile, startSystem, type System } from '@stepcast/local'
+import { lockHolder, stopLeftovers } from '@stepcast/stack'
+import { help, optionsOf, type Options, type RunningSystem } from './options'
+import { play } from './play'
+import { Screen } from './table'
+
+/** The demo on a system that was there before. */
+async function onRunning(options: Options, running: RunningSystem, screen: Screen, signal: AbortSignal): Promise<boolean> {
+  const minutes = Math.ceil((5 * options.minuteMs + 60_000) / 60_000)
+  screen.print(`Using ${running.url}, whose minutes last ${options.minuteMs / 1000} s by STEPCAST_MINUTE_MS: this takes about ${minutes} minutes.`)
+  return play({ ...options, system: running, screen, onMiddle: () => undefined, signal })
+}
+
+/** The demo on a new system, which is stopped at the end; its data goes too, unless something was wrong. */
+async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Promise<boolean> {
+  const { home, minuteMs, kill } = options
+  await clear(home)
+  const system = await startSystem({ home, minuteMs, signal, onProgress: (line) => screen.print(line) })
+  let kept = false
+  try {
+    const service = kill === null ? undefined : system.services[kill]
+    if (kill !== null && service === undefined) throw new Error(`--kill ${kill}: there is no such service. There are ${Object.keys(system.services).join(', ')}.`)
+    screen.print(`\nGateway ${system.url}, processes in ${join(home, 'services.json')}: kill -9 any of them while it runs, no number will change.`)
+    const onMiddle = (): void => {
+      if (service === undefined) return
+      screen.print(`kill -9 ${service.pid} (${service.name})`)
+      service.kill('SIGKILL')
+    }
+    kept = await play({ ...options, system: asRunning(system), screen, onMiddle, signal })
+    return kept
+  } finally {
+    await system.stop()
+    if (kept || signal.aborted) rmSync(home, { recursive: true, force: true })
+    else screen.print(`\nData and logs are kept in ${home}.`)
+  }
+}
+
+/** A demo begins from nothing. @throws Error when another one runs there */
+async function clear(home: string): Promise<void> {
+  const holder = lockHolder(lockFile(home))
+  if (holder !== undefined) throw new Error(`A demo runs on ${home} already, as process ${holder.pid}.`)
+  if (!existsSync(home)) return
+  // Only what a system wrote: --home might name a directory that holds something else.
+  if (!existsSync(join(home, 'logs'))) throw new Error(`${home} exists and is no data directory of a demo. Name another with --home.`)
+  await stopLeftovers(home)
+  rmSync(home, { recursive: true, force: true })
+}
+
+function asRunning({ url, demo, sandboxUrl, env }: System): RunningSystem {
+  if (demo === null) throw new Error('The new system has no demo workspace.')
+  return { url, sandboxUrl, ...demo, addresses: { KAFKA_BROKERS: env.KAFKA_BROKERS, SCHEMA_REGISTRY_URL: env.SCHEMA_REGISTRY_URL } }
+}
+
+async function main(): Promise<void> {
+  const args = process.argv.slice(2)
+  const options = optionsOf(args[0] === 'demo' ? args.slice(1) : args, process.env)
+  if (options === null) return console.log(help)
+  const screen = new Screen(process.stdout)
+  const abort = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // Asked twice: whatever still runs is killed by its guard.
+      if (abort.signal.aborted) process.exit(1)
+      screen.keep()
+      screen.print('Stopping …')
+      abort.abort(new Error('Stopped.'))
+    })
+  }
+  const kept = options.running === null ? await onOwn(options, screen, abort.signal) : await onRunning(options, options.running, screen, abort.signal)
+  process.exit(kept ? 0 : 1)
+}
+
+main().catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

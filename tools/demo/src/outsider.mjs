@@ -1,0 +1,26 @@
+// A producer that knows nothing of Stepcast but its Kafka contract: sends a line of JSON each from standard input, as any backend could.
+//
+//   set -a; source .stepcast/dev.env; set +a
+//   echo '{"workspaceId":"demo","sendId":"order-42","userId":"user-1","templateId":"order-shipped","variables":{"orderNo":"42"}}' |
+//     node tools/demo/src/outsider.mjs
+import { randomUUID } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
+import { Kafka, Partitioners } from 'kafkajs'
+
+const { KAFKA_BROKERS = 'localhost:9092', SCHEMA_REGISTRY_URL = 'http://localhost:8085/apis/ccompat/v7' } = process.env
+const topic = 'stepcast.sends.v1'
+
+const producer = new Kafka({ clientId: 'shop-backend', brokers: KAFKA_BROKERS.split(',') })
+  .producer({ createPartitioner: Partitioners.DefaultPartitioner })
+const registry = new SchemaRegistry({ host: SCHEMA_REGISTRY_URL })
+await producer.connect()
+const schemaId = await registry.getLatestSchemaId(`${topic}-value`)
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const value = await registry.encode(schemaId, { variables: {}, requestedAt: Date.now(), ...JSON.parse(line) })
+  // Any key will do: Stepcast finds the sequence by workspaceId, sendId and userId, so the same send twice is one sequence.
+  const [stored] = await producer.send({ topic, messages: [{ key: randomUUID(), value }] })
+  console.log(JSON.stringify({ topic, partition: stored.partition, offset: stored.baseOffset }))
+}
+await producer.disconnect()

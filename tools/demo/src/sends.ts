@@ -1,0 +1,128 @@
+// What the brand does: a template, its users with their devices, and the sends, over HTTP and over Kafka, some of them twice.
+import { isDeepStrictEqual } from 'node:util'
+import { sendIdOf, sequenceIdOf } from '@stepcast/contracts'
+import { Turns, type Api } from './api'
+import { accountOf, type Account } from './ledger'
+import { buttonId } from './life'
+import type { Outsider, Stored } from './outside'
+import { tokenOf, type Person } from './people'
+
+/** The shortest window there is. */
+export const waitMinutes = 5
+
+/** Makes and approves the two-step template: the feed first, a push for whoever has not seen it. */
+export async function makeTemplate(api: Api, templateId: string): Promise<void> {
+  await api.call('POST', '/v1/templates', {
+    idempotencyKey: `${templateId}-make`,
+    body: {
+      templateId, name: 'Demo: order shipped', category: 'Transactional',
+      variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
+      channels: [
+        {
+          channelType: 'in_app',
+          content: {
+            title: 'Shipped', body: 'Order {{orderNo}} is on its way.', imageUrl: null,
+            buttons: [{ id: buttonId, label: 'Track it', url: 'https://shop.example/orders/{{orderNo}}' }],
+          },
+        },
+        { channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}} is on its way.', url: 'https://shop.example/orders/{{orderNo}}', data: {} } },
+      ],
+      config: {
+        sequenceEnabled: true,
+        sequence: { steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes }, { channels: ['push'] }] },
+      },
+    },
+  })
+  await api.call('POST', `/v1/templates/${templateId}/approve`, { idempotencyKey: `${templateId}-approve` })
+}
+
+/** Registers everybody with their device. @param onDone called with how many are done */
+export async function registerPeople(api: Api, people: readonly Person[], onDone: (n: number) => void): Promise<void> {
+  let done = 0
+  await Promise.all(people.map(async (person) => {
+    const path = `/v1/users/${person.userId}`
+    const token = tokenOf(person)
+    // A device makes its user.
+    if (token === null) await api.call('PUT', path, { body: { locale: 'en' } })
+    else await api.call('PUT', `${path}/devices/phone`, { body: { platform: 'fcm', token } })
+    onDone(++done)
+  }))
+}
+
+/** Sends of one request or one producer. */
+export interface Wave {
+  readonly sendId: string
+  readonly accounts: readonly Account[]
+  /** Of HTTP sends; null: over Kafka. */
+  readonly idempotencyKey: string | null
+}
+
+/** Parts the people into waves of the given size; those of Kafka have one sendId together. */
+export function wavesOf(people: readonly Person[], size: number, workspaceId: string, run: string): Wave[] {
+  const waves: Wave[] = []
+  for (const route of ['http', 'kafka'] as const) {
+    const onRoute = people.filter((person) => person.route === route)
+    for (let begin = 0; begin < onRoute.length; begin += size) {
+      const idempotencyKey = route === 'http' ? `${run}-wave-${begin / size + 1}` : null
+      const sendId = idempotencyKey === null ? `${run}-kafka` : sendIdOf(workspaceId, idempotencyKey)
+      const accounts = onRoute.slice(begin, begin + size).map((person) => accountOf(person, sendId, sequenceIdOf(workspaceId, sendId, person.userId)))
+      waves.push({ sendId, idempotencyKey, accounts })
+    }
+  }
+  return waves
+}
+
+const orderNoOf = ({ userId }: Person): string => userId.replace('demo-', '')
+
+/** The answer of `POST /v1/sends`, as far as it is read. */
+interface SendAnswer {
+  readonly sendId: string
+  readonly accepted: number
+  readonly duplicates: number
+}
+
+/**
+ * Sends a wave over HTTP, twice with the same Idempotency-Key, as a client does that lost the first answer; one receiver is named twice.
+ * @returns what is wrong with the answers; empty when nothing is
+ */
+export async function sendOverHttp(api: Api, templateId: string, { accounts, sendId, idempotencyKey }: Wave): Promise<string[]> {
+  const receivers = accounts.map(({ person }) => ({ userId: person.userId, variables: { orderNo: orderNoOf(person) } }))
+  const call = { idempotencyKey: idempotencyKey!, body: { templateId, receivers: [...receivers, receivers[0]], tag: 'demo' } }
+  const first = await api.call<SendAnswer>('POST', '/v1/sends', call)
+  const again = await api.call<SendAnswer>('POST', '/v1/sends', call)
+  return [
+    ...(isDeepStrictEqual(first, again) ? [] : [`the second answer differs from the first: ${JSON.stringify([first, again])}`]),
+    ...(first.sendId === sendId && first.accepted === accounts.length && first.duplicates === 1 ? [] : [
+      `expected sendId ${sendId}, ${accounts.length} accepted and 1 duplicate, not ${first.sendId}, ${first.accepted} and ${first.duplicates}`]),
+  ]
+}
+
+// What a producer that waits for nobody has in flight.
+const inFlight = 20
+
+/** How many people of a Kafka wave are sent to twice. */
+export const repeatedPerWave = 10
+
+/** Sends a wave over Kafka, its first people twice. @param onSent called for everybody once Kafka has it */
+export async function sendOverKafka(
+  outsider: Outsider, workspaceId: string, templateId: string, { accounts, sendId }: Wave, onSent: (account: Account) => void,
+): Promise<void> {
+  const turns = new Turns(inFlight)
+  const send = ({ person }: Account): Promise<Stored> =>
+    outsider.send({ workspaceId, sendId, userId: person.userId, templateId, variables: { orderNo: orderNoOf(person) }, tag: 'demo' })
+  await Promise.all(accounts.map((account) => turns.take(async () => {
+    await send(account)
+    onSent(account)
+  })))
+  await Promise.all(accounts.slice(0, repeatedPerWave).map(send))
+}
+
+/** Sends that mean nothing: well-formed records that no one can carry out. @returns where they are, each with the reason it must get */
+export async function sendNonsense(outsider: Outsider, workspaceId: string, templateId: string): Promise<{ stored: Stored; reason: string }[]> {
+  const send = { workspaceId, sendId: `${templateId}-nonsense`, userId: 'demo-nobody', templateId, variables: { orderNo: '1' } }
+  return Promise.all([
+    { reason: 'unknown_template', send: { ...send, templateId: `${templateId}-never-made` } },
+    { reason: 'missing_variables', send: { ...send, variables: {} } },
+    { reason: 'invalid_send', send: { ...send, userId: 'demo\u0000nobody' } },
+  ].map(async ({ reason, send: nonsense }) => ({ reason, stored: await outsider.send(nonsense) })))
+}
