@@ -13,12 +13,19 @@ import { SandboxController } from './sandbox.controller'
   providers: [
     { provide: Arrivals, useFactory: (env: Env) => new Arrivals(env.SANDBOX_LOG_FILE || null), inject: [ENV] },
     { provide: Faults, useFactory: () => new Faults() },
-    { provide: Phones, useFactory: (env: Env) => new Phones((env.STEPCAST_PUBLIC_URL || 'http://localhost:8080').replace(/\/+$/, '')), inject: [ENV] },
+    {
+      provide: Phones,
+      useFactory: (env: Env) => new Phones((env.STEPCAST_PUBLIC_URL || 'http://localhost:8080').replace(/\/+$/, '')),
+      inject: [ENV],
+    },
     { provide: AccessTokens, useFactory: () => new AccessTokens() },
   ],
 })
 export class AppModule implements OnApplicationShutdown {
-  constructor(private readonly arrivals: Arrivals, private readonly phones: Phones) {}
+  constructor(
+    private readonly arrivals: Arrivals,
+    private readonly phones: Phones,
+  ) {}
 
   onApplicationShutdown(): void {
     this.phones.stop()

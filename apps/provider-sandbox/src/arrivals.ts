@@ -35,7 +35,7 @@ export class Arrivals {
   private kept: Arrival[] = []
   private readonly file: number | null
 
-  /** @param path where each arrival is appended as a JSON line before its answer, so that a killed sandbox loses none; null: memory only. */
+  /** @param path where each arrival is appended as a JSON line, so that a killed sandbox loses none; null: memory only. */
   constructor(path: string | null) {
     this.file = path === null ? null : openSync(path, 'a')
   }
@@ -50,10 +50,12 @@ export class Arrivals {
 
   /** Those that match, oldest first. */
   find({ messageId, provider, sinceMs }: ArrivalQuery): Arrival[] {
-    return this.kept.filter((arrival) =>
-      (messageId === undefined || arrival.messageId === messageId)
-      && (provider === undefined || arrival.provider === provider)
-      && (sinceMs === undefined || Date.parse(arrival.at) >= sinceMs))
+    return this.kept.filter(
+      (arrival) =>
+        (messageId === undefined || arrival.messageId === messageId) &&
+        (provider === undefined || arrival.provider === provider) &&
+        (sinceMs === undefined || Date.parse(arrival.at) >= sinceMs),
+    )
   }
 
   close(): void {

@@ -4,7 +4,18 @@ import { Body, Controller, Param, Post, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
 import { RequireScope } from '@stepcast/service'
 import { Arrivals } from './arrivals'
-import { accepted, AccessTokens, type Answer, dataKeys, faultAnswer, type FcmMessage, invalidArgument, readMessage, unauthenticated, unregistered } from './fcm'
+import {
+  accepted,
+  AccessTokens,
+  type Answer,
+  dataKeys,
+  faultAnswer,
+  type FcmMessage,
+  invalidArgument,
+  readMessage,
+  unauthenticated,
+  unregistered,
+} from './fcm'
 import { Faults, type Fault } from './faults'
 import { Phones } from './phones'
 
@@ -13,7 +24,10 @@ import { Phones } from './phones'
 @RequireScope('public')
 export class FcmController {
   constructor(
-    private readonly arrivals: Arrivals, private readonly faults: Faults, private readonly phones: Phones, private readonly tokens: AccessTokens,
+    private readonly arrivals: Arrivals,
+    private readonly faults: Faults,
+    private readonly phones: Phones,
+    private readonly tokens: AccessTokens,
   ) {}
 
   /** The OAuth2 token endpoint of a service account: → `{ access_token, expires_in, token_type }`, or 400 as Google words it. */
@@ -32,7 +46,11 @@ export class FcmController {
     const isAccepted = answer.status === 200 && fault?.mode !== 'hang'
     const { token: to, data } = 'token' in message ? message : { token: '', data: undefined }
     this.arrivals.record({
-      provider: 'fcm', messageId: data?.[dataKeys.messageId] ?? null, to, at: new Date().toISOString(), answer: loggedAs(answer, fault),
+      provider: 'fcm',
+      messageId: data?.[dataKeys.messageId] ?? null,
+      to,
+      at: new Date().toISOString(),
+      answer: loggedAs(answer, fault),
     })
     if (isAccepted) this.deliver(to, data ?? {})
     if (fault?.mode === 'slow') await sleep(fault.delayMs ?? 2_000)
@@ -65,4 +83,8 @@ const loggedAs = (answer: Answer, fault: Fault | null): string => {
   return fault?.mode === 'accept-then-reset' ? 'reset' : answer.logged
 }
 
-const write = (response: Response, { status, headers, body }: Answer): void => void response.status(status).set(headers ?? {}).json(body)
+const write = (response: Response, { status, headers, body }: Answer): void =>
+  void response
+    .status(status)
+    .set(headers ?? {})
+    .json(body)

@@ -56,16 +56,26 @@ function assertionProblem(assertion: unknown, nowMs: number): string | null {
     if (alg !== 'RS256') return `assertion must be signed with RS256, not ${alg}`
     if (typeof iss !== 'string' || !iss.includes('@')) return 'iss must be the client_email of a service account'
     if (typeof aud !== 'string' || !aud.endsWith('/token')) return 'aud must be the token endpoint'
-    if (!String(scope).split(' ').some((one) => messagingScopes.includes(one))) return 'scope must hold firebase.messaging'
+    if (
+      !String(scope)
+        .split(' ')
+        .some((one) => messagingScopes.includes(one))
+    )
+      return 'scope must hold firebase.messaging'
     // Google allows an hour, and some seconds for clocks that differ.
-    if (typeof iat !== 'number' || typeof exp !== 'number' || exp - iat > 3_600 || exp < nowS || iat > nowS + 60) return 'iat and exp must span now, an hour at most'
+    if (typeof iat !== 'number' || typeof exp !== 'number' || exp - iat > 3_600 || exp < nowS || iat > nowS + 60)
+      return 'iat and exp must span now, an hour at most'
     return null
   } catch {
     return 'assertion is not a JWT'
   }
 }
 
-const oauthError = (error: string, description: string): Answer => ({ status: 400, body: { error, error_description: description }, logged: `400 ${error}` })
+const oauthError = (error: string, description: string): Answer => ({
+  status: 400,
+  body: { error, error_description: description },
+  logged: `400 ${error}`,
+})
 
 const text = z.string()
 const sendSchema = z.strictObject({
@@ -104,13 +114,22 @@ export function readMessage(body: unknown): FcmMessage | { readonly field: strin
 }
 
 /** 200: taken. */
-export const accepted = (project: string): Answer => ({ status: 200, body: { name: `projects/${project}/messages/${randomUUID()}` }, logged: '200' })
+export const accepted = (project: string): Answer => ({
+  status: 200,
+  body: { name: `projects/${project}/messages/${randomUUID()}` },
+  logged: '200',
+})
 
 const fcmErrorType = 'type.googleapis.com/google.firebase.fcm.v1.FcmError'
 
 function refusal(code: number, status: string, message: string, details: readonly object[], headers: Record<string, string> = {}): Answer {
   const errorCode = (details[0] as { errorCode?: string } | undefined)?.errorCode ?? status
-  return { status: code, headers, body: { error: { code, message, status, ...(details.length > 0 ? { details } : {}) } }, logged: `${code} ${errorCode}` }
+  return {
+    status: code,
+    headers,
+    body: { error: { code, message, status, ...(details.length > 0 ? { details } : {}) } },
+    logged: `${code} ${errorCode}`,
+  }
 }
 
 /** 401: no access token, or one that has expired. */
@@ -118,23 +137,34 @@ export const unauthenticated = (): Answer => refusal(401, 'UNAUTHENTICATED', 'Re
 
 /** 400 for what the request says; the token is not to blame, so there is no FcmError. */
 export const invalidArgument = (field: string, description: string): Answer =>
-  refusal(400, 'INVALID_ARGUMENT', description, [{ '@type': 'type.googleapis.com/google.rpc.BadRequest', fieldViolations: [{ field, description }] }])
+  refusal(400, 'INVALID_ARGUMENT', description, [
+    { '@type': 'type.googleapis.com/google.rpc.BadRequest', fieldViolations: [{ field, description }] },
+  ])
 
 /** 404: the app is gone from the device. */
-export const unregistered = (): Answer => refusal(404, 'NOT_FOUND', 'Requested entity was not found.', [{ '@type': fcmErrorType, errorCode: 'UNREGISTERED' }])
+export const unregistered = (): Answer =>
+  refusal(404, 'NOT_FOUND', 'Requested entity was not found.', [{ '@type': fcmErrorType, errorCode: 'UNREGISTERED' }])
 
 /** What a fault answers; null where it does not answer by itself. */
 export function faultAnswer(fault: Fault): Answer | null {
   switch (fault.mode) {
     case '429': {
       const headers: Record<string, string> = fault.retryAfterS === undefined ? {} : { 'retry-after': String(fault.retryAfterS) }
-      return refusal(429, 'RESOURCE_EXHAUSTED', 'Quota exceeded for sending messages.', [{ '@type': fcmErrorType, errorCode: 'QUOTA_EXCEEDED' }], headers)
+      return refusal(
+        429,
+        'RESOURCE_EXHAUSTED',
+        'Quota exceeded for sending messages.',
+        [{ '@type': fcmErrorType, errorCode: 'QUOTA_EXCEEDED' }],
+        headers,
+      )
     }
     case '500':
       return refusal(500, 'INTERNAL', 'Internal error encountered.', [{ '@type': fcmErrorType, errorCode: 'INTERNAL' }])
     case 'reject':
       return refusal(403, 'PERMISSION_DENIED', 'SenderId mismatch', [{ '@type': fcmErrorType, errorCode: 'SENDER_ID_MISMATCH' }])
-    case 'hang': case 'slow': case 'accept-then-reset':
+    case 'hang':
+    case 'slow':
+    case 'accept-then-reset':
       return null
   }
 }

@@ -13,14 +13,16 @@ export const phonesSchema = z.strictObject({
   workspaceId: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   /** A key with scope `send`: phones report on behalf of their user. */
   apiKey: z.string().min(1).max(500),
-  behaviour: z.strictObject({
-    /** Share of simulated phones that receive a message. */
-    deliveredRate: z.number().min(0).max(1).default(0.95),
-    /** Share of those receiving that tap it. */
-    clickedRate: z.number().min(0).max(1).default(0.3),
-    /** Mean time until delivered, and from there until clicked. */
-    delayMs: z.int().min(0).max(3_600_000).default(1_000),
-  }).default({ deliveredRate: 0.95, clickedRate: 0.3, delayMs: 1_000 }),
+  behaviour: z
+    .strictObject({
+      /** Share of simulated phones that receive a message. */
+      deliveredRate: z.number().min(0).max(1).default(0.95),
+      /** Share of those receiving that tap it. */
+      clickedRate: z.number().min(0).max(1).default(0.3),
+      /** Mean time until delivered, and from there until clicked. */
+      delayMs: z.int().min(0).max(3_600_000).default(1_000),
+    })
+    .default({ deliveredRate: 0.95, clickedRate: 0.3, delayMs: 1_000 }),
 })
 /** The phones of one workspace. */
 export type WorkspacePhones = z.output<typeof phonesSchema>
@@ -67,7 +69,10 @@ export class Phones {
    * @param productUrl the product's public address, STEPCAST_PUBLIC_URL
    * @param random 0 ≤ x < 1
    */
-  constructor(private readonly productUrl: string, private readonly random: () => number = Math.random) {}
+  constructor(
+    private readonly productUrl: string,
+    private readonly random: () => number = Math.random,
+  ) {}
 
   /** Registers a workspace's phones, or changes them. The oldest workspace goes when there are 1,000. */
   register(phones: WorkspacePhones): void {
@@ -97,7 +102,8 @@ export class Phones {
           // A header carries bytes: a userId beyond Latin-1 travels as UTF-8.
           'on-behalf-of': Buffer.from(message.userId, 'utf8').toString('latin1'),
         },
-        headersTimeout: 10_000, bodyTimeout: 10_000,
+        headersTimeout: 10_000,
+        bodyTimeout: 10_000,
       })
       const detail = await answer.body.text()
       return answer.statusCode < 300 ? { kind: 'reported' } : { kind: 'refused', status: answer.statusCode, detail: detail.slice(0, 500) }

@@ -22,7 +22,11 @@ const reportSchema = z.enum(phoneReports)
 export class SandboxController {
   private privateKey: string | null = null
 
-  constructor(private readonly arrivals: Arrivals, private readonly faults: Faults, private readonly phones: Phones) {}
+  constructor(
+    private readonly arrivals: Arrivals,
+    private readonly faults: Faults,
+    private readonly phones: Phones,
+  ) {}
 
   /** Every request that arrived, oldest first (the last 200,000), also those refused. */
   @Get('log')
@@ -81,13 +85,21 @@ export class SandboxController {
   @Get('service-account.json')
   serviceAccount(@Req() request: Request): Record<string, string> {
     return {
-      type: 'service_account', project_id: 'stepcast-sandbox', private_key_id: 'sandbox', private_key: (this.privateKey ??= newPrivateKey()),
-      client_email: 'sandbox@stepcast-sandbox.iam.gserviceaccount.com', client_id: '1', token_uri: `http://${request.headers.host}/token`,
+      type: 'service_account',
+      project_id: 'stepcast-sandbox',
+      private_key_id: 'sandbox',
+      private_key: (this.privateKey ??= newPrivateKey()),
+      client_email: 'sandbox@stepcast-sandbox.iam.gserviceaccount.com',
+      client_id: '1',
+      token_uri: `http://${request.headers.host}/token`,
     }
   }
 }
 
 // 2,048 bits as Google's: about 0.1 s, so not before someone asks.
-const newPrivateKey = (): string => generateKeyPairSync('rsa', {
-  modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-}).privateKey
+const newPrivateKey = (): string =>
+  generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }).privateKey

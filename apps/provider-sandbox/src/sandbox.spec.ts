@@ -6,7 +6,11 @@ import { expectEveryRouteScoped, type RunningService } from '@stepcast/service'
 import type { Arrival } from './arrivals'
 import { startSandbox } from './start'
 
-interface Answer { status: number; headers: Headers; body: any }
+interface Answer {
+  status: number
+  headers: Headers
+  body: any
+}
 
 const messageId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c.2.push'
 
@@ -18,35 +22,53 @@ describe('provider sandbox', () => {
 
   const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
     const response = await fetch(`${sandbox.url}${path}`, {
-      method, headers: { 'content-type': 'application/json', ...headers }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
   }
-  const push = (token: string, id = messageId): Promise<Answer> => call('POST', '/v1/projects/p1/messages:send', {
-    message: {
-      token, notification: { title: 'Shipped', body: 'Order 1' },
-      data: { stepcast_message_id: id, stepcast_workspace_id: 'demo', stepcast_user_id: '사용자-7' },
-    },
-  }, { authorization: `Bearer ${bearer}` })
+  const push = (token: string, id = messageId): Promise<Answer> =>
+    call(
+      'POST',
+      '/v1/projects/p1/messages:send',
+      {
+        message: {
+          token,
+          notification: { title: 'Shipped', body: 'Order 1' },
+          data: { stepcast_message_id: id, stepcast_workspace_id: 'demo', stepcast_user_id: '사용자-7' },
+        },
+      },
+      { authorization: `Bearer ${bearer}` },
+    )
   const arrivals = async (query = ''): Promise<Arrival[]> => (await call('GET', `/log${query}`)).body.items
 
   beforeAll(async () => {
     product = createServer((request, response) => {
       reported.push({
-        url: request.url!, authorization: request.headers.authorization!,
+        url: request.url!,
+        authorization: request.headers.authorization!,
         user: Buffer.from(String(request.headers['on-behalf-of']), 'latin1').toString('utf8'),
       })
       response.writeHead(204).end()
     }).listen(0)
-    sandbox = await startSandbox({ LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: `http://127.0.0.1:${(product.address() as AddressInfo).port}` }, false)
+    sandbox = await startSandbox(
+      { LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: `http://127.0.0.1:${(product.address() as AddressInfo).port}` },
+      false,
+    )
 
     const account = (await call('GET', '/service-account.json')).body
     const assertion = await new SignJWT({ scope: 'https://www.googleapis.com/auth/firebase.messaging' })
-      .setProtectedHeader({ alg: 'RS256' }).setIssuer(account.client_email).setAudience(account.token_uri).setIssuedAt().setExpirationTime('1h')
+      .setProtectedHeader({ alg: 'RS256' })
+      .setIssuer(account.client_email)
+      .setAudience(account.token_uri)
+      .setIssuedAt()
+      .setExpirationTime('1h')
       .sign(await importPKCS8(account.private_key, 'RS256'))
     const granted = await fetch(account.token_uri, {
-      method: 'POST', body: new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }),
+      method: 'POST',
+      body: new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }),
     })
     bearer = ((await granted.json()) as { access_token: string }).access_token
   })
@@ -77,7 +99,10 @@ describe('provider sandbox', () => {
   it('answers UNREGISTERED for bad_ tokens, as FCM words it', async () => {
     const answer = await push('bad_1')
     expect(answer.status).toBe(404)
-    expect(answer.body.error).toMatchObject({ status: 'NOT_FOUND', details: [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode: 'UNREGISTERED' }] })
+    expect(answer.body.error).toMatchObject({
+      status: 'NOT_FOUND',
+      details: [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode: 'UNREGISTERED' }],
+    })
   })
 
   it('refuses who brings no access token, and writes that down too', async () => {
@@ -88,7 +113,12 @@ describe('provider sandbox', () => {
   })
 
   it('names the field of a malformed message', async () => {
-    const answer = await call('POST', '/v1/projects/p1/messages:send', { message: { token: 't', data: { n: 12 } } }, { authorization: `Bearer ${bearer}` })
+    const answer = await call(
+      'POST',
+      '/v1/projects/p1/messages:send',
+      { message: { token: 't', data: { n: 12 } } },
+      { authorization: `Bearer ${bearer}` },
+    )
     expect(answer).toMatchObject({ status: 400, body: { error: { details: [{ fieldViolations: [{ field: 'message.data.n' }] }] } } })
   })
 
@@ -118,7 +148,10 @@ describe('provider sandbox', () => {
   it('hangs: no answer, the arrival stays', async () => {
     await call('POST', '/faults', { provider: 'fcm', mode: 'hang', rate: 1, count: 1 })
     const id = messageId.replace('.2.', '.4.')
-    const outcome = await Promise.race([push('token-1', id).catch(() => 'broken'), new Promise((resolve) => setTimeout(resolve, 200, 'hanging'))])
+    const outcome = await Promise.race([
+      push('token-1', id).catch(() => 'broken'),
+      new Promise((resolve) => setTimeout(resolve, 200, 'hanging')),
+    ])
     expect(outcome).toBe('hanging')
     expect(await arrivals(`?messageId=${id}`)).toMatchObject([{ answer: 'hang' }])
   })

@@ -19,7 +19,10 @@ export class AccessToken {
   private asking: Promise<string> | null = null
 
   /** @param now a clock that never jumps, milliseconds */
-  constructor(private readonly account: ServiceAccount, private readonly now: () => number = () => performance.now()) {}
+  constructor(
+    private readonly account: ServiceAccount,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
 
   /**
    * The token, asked for when there is none or it ends soon.
@@ -35,7 +38,11 @@ export class AccessToken {
   private async ask(): Promise<string> {
     const { clientEmail, privateKey, tokenUri } = this.account
     const assertion = await new SignJWT({ scope: messagingScope })
-      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' }).setIssuer(clientEmail).setAudience(tokenUri).setIssuedAt().setExpirationTime('1h')
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
+      .setIssuer(clientEmail)
+      .setAudience(tokenUri)
+      .setIssuedAt()
+      .setExpirationTime('1h')
       .sign(await importPKCS8(privateKey, 'RS256'))
     const granted = await this.grant(assertion, tokenUri)
     this.current = { token: granted.access_token, renewAt: this.now() + granted.expires_in * 1_000 - renewBeforeMs }
@@ -45,7 +52,9 @@ export class AccessToken {
   private async grant(assertion: string, tokenUri: string): Promise<{ access_token: string; expires_in: number }> {
     try {
       const { statusCode, body } = await request(tokenUri, {
-        method: 'POST', headersTimeout: timeoutMs, bodyTimeout: timeoutMs,
+        method: 'POST',
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body: new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }).toString(),
       })

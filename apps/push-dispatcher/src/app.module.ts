@@ -20,27 +20,39 @@ const CONFIG = Symbol('config')
   providers: [
     { provide: CONFIG, inject: [ENV], useFactory: configFromEnv },
     {
-      provide: POOL, inject: [CONFIG, LOG],
+      provide: POOL,
+      inject: [CONFIG, LOG],
       useFactory: async ({ databaseUrl }: Config, log: Log): Promise<Pool> => {
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Ledger1700000000000] })
-        return createPool({ databaseUrl, schema, applicationName: serviceName, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+        return createPool({
+          databaseUrl,
+          schema,
+          applicationName: serviceName,
+          onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+        })
       },
     },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log,
-        traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName),
+          registry: registryConfigFromEnv(env as NodeJS.ProcessEnv),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     { provide: Receipts, inject: [KafkaConnection], useFactory: (connection: KafkaConnection) => new Receipts(connection) },
     {
-      provide: DeadAddresses, inject: [CONFIG, POOL, LOG],
+      provide: DeadAddresses,
+      inject: [CONFIG, POOL, LOG],
       useFactory: ({ peopleSvcUrl, internalSecret }: Config, pool: Pool, log: Log) =>
         new DeadAddresses({ pool, log, remove: tokenRemover(peopleSvcUrl, internalSecret) }),
     },
     {
-      provide: Dispatch, inject: [CONFIG, KafkaConnection, POOL, LOG, Registry, DeadAddresses],
+      provide: Dispatch,
+      inject: [CONFIG, KafkaConnection, POOL, LOG, Registry, DeadAddresses],
       useFactory: (config: Config, connection: KafkaConnection, pool: Pool, log: Log, registry: Registry, dead: DeadAddresses) =>
         pushDispatch({ config, connection, pool, log, onAttempt: attemptMetrics(registry), onDeadAddress: () => dead.kick() }),
     },

@@ -35,15 +35,18 @@ export interface Config {
 }
 
 /**
- * Reads DATABASE_URL, FCM_SERVICE_ACCOUNT_FILE, FCM_ENDPOINT, PEOPLE_SVC_URL, STEPCAST_INTERNAL_SECRET, STEPCAST_MINUTE_MS, PUSH_CONCURRENCY (64),
- * PUSH_RATE_PER_WORKSPACE (5,000 a second) and PUSH_TIMEOUT_MS (10,000).
+ * Reads DATABASE_URL, FCM_SERVICE_ACCOUNT_FILE, FCM_ENDPOINT, PEOPLE_SVC_URL, STEPCAST_INTERNAL_SECRET, STEPCAST_MINUTE_MS,
+ * PUSH_CONCURRENCY (64), PUSH_RATE_PER_WORKSPACE (5,000 a second) and PUSH_TIMEOUT_MS (10,000).
  * @throws ConfigError naming the variable.
  */
 export function configFromEnv(env: Env): Config {
   return {
     databaseUrl: required(env, 'DATABASE_URL', 'postgres://user:password@host:port/database'),
     fcm: env.FCM_SERVICE_ACCOUNT_FILE
-      ? { account: accountFrom(env.FCM_SERVICE_ACCOUNT_FILE), endpoint: (env.FCM_ENDPOINT || 'https://fcm.googleapis.com').replace(/\/+$/, '') }
+      ? {
+          account: accountFrom(env.FCM_SERVICE_ACCOUNT_FILE),
+          endpoint: (env.FCM_ENDPOINT || 'https://fcm.googleapis.com').replace(/\/+$/, ''),
+        }
       : null,
     peopleSvcUrl: required(env, 'PEOPLE_SVC_URL', 'the address of people-svc').replace(/\/+$/, ''),
     internalSecret: required(env, 'STEPCAST_INTERNAL_SECRET', 'the secret that all services share'),
@@ -66,7 +69,12 @@ function whole(env: Env, name: string, otherwise: number): number {
   return value
 }
 
-const accountSchema = z.object({ project_id: z.string().min(1), client_email: z.string().min(3), private_key: z.string().min(1), token_uri: z.url() })
+const accountSchema = z.object({
+  project_id: z.string().min(1),
+  client_email: z.string().min(3),
+  private_key: z.string().min(1),
+  token_uri: z.url(),
+})
 
 function accountFrom(path: string): ServiceAccount {
   try {
@@ -74,7 +82,10 @@ function accountFrom(path: string): ServiceAccount {
     return { projectId: project_id, clientEmail: client_email, privateKey: private_key, tokenUri: token_uri }
   } catch (cause) {
     // Not the content: the file holds a private key.
-    const detail = cause instanceof z.ZodError ? `field ${cause.issues.map(({ path: field }) => field.join('.')).join(', ')} is missing or wrong` : 'it cannot be read as JSON'
+    const detail =
+      cause instanceof z.ZodError
+        ? `field ${cause.issues.map(({ path: field }) => field.join('.')).join(', ')} is missing or wrong`
+        : 'it cannot be read as JSON'
     throw new ConfigError(`FCM_SERVICE_ACCOUNT_FILE names ${path}, which is no service account: ${detail}`)
   }
 }

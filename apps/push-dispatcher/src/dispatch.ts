@@ -21,7 +21,13 @@ export interface PushOptions extends Pick<DispatchOptions<'push'>, 'onAttempt' |
 export function pushDispatch({ config, ...options }: PushOptions): Dispatch<'push'> {
   const { fcm, concurrency, ratePerWorkspace, timeoutMs, minuteMs } = config
   return new Dispatch({
-    ...options, channel: 'push', service: serviceName, concurrency, ratePerWorkspace, timeoutMs, minuteMs,
+    ...options,
+    channel: 'push',
+    service: serviceName,
+    concurrency,
+    ratePerWorkspace,
+    timeoutMs,
+    minuteMs,
     providers: fcm === null ? [] : [new Fcm({ ...fcm, connections: concurrency, minuteMs })],
     addressesOf: (user) => user.devices.map(({ deviceId, platform, token }) => ({ target: deviceId, address: token, provider: platform })),
     noAddress: 'no_token',
@@ -33,10 +39,17 @@ export function pushDispatch({ config, ...options }: PushOptions): Dispatch<'pus
 export function attemptMetrics(registry: Registry): NonNullable<DispatchOptions<'push'>['onAttempt']> {
   const registers = [registry]
   const attempts = new Counter({
-    name: 'stepcast_dispatch_attempts_total', help: 'Provider calls by how they ended.', labelNames: ['provider', 'outcome'], registers,
+    name: 'stepcast_dispatch_attempts_total',
+    help: 'Provider calls by how they ended.',
+    labelNames: ['provider', 'outcome'],
+    registers,
   })
   const seconds = new Histogram({
-    name: 'stepcast_dispatch_attempt_seconds', help: 'How long provider calls took.', labelNames: ['provider'], buckets: [0.01, 0.05, 0.2, 1, 5, 10], registers,
+    name: 'stepcast_dispatch_attempt_seconds',
+    help: 'How long provider calls took.',
+    labelNames: ['provider'],
+    buckets: [0.01, 0.05, 0.2, 1, 5, 10],
+    registers,
   })
   return (provider, outcome, took) => {
     attempts.inc({ provider, outcome })

@@ -7,8 +7,11 @@ import type { ServiceAccount } from './config'
 import { Fcm } from './fcm'
 
 const faults: Record<Exclude<Weather, 'fair'>, object> = {
-  quota_exceeded: { mode: '429', retryAfterS: 3 }, internal_error: { mode: '500' }, rejected: { mode: 'reject' },
-  hangs: { mode: 'hang' }, accepted_then_reset: { mode: 'accept-then-reset' },
+  quota_exceeded: { mode: '429', retryAfterS: 3 },
+  internal_error: { mode: '500' },
+  rejected: { mode: 'reject' },
+  hangs: { mode: 'hang' },
+  accepted_then_reset: { mode: 'accept-then-reset' },
 }
 
 describe('FCM', () => {
@@ -18,13 +21,20 @@ describe('FCM', () => {
   let unreachable: Fcm
 
   const messageTo = (address: string, messageId: string): ProviderMessage<'push'> => ({
-    workspaceId: 'demo', messageId, userId: 'user-1', target: 'phone', address, timeToLiveMs: 60_000,
+    workspaceId: 'demo',
+    messageId,
+    userId: 'user-1',
+    target: 'phone',
+    address,
+    timeToLiveMs: 60_000,
     content: { title: 'Shipped', body: 'Order 1', url: null, data: {} },
   })
   const weather = async (to: Weather): Promise<void> => {
     if (to === 'fair') return
     await fetch(`${sandbox.url}/faults`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ provider: 'fcm', rate: 1, count: 1, ...faults[to] }),
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ provider: 'fcm', rate: 1, count: 1, ...faults[to] }),
     })
   }
   const arrivals = async (messageId: string): Promise<number> =>
@@ -45,7 +55,10 @@ describe('FCM', () => {
   })
 
   itIsAProvider('push', () => ({
-    provider, unreachable, weather, arrivals,
+    provider,
+    unreachable,
+    weather,
+    arrivals,
     message: (messageId) => messageTo('token-1', messageId),
     messageToDeadAddress: (messageId) => messageTo('bad_1', messageId),
   }))
@@ -60,8 +73,16 @@ describe('FCM', () => {
   })
 
   it('was not taken when no access token can be had', async () => {
-    const locked = new Fcm({ account: { ...account, tokenUri: 'http://127.0.0.1:1/token' }, endpoint: sandbox.url, connections: 1, minuteMs: 60_000 })
-    expect(await locked.send(messageTo('token-1', '623f8d79-cdc6-5760-8ab0-ef346563ba6c.8.push'), permit)).toMatchObject({ kind: 'retry', reason: 'no_access_token' })
+    const locked = new Fcm({
+      account: { ...account, tokenUri: 'http://127.0.0.1:1/token' },
+      endpoint: sandbox.url,
+      connections: 1,
+      minuteMs: 60_000,
+    })
+    expect(await locked.send(messageTo('token-1', '623f8d79-cdc6-5760-8ab0-ef346563ba6c.8.push'), permit)).toMatchObject({
+      kind: 'retry',
+      reason: 'no_access_token',
+    })
     await locked.close()
   })
 })

@@ -3,17 +3,28 @@ import type { ProviderMessage } from '@stepcast/channel'
 import { fcmBody } from './fcmMessage'
 
 const message: ProviderMessage<'push'> = {
-  workspaceId: 'demo', messageId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c.2.push', userId: 'user-1', target: 'phone', address: 'token-1',
-  content: { title: 'Shipped', body: 'Order 1', url: 'https://shop.example/1', data: { screen: 'order', url: null as never } }, timeToLiveMs: 90_500,
+  workspaceId: 'demo',
+  messageId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c.2.push',
+  userId: 'user-1',
+  target: 'phone',
+  address: 'token-1',
+  content: { title: 'Shipped', body: 'Order 1', url: 'https://shop.example/1', data: { screen: 'order', url: null as never } },
+  timeToLiveMs: 90_500,
 }
-const bodyOf = (changes: Partial<ProviderMessage<'push'>> = {}): any => (fcmBody({ ...message, ...changes }, 1_000_000) as { message: object }).message
+const bodyOf = (changes: Partial<ProviderMessage<'push'>> = {}): any =>
+  (fcmBody({ ...message, ...changes }, 1_000_000) as { message: object }).message
 
 describe('a push', () => {
   it('carries content, data, and whose and which message it is', () => {
     expect(bodyOf()).toMatchObject({
-      token: 'token-1', notification: { title: 'Shipped', body: 'Order 1' },
+      token: 'token-1',
+      notification: { title: 'Shipped', body: 'Order 1' },
       data: {
-        screen: 'order', stepcast_message_id: message.messageId, stepcast_workspace_id: 'demo', stepcast_user_id: 'user-1', stepcast_url: 'https://shop.example/1',
+        screen: 'order',
+        stepcast_message_id: message.messageId,
+        stepcast_workspace_id: 'demo',
+        stepcast_user_id: 'user-1',
+        stepcast_url: 'https://shop.example/1',
       },
     })
     expect(bodyOf().data).not.toHaveProperty('url')
@@ -29,8 +40,10 @@ describe('a push', () => {
     const { android, apns, webpush } = bodyOf()
     expect([android.ttl, apns.headers['apns-expiration'], webpush.headers.TTL]).toEqual(['90s', '1090', '90'])
   })
-  it('has FCM\'s own time to live on the last step, and no link without a URL', () => {
+  it("has FCM's own time to live on the last step, and no link without a URL", () => {
     const { android, apns, webpush, data } = bodyOf({ timeToLiveMs: null, content: { ...message.content, url: null } })
-    expect([android.ttl, apns.headers['apns-expiration'], webpush.headers.TTL, webpush.fcm_options, data.stepcast_url]).toEqual(Array(5).fill(undefined))
+    expect([android.ttl, apns.headers['apns-expiration'], webpush.headers.TTL, webpush.fcm_options, data.stepcast_url]).toEqual(
+      Array(5).fill(undefined),
+    )
   })
 })

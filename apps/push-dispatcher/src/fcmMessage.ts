@@ -7,14 +7,20 @@ import type { ProviderMessage } from '@stepcast/channel'
  * user named here is signed in on the device.
  */
 export const dataKeys = {
-  messageId: 'stepcast_message_id', workspaceId: 'stepcast_workspace_id', userId: 'stepcast_user_id', url: 'stepcast_url',
+  messageId: 'stepcast_message_id',
+  workspaceId: 'stepcast_workspace_id',
+  userId: 'stepcast_user_id',
+  url: 'stepcast_url',
 } as const
 
 /** FCM's longest time to live: 4 weeks. */
 const maxTtlS = 2_419_200
 
 /** The body of `messages:send`. */
-export function fcmBody({ address, messageId, workspaceId, userId, content, timeToLiveMs }: ProviderMessage<'push'>, nowMs: number): object {
+export function fcmBody(
+  { address, messageId, workspaceId, userId, content, timeToLiveMs }: ProviderMessage<'push'>,
+  nowMs: number,
+): object {
   const { title, body, url } = content
   // FCM takes whole seconds; 0 means now or never.
   const ttlS = timeToLiveMs === null ? null : Math.min(maxTtlS, Math.floor(timeToLiveMs / 1_000))
@@ -25,7 +31,10 @@ export function fcmBody({ address, messageId, workspaceId, userId, content, time
       notification: { title, body },
       data: {
         ...strings(content.data),
-        [dataKeys.messageId]: messageId, [dataKeys.workspaceId]: workspaceId, [dataKeys.userId]: userId, ...(url === null ? {} : { [dataKeys.url]: url }),
+        [dataKeys.messageId]: messageId,
+        [dataKeys.workspaceId]: workspaceId,
+        [dataKeys.userId]: userId,
+        ...(url === null ? {} : { [dataKeys.url]: url }),
       },
       android: {
         priority: 'high',
@@ -44,7 +53,10 @@ export function fcmBody({ address, messageId, workspaceId, userId, content, time
       },
       webpush: {
         // RFC 8030: a topic has at most 32 URL-safe characters.
-        headers: { Topic: createHash('sha256').update(messageId).digest('base64url').slice(0, 32), ...(ttlS === null ? {} : { TTL: String(ttlS) }) },
+        headers: {
+          Topic: createHash('sha256').update(messageId).digest('base64url').slice(0, 32),
+          ...(ttlS === null ? {} : { TTL: String(ttlS) }),
+        },
         ...link,
       },
     },

@@ -4,8 +4,12 @@ import { outcomeOf } from './fcmOutcome'
 
 const fcmError = (errorCode: string): object => ({ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode })
 const badRequest = (field: string): object => ({ '@type': 'type.googleapis.com/google.rpc.BadRequest', fieldViolations: [{ field }] })
-const answered = (status: number, body: unknown, headers = {}): CallResult =>
-  ({ kind: 'answered', status, headers, body: typeof body === 'string' ? body : JSON.stringify(body) })
+const answered = (status: number, body: unknown, headers = {}): CallResult => ({
+  kind: 'answered',
+  status,
+  headers,
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+})
 const refused = (status: number, code: string, details: object[] = [], headers = {}): CallResult =>
   answered(status, { error: { code: status, status: code, details } }, headers)
 const of = (result: CallResult) => outcomeOf(result, 60_000, 0)
@@ -18,26 +22,42 @@ describe('an answer of FCM', () => {
     expect(of(answered(200, '{"na'))).toEqual({ kind: 'accepted', providerMessageId: null })
   })
   it('UNREGISTERED kills the token', () => {
-    expect(of(refused(404, 'NOT_FOUND', [fcmError('UNREGISTERED')]))).toEqual({ kind: 'rejected', reason: 'UNREGISTERED', deadAddress: true })
+    expect(of(refused(404, 'NOT_FOUND', [fcmError('UNREGISTERED')]))).toEqual({
+      kind: 'rejected',
+      reason: 'UNREGISTERED',
+      deadAddress: true,
+    })
   })
   it('404 of something else does not', () => {
     expect(of(refused(404, 'NOT_FOUND'))).toEqual({ kind: 'rejected', reason: 'NOT_FOUND', deadAddress: false })
   })
   it('INVALID_ARGUMENT kills the token only where FCM blames it', () => {
     expect(of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT')]))).toMatchObject({ kind: 'rejected', deadAddress: true })
-    expect(of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT'), badRequest('message.token')]))).toMatchObject({ deadAddress: true })
-    expect(of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT'), badRequest('message.android.ttl')]))).toMatchObject({ deadAddress: false })
+    expect(of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT'), badRequest('message.token')]))).toMatchObject({
+      deadAddress: true,
+    })
+    expect(of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT'), badRequest('message.android.ttl')]))).toMatchObject({
+      deadAddress: false,
+    })
     expect(of(refused(400, 'INVALID_ARGUMENT', [badRequest('message.data')]))).toMatchObject({ deadAddress: false })
     expect(of(refused(400, 'INVALID_ARGUMENT'))).toMatchObject({ kind: 'rejected', deadAddress: false })
   })
   it('SENDER_ID_MISMATCH is final, the token alive elsewhere', () => {
-    expect(of(refused(403, 'PERMISSION_DENIED', [fcmError('SENDER_ID_MISMATCH')]))).toEqual({ kind: 'rejected', reason: 'SENDER_ID_MISMATCH', deadAddress: false })
+    expect(of(refused(403, 'PERMISSION_DENIED', [fcmError('SENDER_ID_MISMATCH')]))).toEqual({
+      kind: 'rejected',
+      reason: 'SENDER_ID_MISMATCH',
+      deadAddress: false,
+    })
   })
   it('429 comes back when told, else after a minute', () => {
-    expect(of(refused(429, 'RESOURCE_EXHAUSTED', [fcmError('QUOTA_EXCEEDED')], { 'retry-after': '7' }))).toEqual({ kind: 'retry', reason: 'QUOTA_EXCEEDED', afterMs: 7_000 })
+    expect(of(refused(429, 'RESOURCE_EXHAUSTED', [fcmError('QUOTA_EXCEEDED')], { 'retry-after': '7' }))).toEqual({
+      kind: 'retry',
+      reason: 'QUOTA_EXCEEDED',
+      afterMs: 7_000,
+    })
     expect(of(refused(429, 'RESOURCE_EXHAUSTED'))).toMatchObject({ kind: 'retry', afterMs: 60_000 })
   })
-  it('500, 503 and a proxy\'s page come back', () => {
+  it("500, 503 and a proxy's page come back", () => {
     expect(of(refused(500, 'INTERNAL', [fcmError('INTERNAL')]))).toEqual({ kind: 'retry', reason: 'INTERNAL', afterMs: null })
     expect(of(refused(503, 'UNAVAILABLE', [], { 'retry-after': '2' }))).toMatchObject({ kind: 'retry', afterMs: 2_000 })
     expect(of(answered(502, '<html>'))).toEqual({ kind: 'retry', reason: 'HTTP_502', afterMs: null })

@@ -15,7 +15,8 @@ const fcmErrorType = 'type.googleapis.com/google.firebase.fcm.v1.FcmError'
 const badRequestType = 'type.googleapis.com/google.rpc.BadRequest'
 
 /**
- * The outcome of one call. Tokens die by UNREGISTERED, and by INVALID_ARGUMENT only where FCM blames the token itself; never by what passes.
+ * The outcome of one call. Tokens die by UNREGISTERED, and by INVALID_ARGUMENT only where FCM blames the token itself;
+ * never by what passes.
  * @param quotaWaitMs how long to wait after a 429 without Retry-After: FCM's documents say a minute
  */
 export function outcomeOf(result: CallResult, quotaWaitMs: number, nowMs: number): Outcome {
@@ -57,7 +58,8 @@ const fcmErrorOf = (error: GoogleError): Detail | undefined => error.details?.fi
 // FCM puts its own error where the token is at fault; a payload it cannot take names other fields, or nothing.
 function blamesToken(error: GoogleError): boolean {
   if (fcmErrorOf(error) === undefined) return false
-  const fields = error.details?.filter((detail) => detail['@type'] === badRequestType).flatMap(({ fieldViolations }) => fieldViolations ?? []) ?? []
+  const fields =
+    error.details?.filter((detail) => detail['@type'] === badRequestType).flatMap(({ fieldViolations }) => fieldViolations ?? []) ?? []
   return fields.every(({ field }) => field === 'message.token')
 }
 

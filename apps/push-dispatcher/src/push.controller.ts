@@ -10,9 +10,12 @@ import { POOL } from './tokens'
 /** `/v1/push`. */
 @Controller('v1/push')
 export class PushController {
-  constructor(@Inject(POOL) private readonly pool: Pool, @Inject(Receipts) private readonly receipts: Receipts) {}
+  constructor(
+    @Inject(POOL) private readonly pool: Pool,
+    @Inject(Receipts) private readonly receipts: Receipts,
+  ) {}
 
-  /** The push was received on the device. → 204 once Kafka has it; repeats are harmless. 404: not this user's message. 503: Kafka is away. */
+  /** The push reached the device. → 204 once Kafka has it; repeats are harmless. 404: not this user's message. 503: Kafka is away. */
   @Post(':messageId/delivered')
   @HttpCode(204)
   @RequireScope('user')
@@ -31,10 +34,16 @@ export class PushController {
   /** Pushes with an attempt of unknown outcome (rule 12), which one person may have got twice or not at all. */
   @Get('unknown')
   @RequireScope('read')
-  async unknown(@Query() query: unknown, @Caller() { workspaceId }: Caller): Promise<{ items: UncertainMessage[]; nextCursor: string | null }> {
+  async unknown(
+    @Query() query: unknown,
+    @Caller() { workspaceId }: Caller,
+  ): Promise<{ items: UncertainMessage[]; nextCursor: string | null }> {
     const asked = page(query, 2)
     const after = asked.after === null ? null : { messageId: String(asked.after[0]), target: String(asked.after[1]) }
-    return pageOf(await listUncertain(this.pool, workspaceId, asked.limit + 1, after), asked, ({ messageId, target }) => [messageId, target])
+    return pageOf(await listUncertain(this.pool, workspaceId, asked.limit + 1, after), asked, ({ messageId, target }) => [
+      messageId,
+      target,
+    ])
   }
 
   private async report(messageId: string, kind: 'delivered' | 'clicked', { workspaceId, userId, via }: Caller): Promise<void> {
@@ -44,7 +53,14 @@ export class PushController {
     }
     try {
       await this.receipts.write({
-        workspaceId, messageId, kind, occurredAt: Date.now(), source: via === 'user_token' ? 'client' : 'server', reason: null, providerMessageId: null, detail: {},
+        workspaceId,
+        messageId,
+        kind,
+        occurredAt: Date.now(),
+        source: via === 'user_token' ? 'client' : 'server',
+        reason: null,
+        providerMessageId: null,
+        detail: {},
       })
     } catch (error) {
       if (error instanceof ReceiptsUnavailable) throw unavailable('The receipt could not be stored yet: send it again.')

@@ -5,10 +5,27 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
-import { messageIdOf, sequenceIdOf, topics, userKey, type Device, type DispatchStep, type EngagementReported, type UserChanged } from '@stepcast/contracts'
+import {
+  messageIdOf,
+  sequenceIdOf,
+  topics,
+  userKey,
+  type Device,
+  type DispatchStep,
+  type EngagementReported,
+  type UserChanged,
+} from '@stepcast/contracts'
 import { consumeRecords, silentLog, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
-import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService } from '@stepcast/service'
+import {
+  contextHeader,
+  contextKey,
+  expectEveryRouteScoped,
+  signContext,
+  startService,
+  type CallerContext,
+  type RunningService,
+} from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
 import { eventually, readDeadLetters, specStack, type SpecStack } from '@stepcast/testing'
 import type { Arrival } from '../../provider-sandbox/src/arrivals'
@@ -20,8 +37,12 @@ import { Ledger1700000000000, schema } from './migrations'
 
 const timeoutMs = 700
 const minuteMs = 1_000
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-interface Sent { readonly command: DispatchStep; readonly messageId: string }
+interface Sent {
+  readonly command: DispatchStep
+  readonly messageId: string
+}
 
 describe('push-dispatcher', () => {
   let stack: SpecStack
@@ -32,62 +53,123 @@ describe('push-dispatcher', () => {
   let connection: KafkaConnection
   let reader: RunningConsumer
   let env: Record<string, string>
-  const reports: (EngagementReported & { key: string | null })[] = []
+  const reports: (EngagementReported & { key: string | null; traceparent: string | undefined })[] = []
   const removed: { url: string; context: string; body: any }[] = []
   let users = 0
 
-  const call = async (method: string, url: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> => {
-    const response = await fetch(url, { method, headers: { 'content-type': 'application/json', ...headers }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  const call = async (
+    method: string,
+    url: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: any }> => {
+    const response = await fetch(url, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
     const text = await response.text()
     return { status: response.status, body: text === '' ? null : JSON.parse(text) }
   }
   const as = async (caller: Partial<CallerContext>): Promise<Record<string, string>> => ({
-    [contextHeader]: await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), { workspaceId: 'demo', scopes: [], userId: null, via: 'user_token', keyId: null, ...caller }),
+    [contextHeader]: await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), {
+      workspaceId: 'demo',
+      scopes: [],
+      userId: null,
+      via: 'user_token',
+      keyId: null,
+      ...caller,
+    }),
   })
-  const fault = (mode: string, more: object = {}): Promise<unknown> => call('POST', `${sandbox.url}/faults`, { provider: 'fcm', mode, rate: 1, count: 1, ...more })
-  const arrivals = async ({ messageId }: Sent): Promise<Arrival[]> => (await call('GET', `${sandbox.url}/log?messageId=${messageId}`)).body.items
+  const fault = (mode: string, more: object = {}): Promise<unknown> =>
+    call('POST', `${sandbox.url}/faults`, { provider: 'fcm', mode, rate: 1, count: 1, ...more })
+  const arrivals = async ({ messageId }: Sent): Promise<Arrival[]> =>
+    (await call('GET', `${sandbox.url}/log?messageId=${messageId}`)).body.items
   const answers = async (sent: Sent): Promise<string[]> => (await arrivals(sent)).map(({ answer }) => answer)
-  const kinds = ({ messageId }: Sent): string[] => reports.filter((report) => report.messageId === messageId).map(({ kind, reason }) => (reason === null ? kind : `${kind}(${reason})`))
+  const kinds = ({ messageId }: Sent): string[] =>
+    reports.filter((report) => report.messageId === messageId).map(({ kind, reason }) => (reason === null ? kind : `${kind}(${reason})`))
   const reported = (sent: Sent, ...expected: string[]): Promise<unknown> =>
     eventually(() => kinds(sent).length >= expected.length && (expect(kinds(sent)).toEqual(expected), true), { withinMs: 20_000 })
   const quiet = (ms = 400): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-  const device = (deviceId: string, token = `token-${deviceId}`, platform: Device['platform'] = 'fcm'): Device => ({ deviceId, platform, token, updatedAt: Date.now() })
+  const device = (deviceId: string, token = `token-${deviceId}`, platform: Device['platform'] = 'fcm'): Device => ({
+    deviceId,
+    platform,
+    token,
+    updatedAt: Date.now(),
+  })
   const putUser = async (devices: readonly Device[], changes: Partial<UserChanged> = {}): Promise<UserChanged> => {
     const user: UserChanged = {
-      workspaceId: 'demo', userId: `user-${++users}`, phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices,
-      optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: Date.now(), ...changes,
+      workspaceId: 'demo',
+      userId: `user-${++users}`,
+      phoneNumber: null,
+      kakaoPhoneNumber: null,
+      locale: null,
+      timezone: null,
+      devices,
+      optOutChannels: [],
+      optOutCategories: [],
+      quietHoursStart: null,
+      quietHoursEnd: null,
+      updatedAt: Date.now(),
+      ...changes,
     }
     await (await connection.producer()).send(topics.users, [{ key: userKey(user.workspaceId, user.userId), value: user }])
     return user
   }
-  const commandFor = ({ workspaceId, userId }: Pick<UserChanged, 'workspaceId' | 'userId'>, changes: Partial<DispatchStep> = {}): DispatchStep => {
+  const commandFor = (
+    { workspaceId, userId }: Pick<UserChanged, 'workspaceId' | 'userId'>,
+    changes: Partial<DispatchStep> = {},
+  ): DispatchStep => {
     const sendId = randomUUID()
     const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
     return {
-      action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 2, 'push'), sequenceId, sendId, step: 2, channelType: 'push', userId,
-      templateId: 'shipped', templateVersion: 1, campaignId: null, variables: { orderNo: '42' }, commandedAt: Date.now(), expiresAt: Date.now() + 60_000,
-      windowMs: 60_000, ...changes,
+      action: 'send',
+      workspaceId,
+      messageId: messageIdOf(sequenceId, 2, 'push'),
+      sequenceId,
+      sendId,
+      step: 2,
+      channelType: 'push',
+      userId,
+      templateId: 'shipped',
+      templateVersion: 1,
+      campaignId: null,
+      variables: { orderNo: '42' },
+      commandedAt: Date.now(),
+      expiresAt: Date.now() + 60_000,
+      windowMs: 60_000,
+      ...changes,
     }
   }
   const produce = async (...commands: DispatchStep[]): Promise<void> =>
-    (await connection.producer()).send(topics.pushCommands, commands.map((value) => ({ key: value.sequenceId, value })))
+    (await connection.producer()).send(
+      topics.pushCommands,
+      commands.map((value) => ({ key: value.sequenceId, value, headers: { traceparent } })),
+    )
   const command = async (user: Pick<UserChanged, 'workspaceId' | 'userId'>, changes: Partial<DispatchStep> = {}): Promise<Sent> => {
     const one = commandFor(user, changes)
     await produce(one)
     return { command: one, messageId: one.messageId }
   }
-  const approve = async (workspaceId: string): Promise<void> => (await connection.producer()).send(topics.templates, [{
-    key: `${workspaceId}/shipped/1`,
-    value: {
-      workspaceId, templateId: 'shipped', changedAt: Date.now(),
-      change: templateApproved(1, {
-        name: 'Shipped', category: 'Transactional', variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
-        channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}', url: null, data: {} } }],
-        config: { sequenceEnabled: false, sequence: null },
-      }),
-    },
-  }])
+  const approve = async (workspaceId: string): Promise<void> =>
+    (await connection.producer()).send(topics.templates, [
+      {
+        key: `${workspaceId}/shipped/1`,
+        value: {
+          workspaceId,
+          templateId: 'shipped',
+          changedAt: Date.now(),
+          change: templateApproved(1, {
+            name: 'Shipped',
+            category: 'Transactional',
+            variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
+            channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}', url: null, data: {} } }],
+            config: { sequenceEnabled: false, sequence: null },
+          }),
+        },
+      },
+    ])
 
   beforeAll(async () => {
     stack = await specStack(__filename)
@@ -95,24 +177,32 @@ describe('push-dispatcher', () => {
     sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
     people = createServer((request, response) => {
       let body = ''
-      request.on('data', (chunk: Buffer) => (body += chunk.toString())).on('end', () => {
-        removed.push({ url: request.url!, context: String(request.headers[contextHeader]), body: JSON.parse(body) })
-        // Away at the first ask: a removal is owed until it is done.
-        response.writeHead(removed.length === 1 ? 503 : 200).end()
-      })
+      request
+        .on('data', (chunk: Buffer) => (body += chunk.toString()))
+        .on('end', () => {
+          removed.push({ url: request.url!, context: String(request.headers[contextHeader]), body: JSON.parse(body) })
+          // Away at the first ask: a removal is owed until it is done.
+          response.writeHead(removed.length === 1 ? 503 : 200).end()
+        })
     }).listen(0)
     home = mkdtempSync(join(tmpdir(), 'push-spec-'))
     const file = join(home, 'service-account.json')
     writeFileSync(file, JSON.stringify((await call('GET', `${sandbox.url}/service-account.json`)).body))
     env = {
-      ...stack.env, FCM_SERVICE_ACCOUNT_FILE: file, FCM_ENDPOINT: sandbox.url, PUSH_TIMEOUT_MS: String(timeoutMs), STEPCAST_MINUTE_MS: String(minuteMs),
+      ...stack.env,
+      FCM_SERVICE_ACCOUNT_FILE: file,
+      FCM_ENDPOINT: sandbox.url,
+      PUSH_TIMEOUT_MS: String(timeoutMs),
+      STEPCAST_MINUTE_MS: String(minuteMs),
       PEOPLE_SVC_URL: `http://127.0.0.1:${(people.address() as AddressInfo).port}`,
     }
     await approve('demo')
     await approve('throttled')
     service = await startService({ name: 'push-dispatcher', module: AppModule, env, ownsProcess: false })
     reader = await consumeRecords(connection, {
-      topic: topics.engagements, groupId: 'spec', handle: async (records) => void reports.push(...records.map(({ key, value }) => ({ ...value!, key }))),
+      topic: topics.engagements,
+      groupId: 'spec',
+      handle: async (records) => void reports.push(...records.map(({ key, value, headers }) => ({ ...value!, key, traceparent: headers.traceparent }))),
     })
   })
   afterAll(async () => {
@@ -134,8 +224,12 @@ describe('push-dispatcher', () => {
     await reported(sent, 'requested')
     expect(await arrivals(sent)).toMatchObject([{ to: 'token-phone', answer: '200' }])
     expect(reports.find(({ messageId }) => messageId === sent.messageId)).toMatchObject({
-      workspaceId: 'demo', key: sent.command.sequenceId, source: 'push-dispatcher', providerMessageId: expect.stringMatching(/^projects\//),
+      workspaceId: 'demo',
+      key: sent.command.sequenceId,
+      source: 'push-dispatcher',
+      providerMessageId: expect.stringMatching(/^projects\//),
       detail: { provider: 'fcm', target: 'phone' },
+      traceparent,
     })
   })
 
@@ -151,6 +245,14 @@ describe('push-dispatcher', () => {
     const sent = await command(await putUser([device('a'), device('b'), device('c')]))
     await eventually(async () => (await answers(sent)).length === 3)
     await quiet()
+    expect(kinds(sent)).toEqual(['requested'])
+  })
+
+  it('reports the best of several devices, and still removes the dead token', async () => {
+    const before = removed.length
+    const sent = await command(await putUser([device('old', 'bad_2'), device('new')]))
+    await reported(sent, 'requested')
+    await eventually(() => removed.slice(before).some(({ body }) => body.token === 'bad_2'))
     expect(kinds(sent)).toEqual(['requested'])
   })
 
@@ -175,7 +277,9 @@ describe('push-dispatcher', () => {
     await reported(sent, 'unknown(timeout)', 'requested')
     expect(await answers(sent)).toEqual(['hang', '200'])
     const listed = await call('GET', `${service.url}/v1/push/unknown`, undefined, await as({ scopes: ['read'], via: 'api_key' }))
-    expect(listed.body.items).toContainEqual(expect.objectContaining({ messageId: sent.messageId, target: 'phone', state: 'accepted', attempts: 2 }))
+    expect(listed.body.items).toContainEqual(
+      expect.objectContaining({ messageId: sent.messageId, target: 'phone', state: 'accepted', attempts: 2 }),
+    )
   })
 
   it('reports a push accepted and then reset as unknown', async () => {
@@ -189,10 +293,16 @@ describe('push-dispatcher', () => {
     const user = await putUser([device('phone', 'bad_1')])
     const sent = await command(user)
     await reported(sent, 'failed(UNREGISTERED)')
-    await eventually(() => removed.length >= 2)
-    expect(removed[1]).toMatchObject({
+    await eventually(() => removed.some(({ body }) => body.token === 'bad_1'))
+    expect(removed.find(({ body }) => body.token === 'bad_1')).toMatchObject({
       url: '/internal/devices/remove-token',
-      body: { workspaceId: 'demo', userId: user.userId, deviceId: 'phone', token: 'bad_1', deadSince: expect.stringMatching(/^\d{4}-.*Z$/) },
+      body: {
+        workspaceId: 'demo',
+        userId: user.userId,
+        deviceId: 'phone',
+        token: 'bad_1',
+        deadSince: expect.stringMatching(/^\d{4}-.*Z$/),
+      },
     })
   })
 
@@ -207,7 +317,7 @@ describe('push-dispatcher', () => {
     const ofCategory = await command(await putUser([device('phone')], { optOutCategories: ['Transactional'] }))
     await reported(ofChannel, 'skipped(opted_out)')
     await reported(ofCategory, 'skipped(opted_out)')
-    expect([...await arrivals(ofChannel), ...await arrivals(ofCategory)]).toEqual([])
+    expect([...(await arrivals(ofChannel)), ...(await arrivals(ofCategory))]).toEqual([])
   })
 
   it('heeds an opt-out that comes between two attempts', async () => {
@@ -272,7 +382,7 @@ describe('push-dispatcher', () => {
     expect((await readDeadLetters(connection)).map(({ headers }) => headers.reason)).toContain('wrong_channel')
   })
 
-  it('takes receipts from the message\'s own user only', async () => {
+  it("takes receipts from the message's own user only", async () => {
     const user = await putUser([device('phone')])
     const sent = await command(user)
     await reported(sent, 'requested')
@@ -282,9 +392,22 @@ describe('push-dispatcher', () => {
     expect((await call('POST', url, undefined, await as({ userId: user.userId, workspaceId: 'throttled' }))).status).toBe(404)
     expect((await call('POST', `${service.url}/v1/push/nonsense/clicked`, undefined, await as({ userId: user.userId }))).status).toBe(404)
     expect((await call('POST', url, undefined, await as({ userId: user.userId }))).status).toBe(204)
-    expect((await call('POST', url.replace('delivered', 'clicked'), undefined, await as({ userId: user.userId, via: 'api_key', scopes: ['send'] }))).status).toBe(204)
+    expect(
+      (
+        await call(
+          'POST',
+          url.replace('delivered', 'clicked'),
+          undefined,
+          await as({ userId: user.userId, via: 'api_key', scopes: ['send'] }),
+        )
+      ).status,
+    ).toBe(204)
     await reported(sent, 'requested', 'delivered', 'clicked')
-    expect(reports.filter(({ messageId }) => messageId === sent.messageId).map(({ source }) => source)).toEqual(['push-dispatcher', 'client', 'server'])
+    expect(reports.filter(({ messageId }) => messageId === sent.messageId).map(({ source }) => source)).toEqual([
+      'push-dispatcher',
+      'client',
+      'server',
+    ])
   })
 
   it('erases a person from its tables', async () => {
@@ -294,11 +417,13 @@ describe('push-dispatcher', () => {
     await (await connection.producer()).send(topics.users, [{ key: userKey('demo', user.userId), value: null }])
     const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
     await eventually(async () => (await pool.query('SELECT FROM messages WHERE user_id = $1', [user.userId])).rowCount === 0)
-    expect((await pool.query('SELECT user_id, variables FROM messages WHERE message_id = $1', [sent.messageId])).rows).toEqual([{ user_id: '', variables: {} }])
+    expect((await pool.query('SELECT user_id, variables FROM messages WHERE message_id = $1', [sent.messageId])).rows).toEqual([
+      { user_id: '', variables: {} },
+    ])
     await pool.end()
   })
 
-  it('leaves one workspace\'s latency alone while another fails', async () => {
+  it("leaves one workspace's latency alone while another fails", async () => {
     const other = await putUser([device('phone', 'slow-token')], { workspaceId: 'throttled' })
     const user = await putUser([device('phone')])
     await fault('hang', { count: 60 })
@@ -332,39 +457,79 @@ describe('push-dispatcher killed in the middle', () => {
     const file = join(home, 'service-account.json')
     writeFileSync(file, await (await fetch(`${sandbox.url}/service-account.json`)).text())
     const config = configFromEnv({
-      ...stack.env, FCM_SERVICE_ACCOUNT_FILE: file, FCM_ENDPOINT: sandbox.url, PEOPLE_SVC_URL: 'http://127.0.0.1:1', PUSH_TIMEOUT_MS: '900', STEPCAST_MINUTE_MS: '1000',
+      ...stack.env,
+      FCM_SERVICE_ACCOUNT_FILE: file,
+      FCM_ENDPOINT: sandbox.url,
+      PEOPLE_SVC_URL: 'http://127.0.0.1:1',
+      PUSH_TIMEOUT_MS: '900',
+      STEPCAST_MINUTE_MS: '1000',
     })
     await migrate({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', migrations: [Ledger1700000000000] })
     const connection = stack.connection()
     const producer = await connection.producer()
     const user: UserChanged = {
-      workspaceId: 'demo', userId: 'user-1', phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices: [{ deviceId: 'phone', platform: 'fcm', token: 't', updatedAt: 1 }],
-      optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null, updatedAt: 1,
+      workspaceId: 'demo',
+      userId: 'user-1',
+      phoneNumber: null,
+      kakaoPhoneNumber: null,
+      locale: null,
+      timezone: null,
+      devices: [{ deviceId: 'phone', platform: 'fcm', token: 't', updatedAt: 1 }],
+      optOutChannels: [],
+      optOutCategories: [],
+      quietHoursStart: null,
+      quietHoursEnd: null,
+      updatedAt: 1,
     }
     await producer.send(topics.users, [{ key: 'demo/user-1', value: user }])
-    await producer.send(topics.templates, [{
-      key: 'demo/shipped/1',
-      value: {
-        workspaceId: 'demo', templateId: 'shipped', changedAt: 1,
-        change: templateApproved(1, {
-          name: 'Shipped', category: 'Transactional', variableSchema: [],
-          channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order', url: null, data: {} } }], config: { sequenceEnabled: false, sequence: null },
-        }),
+    await producer.send(topics.templates, [
+      {
+        key: 'demo/shipped/1',
+        value: {
+          workspaceId: 'demo',
+          templateId: 'shipped',
+          changedAt: 1,
+          change: templateApproved(1, {
+            name: 'Shipped',
+            category: 'Transactional',
+            variableSchema: [],
+            channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order', url: null, data: {} } }],
+            config: { sequenceEnabled: false, sequence: null },
+          }),
+        },
       },
-    }])
+    ])
     const sequenceId = sequenceIdOf('demo', 'send-1', 'user-1')
     const messageId = messageIdOf(sequenceId, 1, 'push')
-    await producer.send(topics.pushCommands, [{
-      key: sequenceId,
-      value: {
-        action: 'send', workspaceId: 'demo', messageId, sequenceId, sendId: 'send-1', step: 1, channelType: 'push', userId: 'user-1', templateId: 'shipped',
-        templateVersion: 1, campaignId: null, variables: {}, commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
+    await producer.send(topics.pushCommands, [
+      {
+        key: sequenceId,
+        value: {
+          action: 'send',
+          workspaceId: 'demo',
+          messageId,
+          sequenceId,
+          sendId: 'send-1',
+          step: 1,
+          channelType: 'push',
+          userId: 'user-1',
+          templateId: 'shipped',
+          templateVersion: 1,
+          campaignId: null,
+          variables: {},
+          commandedAt: Date.now(),
+          expiresAt: Date.now() + 60_000,
+          windowMs: null,
+        },
       },
-    }])
+    ])
     const arrived = async (): Promise<string[]> =>
       ((await (await fetch(`${sandbox.url}/log?messageId=${messageId}`)).json()) as { items: Arrival[] }).items.map(({ answer }) => answer)
     const start = async () => {
-      const own = { connection: stack.connection('push-dispatcher'), pool: createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' }) }
+      const own = {
+        connection: stack.connection('push-dispatcher'),
+        pool: createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' }),
+      }
       const dispatch = pushDispatch({ ...own, config, log: silentLog, leaseMs: 1_500 })
       await dispatch.start()
       return { dispatch, ...own }
@@ -372,7 +537,9 @@ describe('push-dispatcher killed in the middle', () => {
 
     // The sandbox takes the push and answers slowly; the dispatcher dies meanwhile.
     await fetch(`${sandbox.url}/faults`, {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ provider: 'fcm', mode: 'slow', rate: 1, count: 1, delayMs: 600 }),
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ provider: 'fcm', mode: 'slow', rate: 1, count: 1, delayMs: 600 }),
     })
     const killed = await start()
     await eventually(async () => (await arrived()).length === 1, { everyMs: 10 })
@@ -382,7 +549,9 @@ describe('push-dispatcher killed in the middle', () => {
 
     const reports: string[] = []
     const reader = await consumeRecords(connection, {
-      topic: topics.engagements, groupId: 'spec', handle: async (records) => void reports.push(...records.map(({ value }) => `${value!.kind}(${value!.reason})`)),
+      topic: topics.engagements,
+      groupId: 'spec',
+      handle: async (records) => void reports.push(...records.map(({ value }) => `${value!.kind}(${value!.reason})`)),
     })
     const revived = await start()
     await eventually(() => reports.length === 2)

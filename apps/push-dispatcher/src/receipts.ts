@@ -46,7 +46,10 @@ export class Receipts {
     while (this.waiting.length > 0) {
       const batch = this.waiting.slice(0, batchSize)
       this.waiting = this.waiting.slice(batch.length)
-      const error = await this.send(batch.map(({ report }) => report)).then(() => null, (cause: Error) => cause)
+      const error = await this.send(batch.map(({ report }) => report)).then(
+        () => null,
+        (cause: Error) => cause,
+      )
       batch.forEach(({ done }) => done(error))
     }
     this.isWriting = false
@@ -54,6 +57,9 @@ export class Receipts {
 
   private async send(reports: readonly EngagementReported[]): Promise<void> {
     const producer = await this.connection.producer()
-    await producer.send(topics.engagements, reports.map((value) => ({ key: parseMessageId(value.messageId)!.sequenceId, value })))
+    await producer.send(
+      topics.engagements,
+      reports.map((value) => ({ key: parseMessageId(value.messageId)!.sequenceId, value })),
+    )
   }
 }

@@ -1,8 +1,14 @@
 // One answer per message: the best of its targets.
 import { answerOf, improves, type AnsweringTarget, type TargetState } from './answer'
 
-const target = (state: TargetState, uncertain = false): AnsweringTarget =>
-  ({ target: `${state}-phone`, provider: 'fcm', state, uncertain, reason: state === 'rejected' ? 'UNREGISTERED' : state, providerMessageId: null })
+const target = (state: TargetState, uncertain = false): AnsweringTarget => ({
+  target: `${state}-phone`,
+  provider: 'fcm',
+  state,
+  uncertain,
+  reason: state === 'rejected' ? 'UNREGISTERED' : state,
+  providerMessageId: null,
+})
 const kindOf = (...targets: AnsweringTarget[]): string | null => answerOf(targets, 1_000)?.kind ?? null
 
 describe('the answer of a message', () => {
@@ -23,7 +29,11 @@ describe('the answer of a message', () => {
     expect(kindOf(target('retry_at'), target('rejected'))).toBeNull()
   })
   it('is failed when one failed and none was sent', () => {
-    expect(answerOf([target('skipped'), target('rejected')], 1_000)).toMatchObject({ kind: 'failed', reason: 'UNREGISTERED', detail: { provider: 'fcm', target: 'rejected-phone' } })
+    expect(answerOf([target('skipped'), target('rejected')], 1_000)).toMatchObject({
+      kind: 'failed',
+      reason: 'UNREGISTERED',
+      detail: { provider: 'fcm', target: 'rejected-phone' },
+    })
     expect(answerOf([target('expired')], 1_000)).toMatchObject({ kind: 'failed', reason: 'expired' })
   })
   it('is skipped when every target was', () => {
@@ -33,7 +43,12 @@ describe('the answer of a message', () => {
     const requested = answerOf([target('accepted')], 1_000)!
     const unknown = answerOf([target('unknown', true)], 1_000)!
     const failed = answerOf([target('rejected')], 1_000)!
-    expect([improves(null, failed), improves(unknown, requested), improves(requested, unknown), improves(unknown, failed), improves(unknown, unknown)])
-      .toEqual([true, true, false, false, false])
+    expect([
+      improves(null, failed),
+      improves(unknown, requested),
+      improves(requested, unknown),
+      improves(unknown, failed),
+      improves(unknown, unknown),
+    ]).toEqual([true, true, false, false, false])
   })
 })

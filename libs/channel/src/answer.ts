@@ -11,7 +11,11 @@ export type TargetState =
   | 'retry_at'
   /** Perhaps taken. */
   | 'unknown'
-  | 'accepted' | 'rejected' | 'skipped' | 'withdrawn' | 'expired'
+  | 'accepted'
+  | 'rejected'
+  | 'skipped'
+  | 'withdrawn'
+  | 'expired'
 
 /** One target as far as the answer depends on it. */
 export interface AnsweringTarget {
@@ -47,12 +51,20 @@ export function answerOf(targets: readonly AnsweringTarget[], nowMs: number): An
 }
 
 const answer = (kind: Answer['kind'], { provider, target, reason, providerMessageId }: AnsweringTarget, nowMs: number): Answer => ({
-  kind, occurredAt: nowMs, reason: kind === 'requested' ? null : reason, providerMessageId, detail: { provider, target },
+  kind,
+  occurredAt: nowMs,
+  reason: kind === 'requested' ? null : reason,
+  providerMessageId,
+  detail: { provider, target },
 })
 
 /** An answer without any target: nobody to send to, or too late. */
 export const answerWithoutTarget = (kind: 'skipped' | 'failed', reason: string, nowMs: number): Answer => ({
-  kind, occurredAt: nowMs, reason, providerMessageId: null, detail: {},
+  kind,
+  occurredAt: nowMs,
+  reason,
+  providerMessageId: null,
+  detail: {},
 })
 
 const rank: Readonly<Record<Answer['kind'], number>> = { skipped: 0, failed: 1, unknown: 2, requested: 3 }
@@ -62,5 +74,9 @@ export const improves = (before: Answer | null, after: Answer): boolean => befor
 
 /** The report of an answer, as Kafka gets it. */
 export const reportOf = (workspaceId: string, messageId: string, source: string, { kind, ...rest }: Answer): EngagementReported => ({
-  workspaceId, messageId, kind, source, ...rest,
+  workspaceId,
+  messageId,
+  kind,
+  source,
+  ...rest,
 })

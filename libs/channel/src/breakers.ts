@@ -1,5 +1,12 @@
 // Circuit breakers: a workspace whose calls to a provider keep failing is asked once in a while instead of always.
-import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhenResult, isBrokenCircuitError, type CircuitBreakerPolicy } from 'cockatiel'
+import {
+  circuitBreaker,
+  CircuitState,
+  ConsecutiveBreaker,
+  handleWhenResult,
+  isBrokenCircuitError,
+  type CircuitBreakerPolicy,
+} from 'cockatiel'
 import type { Outcome } from './provider'
 
 // Ten in a row are no accident; one trial call every 5 s finds a provider's return soon enough.
@@ -7,7 +14,11 @@ const failuresInARow = 10
 const openMs = 5_000
 const maxWorkspaces = 10_000
 
-interface Breaker { policy: CircuitBreakerPolicy; openedAt: number; isTrying: boolean }
+interface Breaker {
+  policy: CircuitBreakerPolicy
+  openedAt: number
+  isTrying: boolean
+}
 
 /** One breaker per workspace for one provider: an outage of the provider opens each, a workspace's own trouble only its own. */
 export class Breakers {

@@ -48,29 +48,32 @@ export function postOnce(dispatcher: Dispatcher, { origin, path, headers, body }
 
     if (permit.signal.aborted) return end({ kind: 'not_begun', reason: 'timeout' })
     permit.signal.addEventListener('abort', giveUp, { once: true })
-    dispatcher.dispatch({ origin, path, method: 'POST', headers: { ...headers }, body, headersTimeout: 0, bodyTimeout: 0 }, {
-      // Called when the connection stands and nothing has been written yet.
-      onRequestStart(started) {
-        controller = started
-        if (permit.signal.aborted) return started.abort(new Error('timeout'))
-        if (!permit.mayBegin()) return started.abort(new Error('lease_too_short'))
-        begun = true
+    dispatcher.dispatch(
+      { origin, path, method: 'POST', headers: { ...headers }, body, headersTimeout: 0, bodyTimeout: 0 },
+      {
+        // Called when the connection stands and nothing has been written yet.
+        onRequestStart(started) {
+          controller = started
+          if (permit.signal.aborted) return started.abort(new Error('timeout'))
+          if (!permit.mayBegin()) return started.abort(new Error('lease_too_short'))
+          begun = true
+        },
+        onResponseStart(_controller, status, responseHeaders) {
+          // 1xx are not answers.
+          if (status >= 200) answer = { status, headers: responseHeaders }
+        },
+        onResponseData(_controller, chunk) {
+          bytes += chunk.length
+          if (bytes <= maxAnswerBytes) chunks.push(chunk)
+        },
+        onResponseEnd() {
+          failed('empty')
+        },
+        onResponseError(_controller, error) {
+          failed((error as NodeJS.ErrnoException).code ?? error.message)
+        },
       },
-      onResponseStart(_controller, status, responseHeaders) {
-        // 1xx are not answers.
-        if (status >= 200) answer = { status, headers: responseHeaders }
-      },
-      onResponseData(_controller, chunk) {
-        bytes += chunk.length
-        if (bytes <= maxAnswerBytes) chunks.push(chunk)
-      },
-      onResponseEnd() {
-        failed('empty')
-      },
-      onResponseError(_controller, error) {
-        failed((error as NodeJS.ErrnoException).code ?? error.message)
-      },
-    })
+    )
   })
 }
 

@@ -64,7 +64,9 @@ export class DeadAddresses {
        WHERE (workspace_id, user_id, target) IN (
          SELECT workspace_id, user_id, target FROM dead_addresses WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
        RETURNING workspace_id AS "workspaceId", user_id AS "userId", target, address, attempts,
-         to_char(dead_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deadSince"`, [batchSize, leaseMs])
+         to_char(dead_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deadSince"`,
+      [batchSize, leaseMs],
+    )
     for (const row of rows) await this.removeOne(row)
     return rows.length
   }
@@ -80,7 +82,9 @@ export class DeadAddresses {
       log.warn({ error: (error as Error).message, attempts: row.attempts, backoffMs }, 'a dead address could not be removed, trying again')
       await pool.query(
         `UPDATE dead_addresses SET due_at = now() + $5 * interval '1 millisecond'
-         WHERE workspace_id = $1 AND user_id = $2 AND target = $3 AND address = $4`, [...key, backoffMs])
+         WHERE workspace_id = $1 AND user_id = $2 AND target = $3 AND address = $4`,
+        [...key, backoffMs],
+      )
     }
   }
 }

@@ -1,12 +1,12 @@
 // A channel's dispatcher at work: commands in, provider calls out, one report per message.
 import type { Pool } from 'pg'
-import { commandTopicOf, topics, type ChannelType, type DispatchStep, type UserChanged } from '@stepcast/contracts'
+import { commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
 import { OutboxRelay } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
-import { problemOf, takeCommands, type Address, type IntakeOptions, type Recipient } from './intake'
+import { problemOf, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
 import { Lane } from './lane'
 import { eraseUsers } from './ledger'
 import type { Outcome, Provider } from './provider'
@@ -30,13 +30,13 @@ export interface DispatchOptions<C extends ChannelType> {
   readonly noAddress: string
   /** Whether attempts of unknown outcome are repeated: only where repeats collapse. */
   readonly resendUnknown: boolean
-  /** Calls under way at a time, of each provider; 64 unless told: FCM's connection allows 100 streams, and a crash leaves as many unknown. */
+  /** Calls under way at a time, of each provider; 64 unless told: thousands a second, and a crash leaves at most as many unknown. */
   readonly concurrency?: number
   /** Messages a second of one workspace, in each process; 5,000 unless told: half of FCM's default quota of 600,000 a minute. */
   readonly ratePerWorkspace?: number
   /** An attempt is given up after this; 10 s unless told. */
   readonly timeoutMs?: number
-  /** 20 s longer than the timeout unless told: room for the database to be slow. */
+  /** 5 s longer than the timeout unless told: room for a slow database, and after a crash the outcome is told within 15 s. */
   readonly leaseMs?: number
   /** Length of a minute, milliseconds. */
   readonly minuteMs: number
@@ -64,19 +64,30 @@ export class Dispatch<C extends ChannelType> {
 
   constructor(private readonly options: DispatchOptions<C>) {
     const { channel, service, connection, pool, log, providers, noAddress, minuteMs, timeoutMs = 10_000, concurrency = 64 } = options
-    const policy = { resendUnknown: options.resendUnknown, backoffMs: (attempts: number, afterMs: number | null) => backoffMs(attempts, afterMs, minuteMs) }
+    const policy = {
+      resendUnknown: options.resendUnknown,
+      backoffMs: (attempts: number, afterMs: number | null) => backoffMs(attempts, afterMs, minuteMs),
+    }
     const replica = { connection, pool, service }
     const keep = (user: UserChanged): Recipient => ({
-      addresses: options.addressesOf(user), optOutChannels: user.optOutChannels, optOutCategories: user.optOutCategories,
+      addresses: options.addressesOf(user),
+      optOutChannels: user.optOutChannels,
+      optOutCategories: user.optOutCategories,
     })
     this.users = new UsersReplica({ ...replica, keep, onErased: eraseUsers })
     this.templates = new TemplatesReplica(replica)
     this.relay = new OutboxRelay({
-      pool, producer: () => connection.producer(), topics: [topics.engagements],
+      pool,
+      producer: () => connection.producer(),
+      topics: [topics.engagements],
       onError: (error) => log.warn({ error: error.message }, 'reports wait for Kafka'),
     })
     this.settler = new Settler({
-      pool, log, service, policy, lingerMs: options.resendUnknown ? lingerMs : 0,
+      pool,
+      log,
+      service,
+      policy,
+      lingerMs: options.resendUnknown ? lingerMs : 0,
       onSettled: (facts) => {
         this.relay.kick()
         this.kick()
@@ -84,10 +95,24 @@ export class Dispatch<C extends ChannelType> {
       },
     })
     const buckets = new TokenBuckets(options.ratePerWorkspace ?? 5_000)
-    this.lanes = providers.map((provider) => new Lane({
-      channel, provider, pool, log, users: this.users, templates: this.templates, buckets, concurrency, timeoutMs,
-      leaseMs: options.leaseMs ?? timeoutMs + 20_000, noAddress, settle: (facts) => this.settler.add(facts), onAttempt: options.onAttempt ?? (() => {}),
-    }))
+    this.lanes = providers.map(
+      (provider) =>
+        new Lane({
+          channel,
+          provider,
+          pool,
+          log,
+          users: this.users,
+          templates: this.templates,
+          buckets,
+          concurrency,
+          timeoutMs,
+          leaseMs: options.leaseMs ?? timeoutMs + 5_000,
+          noAddress,
+          settle: (facts) => this.settler.add(facts),
+          onAttempt: options.onAttempt ?? (() => {}),
+        }),
+    )
     this.deadlines = new Deadlines({ pool, log, settler: this.settler })
     this.intake = { pool, users: this.users, channel, noAddress, providers: new Set(providers.map(({ name }) => name)), service, policy }
   }
@@ -100,12 +125,15 @@ export class Dispatch<C extends ChannelType> {
     this.deadlines.start()
     this.lanes.forEach((lane) => lane.start())
     this.consumer = await consumeRecords(connection, {
-      topic: commandTopicOf[channel], groupId: service, keyRequired: true, maxRecords: 1_000,
+      topic: commandTopicOf[channel],
+      groupId: service,
+      keyRequired: true,
+      maxRecords: 1_000,
       handle: async (records, { deadLetter }) => {
-        const commands: DispatchStep[] = []
+        const commands: Commanded[] = []
         for (const record of records) {
           const problem = problemOf(record.value!, channel)
-          if (problem === null) commands.push(record.value!)
+          if (problem === null) commands.push({ command: record.value!, traceparent: record.headers.traceparent ?? null })
           else await deadLetter(record, problem.reason, problem.detail)
         }
         if (commands.length > 0) await this.take(commands)
@@ -114,7 +142,7 @@ export class Dispatch<C extends ChannelType> {
   }
 
   /** Stores commands; what {@link start} does with the topic's. */
-  async take(commands: readonly DispatchStep[]): Promise<void> {
+  async take(commands: readonly Commanded[]): Promise<void> {
     await takeCommands(commands, this.intake)
     this.relay.kick()
     this.kick()
@@ -123,10 +151,14 @@ export class Dispatch<C extends ChannelType> {
   /** Takes nothing more, lets calls under way end (5 s), writes down what became of them. */
   async stop(): Promise<void> {
     await this.consumer?.stop()
-    await Promise.all([...this.lanes.map((lane) => lane.stop(graceMs)), this.deadlines.stop()])
+    const lanes = Promise.all(this.lanes.map((lane) => lane.stop(graceMs)))
+    // A claim may be waiting for a replica, and that for Kafka: past the grace it is let go, its lease frees it.
+    await Promise.race([lanes, new Promise((resolve) => setTimeout(resolve, graceMs).unref())])
+    await Promise.all([this.users.stop(), this.templates.stop()])
+    await lanes
+    await this.deadlines.stop()
     await this.settler.flush()
     await this.relay.stop()
-    await Promise.all([this.users.stop(), this.templates.stop()])
   }
 
   /** Drops everything in memory as a killed process would, for specs: calls under way go on, their outcomes are forgotten. */

@@ -4,7 +4,7 @@ import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@s
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica } from '@stepcast/replica'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
-import { enqueueReports, settle, type SettleOptions } from './ledger'
+import { enqueueReports, settle, type Answered, type SettleOptions } from './ledger'
 
 /** One way to reach a user on a channel. */
 export interface Address {
@@ -37,77 +37,104 @@ export interface IntakeOptions extends SettleOptions {
 /** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
 export function problemOf(command: DispatchStep, channel: ChannelType): { reason: string; detail: string } | null {
   const parts = parseMessageId(command.messageId)
-  if (parts === null) return { reason: 'invalid_command', detail: `messageId ${JSON.stringify(command.messageId)} is not <sequenceId>.<step>.<channelType>` }
+  if (parts === null)
+    return { reason: 'invalid_command', detail: `messageId ${JSON.stringify(command.messageId)} is not <sequenceId>.<step>.<channelType>` }
   if (parts.channelType !== channel || command.channelType !== channel) {
     return { reason: 'wrong_channel', detail: `the command is for ${command.channelType}, this topic for ${channel}` }
   }
   return null
 }
 
-interface NewMessage {
+/** A command with the trace it came in. */
+export interface Commanded {
   readonly command: DispatchStep
+  readonly traceparent: string | null
+}
+
+interface NewMessage extends Commanded {
   readonly answer: Answer | null
   readonly targets: readonly (Address & { readonly isServed: boolean })[]
 }
 
 /** Stores a batch of commands in one transaction. Repeats are welcome. */
-export async function takeCommands(commands: readonly DispatchStep[], options: IntakeOptions): Promise<void> {
+export async function takeCommands(commands: readonly Commanded[], options: IntakeOptions): Promise<void> {
   // The last of each message, since a repeat says nothing new.
-  const sends = lastOfEach(commands.filter(({ action }) => action === 'send'))
-  const withdrawals = lastOfEach(commands.filter(({ action }) => action === 'withdraw'))
+  const sends = lastOfEach(commands.filter(({ command }) => command.action === 'send'))
+  const withdrawals = lastOfEach(commands.filter(({ command }) => command.action === 'withdraw'))
   const messages = await resolved(sends, options)
   await inTransaction(options.pool, async (tx) => {
     const isNew = await insertMessages(tx, messages)
-    await insertTargets(tx, messages.filter(({ command }) => isNew.has(command.messageId)))
+    await insertTargets(
+      tx,
+      messages.filter(({ command }) => isNew.has(command.messageId)),
+    )
     await report(tx, messages, isNew, options.service)
     await withdraw(tx, withdrawals, options)
   })
 }
 
-const lastOfEach = (commands: readonly DispatchStep[]): DispatchStep[] => [...new Map(commands.map((command) => [command.messageId, command])).values()]
+const lastOfEach = (commands: readonly Commanded[]): Commanded[] => [
+  ...new Map(commands.map((one) => [one.command.messageId, one])).values(),
+]
 
 /** Finds out whom to send to. A missing user or address is believed only when the replica has read as far as the topic reached now. */
-async function resolved(commands: readonly DispatchStep[], options: IntakeOptions): Promise<NewMessage[]> {
+async function resolved(commands: readonly Commanded[], options: IntakeOptions): Promise<NewMessage[]> {
   const { users } = options
-  let known = await users.load(commands)
-  if (commands.some(({ workspaceId, userId }) => (known.get(userKey(workspaceId, userId))?.addresses.length ?? 0) === 0)) {
+  const names = commands.map(({ command }) => command)
+  let known = await users.load(names)
+  if (names.some(({ workspaceId, userId }) => (known.get(userKey(workspaceId, userId))?.addresses.length ?? 0) === 0)) {
     await users.caughtUp()
-    known = await users.load(commands)
+    known = await users.load(names)
   }
-  return commands.map((command) => newMessage(command, known.get(userKey(command.workspaceId, command.userId)), options))
+  return commands.map((one) => newMessage(one, known.get(userKey(one.command.workspaceId, one.command.userId)), options))
 }
 
-function newMessage(command: DispatchStep, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions): NewMessage {
+function newMessage(one: Commanded, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions): NewMessage {
   const nowMs = Date.now()
-  const answered = (kind: 'skipped' | 'failed', reason: string): NewMessage => ({ command, answer: answerWithoutTarget(kind, reason, nowMs), targets: [] })
-  if (command.expiresAt <= nowMs) return answered('failed', 'expired')
+  const answered = (kind: 'skipped' | 'failed', reason: string): NewMessage => ({
+    ...one,
+    answer: answerWithoutTarget(kind, reason, nowMs),
+    targets: [],
+  })
+  if (one.command.expiresAt <= nowMs) return answered('failed', 'expired')
   if (providers.size === 0) return answered('skipped', 'channel_disabled')
   if (recipient === undefined) return answered('skipped', 'no_user')
   if (recipient.addresses.length === 0) return answered('skipped', noAddress)
   const targets = recipient.addresses.map((address) => ({ ...address, isServed: providers.has(address.provider) }))
-  const answer = targets.some(({ isServed }) => isServed) ? null : answerOf(targets.map((target) => ({ ...target, ...unserved })), nowMs)
-  return { command, answer, targets }
+  const answer = targets.some(({ isServed }) => isServed)
+    ? null
+    : answerOf(
+        targets.map((target) => ({ ...target, ...unserved })),
+        nowMs,
+      )
+  return { ...one, answer, targets }
 }
 
 /** A target whose provider is not configured, such as an APNs token as long as there is no APNs provider. */
 const unserved = { state: 'skipped', uncertain: false, reason: 'no_provider', providerMessageId: null } as const
 
 const insertMessagesSql = `
-INSERT INTO messages (message_id, workspace_id, user_id, template_id, template_version, variables, window_ms, expires_at, answer)
-SELECT m, w, u, t, v, vars, window_ms, to_timestamp(expires_at / 1000), answer
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[], $7::bigint[], $8::float8[], $9::jsonb[])
-  AS commanded (m, w, u, t, v, vars, window_ms, expires_at, answer)
+INSERT INTO messages
+  (message_id, workspace_id, user_id, template_id, template_version, variables, window_ms, expires_at, answer, traceparent)
+SELECT m, w, u, t, v, vars, window_ms, to_timestamp(expires_at / 1000), answer, trace
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[], $7::bigint[], $8::float8[], $9::jsonb[], $10::text[])
+  AS commanded (m, w, u, t, v, vars, window_ms, expires_at, answer, trace)
 ON CONFLICT (message_id) DO NOTHING RETURNING message_id`
 
-async function insertMessages(tx: PoolClient, messages: readonly Pick<NewMessage, 'command' | 'answer'>[]): Promise<ReadonlySet<string>> {
+async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage, 'targets'>[]): Promise<ReadonlySet<string>> {
   if (messages.length === 0) return new Set()
   const commands = messages.map(({ command }) => command)
   const { rows } = await tx.query<{ message_id: string }>(insertMessagesSql, [
-    commands.map(({ messageId }) => messageId), commands.map(({ workspaceId }) => workspaceId), commands.map(({ userId }) => userId),
-    commands.map(({ templateId }) => templateId), commands.map(({ templateVersion }) => templateVersion),
+    commands.map(({ messageId }) => messageId),
+    commands.map(({ workspaceId }) => workspaceId),
+    commands.map(({ userId }) => userId),
+    commands.map(({ templateId }) => templateId),
+    commands.map(({ templateVersion }) => templateVersion),
     messages.map(({ command, answer }) => (answer === null ? JSON.stringify(command.variables) : '{}')),
-    commands.map(({ windowMs }) => windowMs), commands.map(({ expiresAt }) => expiresAt),
+    commands.map(({ windowMs }) => windowMs),
+    commands.map(({ expiresAt }) => expiresAt),
     messages.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
+    messages.map(({ traceparent }) => traceparent),
   ])
   return new Set(rows.map((row) => row.message_id))
 }
@@ -123,26 +150,45 @@ async function insertTargets(tx: PoolClient, messages: readonly NewMessage[]): P
   const rows = messages.flatMap(({ command, targets }) => targets.map((target) => ({ ...target, command })))
   if (rows.length === 0) return
   await tx.query(insertTargetsSql, [
-    rows.map(({ command }) => command.messageId), rows.map(({ target }) => target), rows.map(({ provider }) => provider),
-    rows.map(({ command }) => command.workspaceId), rows.map(({ isServed }) => isServed), rows.map(({ command }) => command.expiresAt),
+    rows.map(({ command }) => command.messageId),
+    rows.map(({ target }) => target),
+    rows.map(({ provider }) => provider),
+    rows.map(({ command }) => command.workspaceId),
+    rows.map(({ isServed }) => isServed),
+    rows.map(({ command }) => command.expiresAt),
   ])
 }
 
 /** Reports what is answered at once, and once more what a repeated command was answered before. */
 async function report(tx: PoolClient, messages: readonly NewMessage[], isNew: ReadonlySet<string>, service: string): Promise<void> {
-  const atOnce = messages.flatMap(({ command: { messageId, workspaceId }, answer }) =>
-    (answer !== null && isNew.has(messageId) ? [{ messageId, workspaceId, answer }] : []))
+  const atOnce = messages.flatMap(({ command: { messageId, workspaceId }, traceparent, answer }) =>
+    answer !== null && isNew.has(messageId) ? [{ messageId, workspaceId, traceparent, answer }] : [],
+  )
   const repeated = messages.map(({ command }) => command.messageId).filter((messageId) => !isNew.has(messageId))
-  const { rows } = repeated.length === 0 ? { rows: [] } : await tx.query<{ messageId: string; workspaceId: string; answer: Answer }>(
-    `SELECT message_id AS "messageId", workspace_id AS "workspaceId", answer FROM messages WHERE message_id = ANY($1::text[]) AND answer IS NOT NULL`, [repeated])
+  const { rows } =
+    repeated.length === 0
+      ? { rows: [] }
+      : await tx.query<Answered>(
+          `SELECT message_id AS "messageId", workspace_id AS "workspaceId", traceparent, answer FROM messages
+           WHERE message_id = ANY($1::text[]) AND answer IS NOT NULL`,
+          [repeated],
+        )
   await enqueueReports(tx, [...atOnce, ...rows], service)
 }
 
 /** Takes back what has not begun. A withdrawal that comes first leaves a row that answers the later `send`. */
-async function withdraw(tx: PoolClient, withdrawals: readonly DispatchStep[], options: IntakeOptions): Promise<void> {
+async function withdraw(tx: PoolClient, withdrawals: readonly Commanded[], options: IntakeOptions): Promise<void> {
   if (withdrawals.length === 0) return
   const nowMs = Date.now()
-  const isNew = await insertMessages(tx, withdrawals.map((command) => ({ command, answer: answerWithoutTarget('skipped', 'withdrawn', nowMs) })))
-  const known = withdrawals.filter(({ messageId }) => !isNew.has(messageId))
-  if (known.length > 0) await settle(tx, known.map(({ messageId }) => ({ kind: 'withdrawn', messageId, target: null })), options)
+  const isNew = await insertMessages(
+    tx,
+    withdrawals.map((one) => ({ ...one, answer: answerWithoutTarget('skipped', 'withdrawn', nowMs) })),
+  )
+  const known = withdrawals.map(({ command }) => command.messageId).filter((messageId) => !isNew.has(messageId))
+  if (known.length > 0)
+    await settle(
+      tx,
+      known.map((messageId) => ({ kind: 'withdrawn', messageId, target: null })),
+      options,
+    )
 }

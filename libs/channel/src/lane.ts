@@ -110,21 +110,26 @@ export class Lane<C extends ChannelType> {
   }
 
   /**
-   * Deals the free places out: evenly, going around, and never more to one workspace than three quarters of all, so that calls which hang for
-   * one leave places for the rest.
+   * Deals the free places out: evenly, going around, and never more to one workspace than three quarters of all, so that
+   * calls which hang for one leave places for the rest.
    */
   private deal(due: readonly DueWorkspace[]): { workspaceId: string; take: number }[] {
     const { concurrency, buckets } = this.options
     let free = concurrency - this.underWay
     const ready = due.filter(({ dueInMs }) => dueInMs <= 0).map(({ workspaceId }) => workspaceId)
     // In the order of their names, as the database gives them.
-    const start = Math.max(0, ready.findIndex((workspaceId) => workspaceId > this.servedLast))
-    const turns = [...ready.slice(start), ...ready.slice(0, start)]
+    const next = ready.findIndex((workspaceId) => workspaceId > this.servedLast)
+    const turns = next < 1 ? ready : [...ready.slice(next), ...ready.slice(0, next)]
     const most = Math.max(1, Math.floor((concurrency * 3) / 4))
     const shares: { workspaceId: string; take: number }[] = []
     turns.forEach((workspaceId, i) => {
       const share = Math.ceil(free / (turns.length - i))
-      const take = Math.min(share, most - (this.inFlight.get(workspaceId) ?? 0), buckets.available(workspaceId), this.breakers.admits(workspaceId))
+      const take = Math.min(
+        share,
+        most - (this.inFlight.get(workspaceId) ?? 0),
+        buckets.available(workspaceId),
+        this.breakers.admits(workspaceId),
+      )
       if (take < 1) return
       shares.push({ workspaceId, take })
       this.servedLast = workspaceId
@@ -135,7 +140,8 @@ export class Lane<C extends ChannelType> {
 
   private idleMs(due: readonly DueWorkspace[]): number {
     const waits = due.map(({ workspaceId, dueInMs }) =>
-      (dueInMs > 0 ? dueInMs : Math.max(contendedMs, this.options.buckets.waitMs(workspaceId), this.breakers.waitMs(workspaceId))))
+      dueInMs > 0 ? dueInMs : Math.max(contendedMs, this.options.buckets.waitMs(workspaceId), this.breakers.waitMs(workspaceId)),
+    )
     return Math.min(maxSleepMs, ...waits.map(Math.ceil))
   }
 
@@ -149,14 +155,23 @@ export class Lane<C extends ChannelType> {
       for (const one of claimed) if (!ready.some((still) => still.claimed === one)) release(one)
       if (ready.length === 0) return
       const leaseFrom = performance.now()
-      const begun = await begin(this.options.pool, ready.map((one) => one.claimed), this.options.leaseMs)
-      await Promise.all(ready.map(async (one) => {
-        if (begun.has(targetKey(one.claimed))) await this.send(one, leaseFrom)
-        release(one.claimed)
-      }))
+      const begun = await begin(
+        this.options.pool,
+        ready.map((one) => one.claimed),
+        this.options.leaseMs,
+      )
+      await Promise.all(
+        ready.map(async (one) => {
+          if (begun.has(targetKey(one.claimed))) await this.send(one, leaseFrom)
+          release(one.claimed)
+        }),
+      )
     } catch (error) {
       // Nothing of this claim was begun, or its lease will tell: it comes free by itself.
-      this.options.log.warn({ provider: this.options.provider.name, error: (error as Error).message, targets: left.size }, 'a claim could not begin')
+      this.options.log.warn(
+        { provider: this.options.provider.name, error: (error as Error).message, targets: left.size },
+        'a claim could not begin',
+      )
     } finally {
       for (const one of [...left.values()]) release(one)
     }
@@ -180,12 +195,15 @@ export class Lane<C extends ChannelType> {
   }
 
   private judge(
-    claimed: Claimed, recipient: Recipient | undefined, template: Template | null,
+    claimed: Claimed,
+    recipient: Recipient | undefined,
+    template: Template | null,
   ): { message: ProviderMessage<C> } | { kind: 'skipped' | 'unsendable'; reason: string } {
     const { channel, noAddress } = this.options
     if (recipient === undefined) return { kind: 'skipped', reason: 'no_user' }
     if (template === null) return { kind: 'unsendable', reason: 'no_such_template_version' }
-    if (recipient.optOutChannels.includes(channel) || recipient.optOutCategories.includes(template.category)) return { kind: 'skipped', reason: 'opted_out' }
+    if (recipient.optOutChannels.includes(channel) || recipient.optOutCategories.includes(template.category))
+      return { kind: 'skipped', reason: 'opted_out' }
     const address = recipient.addresses.find(({ target, provider }) => target === claimed.target && provider === this.options.provider.name)
     if (address === undefined) return { kind: 'skipped', reason: noAddress }
     const content = template.channels.find(({ channelType }) => channelType === channel)?.content as ContentOf[C] | undefined
@@ -196,8 +214,10 @@ export class Lane<C extends ChannelType> {
   // Versions never change, so the replica answers from memory but for the first of each.
   private async template({ workspaceId, templateId, templateVersion }: Claimed): Promise<Template | null> {
     const { templates } = this.options
-    return (await templates.version(workspaceId, templateId, templateVersion))
-      ?? (await templates.ask({ workspaceId, templateId, version: templateVersion }))
+    return (
+      (await templates.version(workspaceId, templateId, templateVersion)) ??
+      (await templates.ask({ workspaceId, templateId, version: templateVersion }))
+    )
   }
 
   private async send({ claimed, message }: Ready<C>, leaseFrom: number): Promise<void> {
@@ -207,13 +227,22 @@ export class Lane<C extends ChannelType> {
       mayBegin: () => performance.now() + timeoutMs < leaseFrom + leaseMs,
     }
     const startedAt = performance.now()
+    // Not the time of the answer: a token registered again meanwhile is alive.
+    const sinceMs = Date.now()
     const outcome = await this.breakers.run(claimed.workspaceId, () => provider.send(message, permit))
     onAttempt(provider.name, outcome.kind, (performance.now() - startedAt) / 1_000)
     const { messageId, target, fence, workspaceId, userId } = claimed
     const isDead = outcome.kind === 'rejected' && outcome.deadAddress
-    settle([{
-      kind: 'attempted', messageId, target, fence, outcome, dead: isDead ? { workspaceId, userId, address: message.address, sinceMs: Date.now() } : null,
-    }])
+    settle([
+      {
+        kind: 'attempted',
+        messageId,
+        target,
+        fence,
+        outcome,
+        dead: isDead ? { workspaceId, userId, address: message.address, sinceMs } : null,
+      },
+    ])
   }
 
   private count(workspaceId: string, change: number): void {
@@ -243,7 +272,7 @@ function messageTo<C extends ChannelType>(claimed: Claimed, { target, address }:
   return { workspaceId, messageId, userId, target, address, content, timeToLiveMs: timeLeftInWindow(claimed) }
 }
 
-/** The window runs from the message's first `requested` or `unknown`; until then all of it is left (rule 24). Null: the last step, nothing follows. */
+/** The window runs from the first `requested` or `unknown`; until then all of it is left (rule 24). Null: the last step, nothing follows. */
 export function timeLeftInWindow({ windowMs, answer, nowMs }: Pick<Claimed, 'windowMs' | 'answer' | 'nowMs'>): number | null {
   if (windowMs === null) return null
   const isRunning = answer?.kind === 'requested' || answer?.kind === 'unknown'

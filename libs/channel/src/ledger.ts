@@ -63,9 +63,17 @@ FROM claimed JOIN messages USING (message_id)`
 
 /** Takes due targets, at most `take` of each workspace, for `leaseMs`. One that is not begun until then is free again. */
 export async function claim(
-  pool: Pool, provider: string, shares: readonly { workspaceId: string; take: number }[], leaseMs: number,
+  pool: Pool,
+  provider: string,
+  shares: readonly { workspaceId: string; take: number }[],
+  leaseMs: number,
 ): Promise<Claimed[]> {
-  const { rows } = await pool.query<Claimed>(claimSql, [provider, shares.map(({ workspaceId }) => workspaceId), shares.map(({ take }) => take), leaseMs])
+  const { rows } = await pool.query<Claimed>(claimSql, [
+    provider,
+    shares.map(({ workspaceId }) => workspaceId),
+    shares.map(({ take }) => take),
+    leaseMs,
+  ])
   return rows
 }
 
@@ -84,7 +92,10 @@ RETURNING ledger.message_id AS "messageId", ledger.target`
 /** Commits that these targets are being attempted; answers those for which it holds (not withdrawn, expired or taken over since). */
 export async function begin(pool: Pool, claimed: readonly Claimed[], leaseMs: number): Promise<ReadonlySet<string>> {
   const { rows } = await pool.query<{ messageId: string; target: string }>(beginSql, [
-    claimed.map(({ messageId }) => messageId), claimed.map(({ target }) => target), claimed.map(({ fence }) => fence), leaseMs,
+    claimed.map(({ messageId }) => messageId),
+    claimed.map(({ target }) => target),
+    claimed.map(({ fence }) => fence),
+    leaseMs,
   ])
   return new Set(rows.map(targetKey))
 }
@@ -103,20 +114,23 @@ interface SettlingRow extends Target {
   /** Whether anything may still be attempted. */
   readonly isOpen: boolean
   readonly workspaceId: string
+  readonly traceparent: string | null
   readonly answer: Answer | null
   readonly nowMs: number
 }
 
 const lockSql = `
-SELECT message_id AS "messageId", target, provider, l.state, l.attempts, l.fence, l.uncertain, l.reason, l.provider_message_id AS "providerMessageId",
-  l.deadline_at IS NOT NULL AS "isOpen", m.workspace_id AS "workspaceId", m.answer,
+SELECT message_id AS "messageId", target, provider, l.state, l.attempts, l.fence, l.uncertain, l.reason,
+  l.provider_message_id AS "providerMessageId",
+  l.deadline_at IS NOT NULL AS "isOpen", m.workspace_id AS "workspaceId", m.traceparent, m.answer,
   m.withdrawn OR message_id = ANY($2::text[]) AS "isWithdrawn", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs"
 FROM messages m JOIN ledger l USING (message_id)
 WHERE message_id = ANY($1::text[]) ORDER BY message_id, target FOR UPDATE`
 
 const settleTargetsSql = `
-UPDATE ledger SET state = settled.state, uncertain = settled.uncertain, reason = settled.reason, provider_message_id = settled.provider_message_id,
-  due_at = now() + settled.due_in_ms * interval '1 millisecond', deadline_at = CASE WHEN settled.due_in_ms IS NOT NULL THEN messages.expires_at END
+UPDATE ledger SET state = settled.state, uncertain = settled.uncertain, reason = settled.reason,
+  provider_message_id = settled.provider_message_id, due_at = now() + settled.due_in_ms * interval '1 millisecond',
+  deadline_at = CASE WHEN settled.due_in_ms IS NOT NULL THEN messages.expires_at END
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::text[], $7::float8[])
   AS settled (message_id, target, state, uncertain, reason, provider_message_id, due_in_ms), messages
 WHERE ledger.message_id = settled.message_id AND ledger.target = settled.target AND messages.message_id = settled.message_id`
@@ -125,12 +139,15 @@ WHERE ledger.message_id = settled.message_id AND ledger.target = settled.target 
 const answerSql = `
 UPDATE messages SET answer = coalesce(given.answer, messages.answer), variables = CASE WHEN given.is_over THEN '{}' ELSE variables END,
   withdrawn = given.is_withdrawn
-FROM unnest($1::text[], $2::jsonb[], $3::bool[], $4::bool[]) AS given (message_id, answer, is_over, is_withdrawn) WHERE messages.message_id = given.message_id`
+FROM unnest($1::text[], $2::jsonb[], $3::bool[], $4::bool[]) AS given (message_id, answer, is_over, is_withdrawn)
+WHERE messages.message_id = given.message_id`
 
 const deadSql = `
 INSERT INTO dead_addresses (workspace_id, user_id, target, address, dead_since)
-SELECT w, u, t, a, to_timestamp(since / 1000) FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[]) AS dead (w, u, t, a, since)
-ON CONFLICT (workspace_id, user_id, target) DO UPDATE SET address = excluded.address, dead_since = excluded.dead_since, due_at = now(), attempts = 0`
+SELECT w, u, t, a, to_timestamp(since / 1000)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[]) AS dead (w, u, t, a, since)
+ON CONFLICT (workspace_id, user_id, target)
+  DO UPDATE SET address = excluded.address, dead_since = excluded.dead_since, due_at = now(), attempts = 0`
 
 /**
  * Writes down what happened to targets, and what their messages answer because of it: reports enter the outbox in the same transaction.
@@ -163,25 +180,36 @@ export async function settle(tx: PoolClient, facts: readonly Fact[], { service, 
 async function writeTargets(tx: PoolClient, changed: readonly (Transition & { messageId: string; target: string })[]): Promise<void> {
   if (changed.length === 0) return
   await tx.query(settleTargetsSql, [
-    changed.map(({ messageId }) => messageId), changed.map(({ target }) => target), changed.map(({ state }) => state), changed.map(({ uncertain }) => uncertain),
-    changed.map(({ reason }) => reason), changed.map(({ providerMessageId }) => providerMessageId), changed.map(({ dueInMs }) => dueInMs),
+    changed.map(({ messageId }) => messageId),
+    changed.map(({ target }) => target),
+    changed.map(({ state }) => state),
+    changed.map(({ uncertain }) => uncertain),
+    changed.map(({ reason }) => reason),
+    changed.map(({ providerMessageId }) => providerMessageId),
+    changed.map(({ dueInMs }) => dueInMs),
   ])
 }
 
 async function writeAnswers(tx: PoolClient, messages: readonly (readonly SettlingRow[])[], service: string): Promise<void> {
   const given = messages.flatMap((targets) => {
-    const [{ messageId, workspaceId, answer: before, nowMs, isWithdrawn }] = targets as [SettlingRow]
+    const [{ messageId, workspaceId, traceparent, answer: before, nowMs, isWithdrawn }] = targets as [SettlingRow]
     const now = answerOf(targets, Math.round(nowMs))
     const answer = now !== null && improves(before, now) ? now : null
     const isOver = !targets.some(({ isOpen }) => isOpen)
-    return answer !== null || isOver || isWithdrawn ? [{ messageId, workspaceId, answer, isOver, isWithdrawn }] : []
+    return answer !== null || isOver || isWithdrawn ? [{ messageId, workspaceId, traceparent, answer, isOver, isWithdrawn }] : []
   })
   if (given.length === 0) return
   await tx.query(answerSql, [
-    given.map(({ messageId }) => messageId), given.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))), given.map(({ isOver }) => isOver),
+    given.map(({ messageId }) => messageId),
+    given.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
+    given.map(({ isOver }) => isOver),
     given.map(({ isWithdrawn }) => isWithdrawn),
   ])
-  await enqueueReports(tx, given.flatMap(({ answer, ...message }) => (answer === null ? [] : [{ ...message, answer }])), service)
+  await enqueueReports(
+    tx,
+    given.flatMap(({ answer, ...message }) => (answer === null ? [] : [{ ...message, answer }])),
+    service,
+  )
 }
 
 async function writeDead(tx: PoolClient, dead: readonly (DeadAddress & { target: string })[]): Promise<void> {
@@ -189,17 +217,30 @@ async function writeDead(tx: PoolClient, dead: readonly (DeadAddress & { target:
   // The last of each: one statement may not change a row twice.
   const last = [...new Map(dead.map((one) => [`${one.workspaceId}/${one.userId}/${one.target}`, one])).values()]
   await tx.query(deadSql, [
-    last.map(({ workspaceId }) => workspaceId), last.map(({ userId }) => userId), last.map(({ target }) => target),
-    last.map(({ address }) => address), last.map(({ sinceMs }) => sinceMs),
+    last.map(({ workspaceId }) => workspaceId),
+    last.map(({ userId }) => userId),
+    last.map(({ target }) => target),
+    last.map(({ address }) => address),
+    last.map(({ sinceMs }) => sinceMs),
   ])
 }
 
+/** A message with what it answers. */
+export interface Answered {
+  readonly messageId: string
+  readonly workspaceId: string
+  /** Of its command: the report carries the trace on. */
+  readonly traceparent: string | null
+  readonly answer: Answer
+}
+
 /** Puts reports into the outbox, keyed by sequence. */
-export async function enqueueReports(
-  tx: PoolClient, answers: readonly { messageId: string; workspaceId: string; answer: Answer }[], service: string,
-): Promise<void> {
-  const records = answers.map(({ messageId, workspaceId, answer }): OutboxRecord<'EngagementReported'> => ({
-    topic: topics.engagements, key: parseMessageId(messageId)!.sequenceId, value: reportOf(workspaceId, messageId, service, answer),
+export async function enqueueReports(tx: PoolClient, answers: readonly Answered[], service: string): Promise<void> {
+  const records = answers.map(({ messageId, workspaceId, traceparent, answer }): OutboxRecord<'EngagementReported'> => ({
+    topic: topics.engagements,
+    key: parseMessageId(messageId)!.sequenceId,
+    value: reportOf(workspaceId, messageId, service, answer),
+    traceparent,
   }))
   await enqueue(tx, records)
 }
@@ -207,14 +248,18 @@ export async function enqueueReports(
 /** Targets whose deadline has passed, the oldest first. */
 export async function overdue(pool: Pool, limit: number): Promise<Fact[]> {
   const { rows } = await pool.query<Extract<Fact, { kind: 'overdue' }>>(
-    `SELECT 'overdue' AS kind, message_id AS "messageId", target, fence, state FROM ledger WHERE deadline_at <= now() ORDER BY deadline_at LIMIT $1`, [limit])
+    `SELECT 'overdue' AS kind, message_id AS "messageId", target, fence, state
+     FROM ledger WHERE deadline_at <= now() ORDER BY deadline_at LIMIT $1`,
+    [limit],
+  )
   return rows
 }
 
 /** Milliseconds until the next deadline; null when nothing waits. */
 export async function nextDeadlineInMs(pool: Pool): Promise<number | null> {
   const { rows } = await pool.query<{ inMs: number | null }>(
-    `SELECT (extract(epoch FROM min(deadline_at) - clock_timestamp()) * 1000)::float8 AS "inMs" FROM ledger WHERE deadline_at IS NOT NULL`)
+    `SELECT (extract(epoch FROM min(deadline_at) - clock_timestamp()) * 1000)::float8 AS "inMs" FROM ledger WHERE deadline_at IS NOT NULL`,
+  )
   return rows[0]!.inMs
 }
 
@@ -225,7 +270,9 @@ export async function purge(pool: Pool, limit: number): Promise<number> {
        SELECT message_id FROM messages WHERE received_at < now() - interval '30 days'
          AND NOT EXISTS (SELECT FROM ledger WHERE ledger.message_id = messages.message_id AND deadline_at IS NOT NULL) LIMIT $1
      ), targets AS (DELETE FROM ledger USING old WHERE ledger.message_id = old.message_id)
-     DELETE FROM messages USING old WHERE messages.message_id = old.message_id`, [limit])
+     DELETE FROM messages USING old WHERE messages.message_id = old.message_id`,
+    [limit],
+  )
   return rowCount ?? 0
 }
 
@@ -233,6 +280,12 @@ export async function purge(pool: Pool, limit: number): Promise<number> {
 export async function eraseUsers(tx: PoolClient, users: readonly { workspaceId: string; userId: string }[]): Promise<void> {
   const names = [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)]
   await tx.query(
-    `UPDATE messages SET user_id = '', variables = '{}' FROM unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u`, names)
-  await tx.query('DELETE FROM dead_addresses USING unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u', names)
+    `UPDATE messages SET user_id = '', variables = '{}' FROM unnest($1::text[], $2::text[]) AS erased (w, u)
+     WHERE workspace_id = w AND user_id = u`,
+    names,
+  )
+  await tx.query(
+    'DELETE FROM dead_addresses USING unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u',
+    names,
+  )
 }

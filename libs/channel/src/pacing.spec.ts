@@ -8,7 +8,9 @@ import { TokenBuckets } from './tokenBucket'
 
 describe('backoff', () => {
   it('begins at a sixth of a minute, doubles, and ends at five minutes', () => {
-    expect([1, 2, 3, 6, 30].map((attempts) => backoffMs(attempts, null, 60_000, () => 0))).toEqual([10_000, 20_000, 40_000, 300_000, 300_000])
+    expect([1, 2, 3, 6, 30].map((attempts) => backoffMs(attempts, null, 60_000, () => 0))).toEqual([
+      10_000, 20_000, 40_000, 300_000, 300_000,
+    ])
   })
   it('jitters upwards by half at most', () => {
     expect(backoffMs(1, null, 60_000, () => 0.999)).toBeGreaterThan(14_900)
@@ -30,7 +32,7 @@ describe('Retry-After', () => {
 })
 
 describe('a token bucket', () => {
-  it('holds a second\'s worth, for each workspace its own', () => {
+  it("holds a second's worth, for each workspace its own", () => {
     let now = 0
     const buckets = new TokenBuckets(10, () => now)
     expect(buckets.available('a')).toBe(10)
@@ -56,7 +58,8 @@ describe('breakers', () => {
   })
   it('count rejections as answers, not as failures', async () => {
     const breakers = new Breakers()
-    for (let i = 0; i < 50; i++) await breakers.run('a', () => Promise.resolve({ kind: 'rejected', reason: 'UNREGISTERED', deadAddress: true }))
+    for (let i = 0; i < 50; i++)
+      await breakers.run('a', () => Promise.resolve({ kind: 'rejected', reason: 'UNREGISTERED', deadAddress: true }))
     expect(breakers.admits('a')).toBe(Infinity)
   })
 })

@@ -29,23 +29,35 @@ const newMessageId = (channel: string): string => `623f8d79-cdc6-5760-8ab0-${Str
 export function itIsAProvider<C extends ChannelType>(channel: C, fixture: () => ProviderFixture<C>): void {
   it('accepts, with an id of its own', async () => {
     const id = newMessageId(channel)
-    expect(await fixture().provider.send(fixture().message(id), permit(5_000))).toEqual({ kind: 'accepted', providerMessageId: expect.any(String) })
+    expect(await fixture().provider.send(fixture().message(id), permit(5_000))).toEqual({
+      kind: 'accepted',
+      providerMessageId: expect.any(String),
+    })
     expect(await fixture().arrivals(id)).toBe(1)
   })
 
   it('was not taken when the provider throttles, and waits as long as it is told', async () => {
     await fixture().weather('quota_exceeded')
-    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({ kind: 'retry', afterMs: 3_000 })
+    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({
+      kind: 'retry',
+      afterMs: 3_000,
+    })
   })
 
   it('was not taken when the provider answers an internal error', async () => {
     await fixture().weather('internal_error')
-    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({ kind: 'retry', afterMs: null })
+    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({
+      kind: 'retry',
+      afterMs: null,
+    })
   })
 
   it('is rejected for good when the provider says so, its address alive', async () => {
     await fixture().weather('rejected')
-    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({ kind: 'rejected', deadAddress: false })
+    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({
+      kind: 'rejected',
+      deadAddress: false,
+    })
   })
 
   it('knows a dead address', async () => {
@@ -73,13 +85,18 @@ export function itIsAProvider<C extends ChannelType>(channel: C, fixture: () => 
 
   it('writes nothing when it may not begin', async () => {
     const id = newMessageId(channel)
-    expect(await fixture().provider.send(fixture().message(id), permit(5_000, false))).toMatchObject({ kind: 'retry', reason: 'lease_too_short' })
+    expect(await fixture().provider.send(fixture().message(id), permit(5_000, false))).toMatchObject({
+      kind: 'retry',
+      reason: 'lease_too_short',
+    })
     expect(await fixture().arrivals(id)).toBe(0)
   })
 
   it('writes nothing when its time is over', async () => {
     const id = newMessageId(channel)
-    expect(await fixture().provider.send(fixture().message(id), { signal: AbortSignal.abort(), mayBegin: () => true })).toMatchObject({ kind: 'retry' })
+    expect(await fixture().provider.send(fixture().message(id), { signal: AbortSignal.abort(), mayBegin: () => true })).toMatchObject({
+      kind: 'retry',
+    })
     expect(await fixture().arrivals(id)).toBe(0)
   })
 }

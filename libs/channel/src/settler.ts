@@ -22,8 +22,8 @@ const retryAfterMs = 500
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
- * The queue of facts. It is bounded by who fills it: attempts under way (the lanes' concurrency) and one batch of overdue targets; while the
- * database is away nothing new begins.
+ * The queue of facts. It is bounded by who fills it: attempts under way (the lanes' concurrency) and one batch of overdue
+ * targets; while the database is away nothing new begins.
  */
 export class Settler {
   private queue: Fact[] = []

@@ -19,6 +19,7 @@ CREATE TABLE messages (
   expires_at timestamptz NOT NULL,
   received_at timestamptz NOT NULL DEFAULT now(),
   withdrawn boolean NOT NULL DEFAULT false,
+  traceparent text,
   answer jsonb
 );
 -- Erasure finds a person's messages by it.
@@ -30,7 +31,8 @@ CREATE TABLE ledger (
   target text NOT NULL,
   provider text NOT NULL,
   workspace_id text NOT NULL,
-  state text NOT NULL CHECK (state IN ('pending', 'attempting', 'retry_at', 'unknown', 'accepted', 'rejected', 'skipped', 'withdrawn', 'expired')),
+  state text NOT NULL CHECK (state IN (
+    'pending', 'attempting', 'retry_at', 'unknown', 'accepted', 'rejected', 'skipped', 'withdrawn', 'expired')),
   attempts int NOT NULL DEFAULT 0,
   fence int NOT NULL DEFAULT 0,
   uncertain boolean NOT NULL DEFAULT false,

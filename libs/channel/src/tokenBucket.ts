@@ -1,6 +1,9 @@
 // How much one workspace may send a second, so that its burst leaves the others' latency alone.
 
-interface Bucket { tokens: number; at: number }
+interface Bucket {
+  tokens: number
+  at: number
+}
 
 // 100 bytes each; the one unused longest goes first, and a full bucket is all it loses.
 const maxWorkspaces = 10_000
@@ -13,7 +16,10 @@ export class TokenBuckets {
    * @param perSecond tokens a second and at most
    * @param now a clock that never jumps, milliseconds
    */
-  constructor(private readonly perSecond: number, private readonly now: () => number = () => performance.now()) {}
+  constructor(
+    private readonly perSecond: number,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
 
   /** How many messages a workspace may send now. */
   available(workspaceId: string): number {

@@ -5,7 +5,17 @@ import { transition, type Fact, type RetryPolicy, type Target } from './transiti
 const push: RetryPolicy = { resendUnknown: true, backoffMs: (attempts, afterMs) => afterMs ?? attempts * 100 }
 const paid: RetryPolicy = { ...push, resendUnknown: false }
 const row = (changes: Partial<Target> = {}): Target => ({
-  messageId: 'm', target: 't', provider: 'fcm', state: 'attempting', attempts: 1, fence: 7, uncertain: false, reason: null, providerMessageId: null, isWithdrawn: false, ...changes,
+  messageId: 'm',
+  target: 't',
+  provider: 'fcm',
+  state: 'attempting',
+  attempts: 1,
+  fence: 7,
+  uncertain: false,
+  reason: null,
+  providerMessageId: null,
+  isWithdrawn: false,
+  ...changes,
 })
 const attempted = (outcome: Outcome, fence = 7): Fact => ({ kind: 'attempted', messageId: 'm', target: 't', fence, outcome, dead: null })
 const accepted: Outcome = { kind: 'accepted', providerMessageId: 'p1' }
@@ -14,7 +24,7 @@ const rejected: Outcome = { kind: 'rejected', reason: 'UNREGISTERED', deadAddres
 const lost: Outcome = { kind: 'unknown', reason: 'timeout' }
 
 describe('a target', () => {
-  it('is accepted, with the provider\'s id', () => {
+  it("is accepted, with the provider's id", () => {
     expect(transition(row(), attempted(accepted), push)).toMatchObject({ state: 'accepted', providerMessageId: 'p1', dueInMs: null })
   })
   it('is accepted however late the answer comes', () => {
@@ -27,7 +37,7 @@ describe('a target', () => {
   it('is tried again when provably not taken, when the provider said', () => {
     expect(transition(row(), attempted(retry), push)).toMatchObject({ state: 'retry_at', uncertain: false, dueInMs: 3_000 })
   })
-  it('ignores another claim\'s failure', () => {
+  it("ignores another claim's failure", () => {
     expect(transition(row({ fence: 8 }), attempted(retry), push)).toBeNull()
     expect(transition(row({ fence: 8 }), attempted(rejected), push)).toBeNull()
   })
@@ -38,9 +48,18 @@ describe('a target', () => {
   it('possibly sent stays so: rejected, skipped, withdrawn or expired later', () => {
     const uncertain = row({ state: 'unknown', uncertain: true })
     expect(transition({ ...uncertain, state: 'attempting' }, attempted(rejected), push)).toMatchObject({ state: 'unknown', dueInMs: null })
-    expect(transition(uncertain, { kind: 'skipped', messageId: 'm', target: 't', fence: 7, reason: 'opted_out' }, push)).toMatchObject({ state: 'unknown', dueInMs: null })
-    expect(transition(uncertain, { kind: 'withdrawn', messageId: 'm', target: null }, push)).toMatchObject({ state: 'unknown', dueInMs: null })
-    expect(transition(uncertain, { kind: 'overdue', messageId: 'm', target: 't', fence: 7, state: 'unknown' }, push)).toMatchObject({ state: 'unknown', dueInMs: null })
+    expect(transition(uncertain, { kind: 'skipped', messageId: 'm', target: 't', fence: 7, reason: 'opted_out' }, push)).toMatchObject({
+      state: 'unknown',
+      dueInMs: null,
+    })
+    expect(transition(uncertain, { kind: 'withdrawn', messageId: 'm', target: null }, push)).toMatchObject({
+      state: 'unknown',
+      dueInMs: null,
+    })
+    expect(transition(uncertain, { kind: 'overdue', messageId: 'm', target: 't', fence: 7, state: 'unknown' }, push)).toMatchObject({
+      state: 'unknown',
+      dueInMs: null,
+    })
   })
   it('whose lease ended while attempting is unknown', () => {
     const fact: Fact = { kind: 'overdue', messageId: 'm', target: 't', fence: 7, state: 'attempting' }
@@ -59,7 +78,11 @@ describe('a target', () => {
   })
   it('withdrawn during an attempt is not attempted again', () => {
     expect(transition(row({ isWithdrawn: true }), attempted(retry), push)).toMatchObject({ state: 'withdrawn', dueInMs: null })
-    expect(transition(row({ isWithdrawn: true }), attempted(lost), push)).toMatchObject({ state: 'unknown', reason: 'timeout', dueInMs: null })
+    expect(transition(row({ isWithdrawn: true }), attempted(lost), push)).toMatchObject({
+      state: 'unknown',
+      reason: 'timeout',
+      dueInMs: null,
+    })
     expect(transition(row({ isWithdrawn: true }), attempted(accepted), push)).toMatchObject({ state: 'accepted' })
   })
 })

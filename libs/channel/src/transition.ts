@@ -52,11 +52,19 @@ export interface Transition extends Pick<Target, 'state' | 'uncertain' | 'reason
   readonly dueInMs: number | null
 }
 
-const isWaiting = ({ state, uncertain }: Target): boolean => state === 'pending' || state === 'retry_at' || (state === 'unknown' && uncertain)
+const isWaiting = ({ state, uncertain }: Target): boolean =>
+  state === 'pending' || state === 'retry_at' || (state === 'unknown' && uncertain)
 
 // Possibly sent stays possibly sent, whatever ends it.
-const ended = ({ uncertain, reason: before }: Pick<Target, 'uncertain' | 'reason'>, state: Target['state'], reason: string): Transition => ({
-  ...(uncertain ? { state: 'unknown', reason: before } : { state, reason }), uncertain, providerMessageId: null, dueInMs: null,
+const ended = (
+  { uncertain, reason: before }: Pick<Target, 'uncertain' | 'reason'>,
+  state: Target['state'],
+  reason: string,
+): Transition => ({
+  ...(uncertain ? { state: 'unknown', reason: before } : { state, reason }),
+  uncertain,
+  providerMessageId: null,
+  dueInMs: null,
 })
 
 /** Applies a fact; null: it changes nothing (too late, or of another claim). */
@@ -91,12 +99,22 @@ function attempted(row: Target, { outcome, fence }: Extract<Fact, { kind: 'attem
     case 'rejected':
       return ended(row, 'rejected', outcome.reason)
     case 'retry':
-      return { state: 'retry_at', uncertain: row.uncertain, reason: outcome.reason, providerMessageId: null, dueInMs: policy.backoffMs(row.attempts, outcome.afterMs) }
+      return {
+        state: 'retry_at',
+        uncertain: row.uncertain,
+        reason: outcome.reason,
+        providerMessageId: null,
+        dueInMs: policy.backoffMs(row.attempts, outcome.afterMs),
+      }
     case 'unknown':
       return unknown(row, outcome.reason, policy)
   }
 }
 
 const unknown = (row: Target, reason: string, policy: RetryPolicy): Transition => ({
-  state: 'unknown', uncertain: true, reason, providerMessageId: null, dueInMs: policy.resendUnknown ? policy.backoffMs(row.attempts, null) : null,
+  state: 'unknown',
+  uncertain: true,
+  reason,
+  providerMessageId: null,
+  dueInMs: policy.resendUnknown ? policy.backoffMs(row.attempts, null) : null,
 })

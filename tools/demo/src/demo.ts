@@ -1,11 +1,14 @@
 // `npm run demo`: 600 people, one two-step template, and an account of every one of them, on a system of its own or the one that STEPCAST_URL names.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { lockFile, startSystem, type System } from '@stepcast/local'
+import { checkout, lockFile, startSystem, type System } from '@stepcast/local'
 import { lockHolder, stopLeftovers } from '@stepcast/stack'
 import { help, optionsOf, type Options, type RunningSystem } from './options'
 import { play } from './play'
 import { Screen } from './table'
+
+/** Where the demo's own system keeps data and logs: beside `.stepcast/`, so that neither is in the other's way. */
+const home = join(checkout, '.stepcast-demo')
 
 /** The demo on a system that was there before. */
 async function onRunning(options: Options, running: RunningSystem, screen: Screen, signal: AbortSignal): Promise<boolean> {
@@ -16,9 +19,9 @@ async function onRunning(options: Options, running: RunningSystem, screen: Scree
 
 /** The demo on a new system, which is stopped at the end; its data goes too, unless something was wrong. */
 async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Promise<boolean> {
-  const { home, minuteMs, kill } = options
-  await clear(home)
-  const system = await startSystem({ home, minuteMs, signal, onProgress: (line) => screen.print(line) })
+  const { minuteMs, kill } = options
+  await clear()
+  const system = await startSystem({ home, minuteMs, signal, onProgress: (line) => screen.print(withoutLog(line)) })
   let kept = false
   try {
     const service = kill === null ? undefined : system.services[kill]
@@ -38,13 +41,14 @@ async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Pro
   }
 }
 
-/** A demo begins from nothing. @throws Error when another one runs there */
-async function clear(home: string): Promise<void> {
+/** Whoever is killed says nothing of interest in its last lines; one that crashed does. */
+const withoutLog = (line: string): string => line.replace(/( was ended by SIGKILL\.) The end of .*\n(?: {4}.*\n)*/, '$1\n')
+
+/** A demo begins from nothing. @throws Error when another one runs */
+async function clear(): Promise<void> {
   const holder = lockHolder(lockFile(home))
-  if (holder !== undefined) throw new Error(`A demo runs on ${home} already, as process ${holder.pid}.`)
+  if (holder !== undefined) throw new Error(`A demo runs in this checkout already, as process ${holder.pid}.`)
   if (!existsSync(home)) return
-  // Only what a system wrote: --home might name a directory that holds something else.
-  if (!existsSync(join(home, 'logs'))) throw new Error(`${home} exists and is no data directory of a demo. Name another with --home.`)
   await stopLeftovers(home)
   rmSync(home, { recursive: true, force: true })
 }

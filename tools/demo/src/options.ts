@@ -1,6 +1,4 @@
 // What the demo was asked for: its arguments and variables, read once and checked.
-import { join, resolve } from 'node:path'
-import { checkout } from '@stepcast/local'
 import type { Access } from './api'
 import type { Addresses } from './outside'
 
@@ -17,16 +15,13 @@ export interface Options {
   readonly minuteMs: number
   /** Null: the demo starts one of its own. */
   readonly running: RunningSystem | null
-  /** Data directory of the demo's own system. */
-  readonly home: string
   /** A service to be killed with SIGKILL half-way; null: none. */
   readonly kill: string | null
 }
 
-export const help = `npm run demo                          a system of its own, with minutes of 3 s; takes about 1½ minutes
+export const help = `npm run demo                          a system of its own (.stepcast-demo), with minutes of 3 s; takes about 1½ minutes
 npm run demo -- --seed 7              other people
 npm run demo -- --kill orchestrator   kill -9 of a service half-way: the numbers stay the same
-npm run demo -- --home <dir>          where its own system keeps data and logs (.stepcast-demo)
 
 With STEPCAST_URL set it uses the system there: first  set -a; source .stepcast/dev.env; set +a
 STEPCAST_MINUTE_MS is the length of a minute: 3000 of its own system, else what that system has (60000).`
@@ -48,7 +43,6 @@ export function optionsOf(args: readonly string[], env: NodeJS.ProcessEnv): Opti
     seed: whole('--seed', given.get('--seed'), 1),
     minuteMs: whole('STEPCAST_MINUTE_MS', env['STEPCAST_MINUTE_MS'], running === null ? ownMinuteMs : realMinuteMs),
     running,
-    home: resolve(given.get('--home') ?? join(checkout, '.stepcast-demo')),
     kill: given.get('--kill') ?? null,
   }
 }
@@ -58,7 +52,7 @@ function argumentsOf(args: readonly string[]): Map<string, string> | null {
   for (let i = 0; i < args.length; i += 2) {
     const [name, value] = [args[i]!, args[i + 1]]
     if (name === '--help' || name === '-h') return null
-    if (!['--seed', '--kill', '--home'].includes(name)) throw new Error(`Unknown argument ${name}. Try: npm run demo -- --help`)
+    if (!['--seed', '--kill'].includes(name)) throw new Error(`Unknown argument ${name}. Try: npm run demo -- --help`)
     if (value === undefined) throw new Error(`${name} needs a value. Try: npm run demo -- --help`)
     given.set(name, value)
   }

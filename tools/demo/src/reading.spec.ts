@@ -26,6 +26,11 @@ it('tells who was reached, who was pushed, what was saved and what a longer wind
     'those are what a longer window could have saved, 18 % of the pushes at most.')
 })
 
+it('says so where a push was possibly sent', () => {
+  const unsure: Numbers = { ...numbers, steps: [steps[0]!, { ...steps[1]!, channels: [{ ...steps[1]!.channels[0]!, unknown: 2 }] }] }
+  expect(reading(unsure, { waitMinutes: 5, pushable: 550 })).toContain('of 2 it is not known whether an attempt reached the phone (GET /v1/push/unknown)')
+})
+
 it('reads a run in which nobody did anything', () => {
   const nothing: Numbers = {
     recipients: 0, outcomes: { running: 0, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 },
@@ -39,7 +44,7 @@ it('the table fits a terminal of 80 columns and its columns line up', () => {
   const lines = rows({ elapsedS: 83, people: 600, sent: 600, numbers, stale: false })
   expect(lines[0]).toContain('1:23   sent 600/600   ended 600/600   ████')
   for (const table of [lines.slice(2, 5), lines.slice(6, 9)]) expect(new Set(table.map((line) => line.length)).size).toBe(1)
-  expect(lines[8]).toBe('2 push          300       270      –      75     10      20')
+  expect(lines[8]).toBe('2 push          300       270      –      75     10      20       0')
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
   expect(rows({ elapsedS: 1, people: 600, sent: 0, numbers: null, stale: true })).toHaveLength(1)
 })

@@ -24,6 +24,7 @@ const ofSteps: Table<StepNumbers> = [
 const ofMessages: Table<ChannelNumbers> = [
   ['requested', ({ requested }) => requested], ['delivered', ({ delivered }) => delivered], ['viewed', ({ viewed }) => viewed],
   ['clicked', ({ clicked }) => clicked], ['failed', ({ failed }) => failed], ['skipped', ({ skipped }) => skipped],
+  ['unknown', ({ unknown }) => unknown],
 ]
 
 const nameWidth = 9
