@@ -202,7 +202,8 @@ describe('push-dispatcher', () => {
     reader = await consumeRecords(connection, {
       topic: topics.engagements,
       groupId: 'spec',
-      handle: async (records) => void reports.push(...records.map(({ key, value, headers }) => ({ ...value!, key, traceparent: headers.traceparent }))),
+      handle: async (records) =>
+        void reports.push(...records.map(({ key, value, headers }) => ({ ...value!, key, traceparent: headers.traceparent }))),
     })
   })
   afterAll(async () => {

@@ -159,6 +159,7 @@ it.each<[string, unknown, string[]]>([
   ['trackLinks that is no boolean', broadcast(withContent(sms, { trackLinks: 1 })), ['/channels/0/content/trackLinks']],
   ['a KakaoTalk body over 1,000 characters', broadcast(withContent(kakao, { body: 'a'.repeat(1_001) })), ['/channels/0/content/body']],
   ['KakaoTalk without a senderKey', broadcast(withContent(kakao, { senderKey: undefined })), ['/channels/0/content/senderKey']],
+  ['push data under a key FCM reserves', broadcast(withContent(push, { data: { google_x: 'a' } })), ['/channels/0/content/data']],
   ['push data that is no text', broadcast(withContent(push, { data: { a: 1 } })), ['/channels/0/content/data/a']],
   [
     'more than 5 buttons',

@@ -43,6 +43,9 @@ const buttons = z
 
 const inApp = z.strictObject({ title: text(1, 200), body: text(1, 4_000), imageUrl: urlOrNull, buttons })
 
+// https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages (data); ours name the message to the app.
+const reservedDataKey = /^(from$|message_type$|google|gcm|stepcast_)/
+
 const push = z.strictObject({
   title: text(1, 200),
   // FCM and APNs take 4,096 bytes for the whole payload.
@@ -51,6 +54,10 @@ const push = z.strictObject({
   data: z
     .record(z.string().regex(/^[a-zA-Z0-9_.-]{1,64}$/), text(0, 1_000))
     .refine((data) => Object.keys(data).length <= 20, 'must have at most 20 fields')
+    .refine(
+      (data) => !Object.keys(data).some((key) => reservedDataKey.test(key)),
+      'must not use keys that FCM or Stepcast reserve: from, message_type and whatever begins with google, gcm or stepcast_',
+    )
     .default({})
     .describe('Passed to the app as it is'),
 })

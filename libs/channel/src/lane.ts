@@ -272,7 +272,7 @@ function messageTo<C extends ChannelType>(claimed: Claimed, { target, address }:
   return { workspaceId, messageId, userId, target, address, content, timeToLiveMs: timeLeftInWindow(claimed) }
 }
 
-/** The window runs from the first `requested` or `unknown`; until then all of it is left (rule 24). Null: the last step, nothing follows. */
+/** The window runs from the first `requested` or `unknown`; until then all of it is left (rule 24). Null: nothing follows. */
 export function timeLeftInWindow({ windowMs, answer, nowMs }: Pick<Claimed, 'windowMs' | 'answer' | 'nowMs'>): number | null {
   if (windowMs === null) return null
   const isRunning = answer?.kind === 'requested' || answer?.kind === 'unknown'

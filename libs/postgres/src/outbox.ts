@@ -68,6 +68,7 @@ const batchSize = 500
 // Writers kick the relay; this only finds what a process that died left behind.
 const sweepEveryMs = 5_000
 const retryAfterMs = 500
+const busyRetryMs = 100
 const stopPatienceMs = 2_000
 const advisoryLock = `('x' || substr(md5(current_schema() || '.outbox'), 1, 16))::bit(64)::bigint`
 
@@ -159,7 +160,11 @@ export class OutboxRelay {
     const { pool, topics } = this.options
     const rows = await inTransaction(pool, async (tx) => {
       const { rows: lock } = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${advisoryLock}) AS locked`)
-      if (!lock[0]!.locked) return []
+      if (!lock[0]!.locked) {
+        // Another process relays, and may have read before our rows were committed.
+        setTimeout(() => this.kick(), busyRetryMs).unref()
+        return []
+      }
       const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [batchSize])
       if (found.length === 0) return found
       const producer = await this.options.producer()

@@ -47,20 +47,19 @@ export class Api {
    * @returns the answer's JSON; undefined where there is none
    * @throws CallFailed with what the product said
    */
-  call<T>(method: string, path: string, call: Call = {}): Promise<T> {
-    return this.turns.take(async () => {
-      const deadline = Date.now() + (call.patienceMs ?? usualPatienceMs)
-      for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, 2_000)) {
-        const answer = await this.once(method, path, call).catch((error: Error) => {
-          call.signal?.throwIfAborted()
-          return new CallFailed(null, `${method} ${path}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
-        })
-        if (!(answer instanceof CallFailed)) return answer as T
-        const passes = answer.status === null || passing.has(answer.status) || (answer.status === 409 && call.idempotencyKey !== undefined)
-        if (!passes || Date.now() > deadline) throw answer
-        await pause(waitMs, call.signal)
-      }
-    })
+  async call<T>(method: string, path: string, call: Call = {}): Promise<T> {
+    const deadline = Date.now() + (call.patienceMs ?? usualPatienceMs)
+    for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      // Whoever waits for a service to come back does not stand in the others' way.
+      const answer = await this.turns.take(() => this.once(method, path, call)).catch((error: Error) => {
+        call.signal?.throwIfAborted()
+        return new CallFailed(null, `${method} ${path}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
+      })
+      if (!(answer instanceof CallFailed)) return answer as T
+      const passes = answer.status === null || passing.has(answer.status) || (answer.status === 409 && call.idempotencyKey !== undefined)
+      if (!passes || Date.now() > deadline) throw answer
+      await pause(waitMs, call.signal)
+    }
   }
 
   /** Opens a stream of Server-Sent Events and gives their data, after a null once it is open; ends when the product ends it. */

@@ -2,7 +2,7 @@
 import { accountOf, numbersOf, type Account } from './ledger'
 import type { Numbers } from './numbers'
 import { peopleOf, type Person } from './people'
-import { checkLines, differences, judgeNumbers, judgePushes } from './verdict'
+import { checkLines, differences, judgeDeadLetters, judgeNumbers, judgePushes } from './verdict'
 
 const somebody = peopleOf(1, 1)[0]!
 const account = (person: Partial<Person>, happened: Partial<Account> = {}): Account =>
@@ -64,6 +64,17 @@ it.each([
 ])('%s breaks a promise', (_what, wrong) => {
   expect(judgePushes([...everybody, wrong]).filter(({ broken }) => broken.length === 1)).toHaveLength(1)
   expect(judgePushes(everybody).filter(({ broken }) => broken.length > 0)).toEqual([])
+})
+
+it('a malformed record is one dead letter of the right reason, found by where its producer put it', () => {
+  const stored = { topic: 'stepcast.sends.v1', partition: 3, offset: '7' }
+  const letter = { ...stored, reason: 'not_avro', detail: '' }
+  const broken = (letters: (typeof letter)[], reason: string | null): number => judgeDeadLetters([{ stored, reason }], letters).broken.length
+  expect(broken([letter], 'not_avro')).toBe(0)
+  expect(broken([letter], null)).toBe(0)
+  expect(broken([letter], 'invalid_send')).toBe(1)
+  expect(broken([{ ...letter, offset: '8' }], null)).toBe(1)
+  expect(broken([letter, letter], null)).toBe(1)
 })
 
 it('a check is a line, with what is wrong below it', () => {

@@ -30,3 +30,16 @@ export function reading({ recipients, outcomes, steps }: Numbers, { waitMinutes,
 }
 
 const percent = (part: number, whole: number): string => (whole === 0 ? '0 %' : `${Math.round((100 * part) / whole)} %`)
+
+const width = 110
+
+/** A paragraph as lines for a terminal. */
+export function wrapped(text: string): string {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!
+    if (line.length + word.length > width) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+  }
+  return lines.join('\n')
+}

@@ -117,12 +117,43 @@ export async function sendOverKafka(
   await Promise.all(accounts.slice(0, repeatedPerWave).map(send))
 }
 
-/** Sends that mean nothing: well-formed records that no one can carry out. @returns where they are, each with the reason it must get */
-export async function sendNonsense(outsider: Outsider, workspaceId: string, templateId: string): Promise<{ stored: Stored; reason: string }[]> {
+/** A record that nobody can use. */
+export interface Malformed {
+  readonly stored: Stored
+  /** The reason its dead letter must give; null: any. */
+  readonly reason: string | null
+}
+
+/** Sends that mean nothing: well-formed records that no one can carry out. */
+export async function sendNonsense(outsider: Outsider, workspaceId: string, templateId: string): Promise<Malformed[]> {
   const send = { workspaceId, sendId: `${templateId}-nonsense`, userId: 'demo-nobody', templateId, variables: { orderNo: '1' } }
   return Promise.all([
     { reason: 'unknown_template', send: { ...send, templateId: `${templateId}-never-made` } },
     { reason: 'missing_variables', send: { ...send, variables: {} } },
     { reason: 'invalid_send', send: { ...send, userId: 'demo\u0000nobody' } },
   ].map(async ({ reason, send: nonsense }) => ({ reason, stored: await outsider.send(nonsense) })))
+}
+
+/** Who has been sent to, as far as the product or Kafka has said so. */
+export class Sent {
+  count = 0
+  private readonly waiting = new Map<string, { promise: Promise<void>; done: () => void }>()
+
+  constructor(accounts: readonly Account[]) {
+    for (const { sequenceId } of accounts) {
+      let done!: () => void
+      const promise = new Promise<void>((resolve) => (done = resolve))
+      this.waiting.set(sequenceId, { promise, done })
+    }
+  }
+
+  /** Resolves when this person has been sent to. */
+  of({ sequenceId }: Account): Promise<void> {
+    return this.waiting.get(sequenceId)!.promise
+  }
+
+  note({ sequenceId }: Account): void {
+    this.count++
+    this.waiting.get(sequenceId)!.done()
+  }
 }

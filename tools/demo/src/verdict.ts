@@ -1,7 +1,9 @@
 // Whether the product did what it promises: its numbers and the provider's log against the demo's own book. Pure.
 import { numbersOf, wasReached, type Account } from './ledger'
 import { byName, type Numbers } from './numbers'
+import type { DeadLetter, Stored } from './outside'
 import type { Person } from './people'
+import type { Malformed } from './sends'
 
 /** One promise, kept or not. */
 export interface Check {
@@ -62,6 +64,18 @@ const taken = (arrivals: readonly string[]): number => arrivals.filter((answer) 
 
 const told = ({ person, sequenceId, arrivals }: Account): string =>
   `${person.userId} (sequence ${sequenceId}): the provider's log has ${arrivals.length === 0 ? 'no push' : arrivals.join(', ')}`
+
+/** Every malformed record became one dead letter, with the reason that fits it. */
+export function judgeDeadLetters(malformed: readonly Malformed[], letters: readonly DeadLetter[]): Check {
+  const at = ({ topic, partition, offset }: Stored): string => `${topic}/${partition}/${offset}`
+  const broken = malformed.flatMap(({ stored, reason }) => {
+    const found = letters.filter((letter) => at(letter) === at(stored))
+    if (found.length === 1 && (reason === null || found[0]!.reason === reason)) return []
+    return [`${at(stored)} (${reason ?? 'unreadable'}): ${found.length === 0 ? 'no dead letter' : found.map((letter) => letter.reason).join(', ')}`]
+  })
+  const reasons = [...new Set(letters.map(({ reason }) => reason))].sort().join(', ')
+  return { promise: `${malformed.length} malformed records became dead letters and stopped nobody (${reasons})`, broken }
+}
 
 // Enough to see what kind of thing is wrong.
 const shownAtMost = 12

@@ -6,7 +6,7 @@ import {
   AlreadyRunning, createDatabase, freePort, loopback, Program, releaseLock, requirePortsFree, sleep, startStack, stopLeftovers, takeLock,
   type Stack,
 } from '@stepcast/stack'
-import { ensureDemoWorkspace, type DemoWorkspace } from './demoWorkspace'
+import { ensureDemoWorkspace, registerPhones, type DemoWorkspace } from './demoWorkspace'
 import { devEnvText, type DevEnv } from './devEnv'
 import { internalSecret, rootKey, serviceAccountFile, writePrivately } from './secrets'
 import { layOut, serviceKinds, serviceUrls, type ServiceInstance } from './services'
@@ -205,6 +205,7 @@ async function startIn(
   onProgress(`${running.length} services are ready (${((Date.now() - begin) / 1000).toFixed(1)} s).`)
 
   const demo = names.includes('gateway') ? await ensureDemoWorkspace(home, url, key) : null
+  if (demo && names.includes('provider-sandbox')) await registerPhones(sandboxUrl, demo)
   const env: DevEnv = {
     STEPCAST_URL: url,
     STEPCAST_GRPC: `localhost:${ports.grpc}`,
