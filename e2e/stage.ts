@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { startSystem, type System } from '@stepcast/local'
 import { eventually } from '@stepcast/testing'
 import { makeWorkspace, Sandbox, type Workspace } from './outside'
-import { OutsideKafka } from './producer'
+import { OutsideKafka, type DeadLetter } from './kafka'
 
 /** Length of a "minute" on this stage: the window of {@link windowMinutes} is 8 s, long enough to act within it on a busy machine. */
 const minuteMs = 800
@@ -99,6 +99,10 @@ export const inOneLine = ({ history }: any): string =>
     const told = [step, kind ?? reason, outcome].filter((part) => part !== undefined && part !== null).join(' ')
     return `${i > 0 && history[i - 1].version !== version ? '| ' : ''}${type}${told === '' ? '' : `(${told})`}`
   }).join(' ')
+
+/** The dead letter that is looked for, once it is there. A minute: the plain client gives up a lost request after 30 s. */
+export const deadLetter = (kafka: OutsideKafka, isIt: (letter: DeadLetter) => boolean): Promise<DeadLetter> =>
+  eventually(() => kafka.deadLetters.find(isIt), { withinMs: 60_000 })
 
 /** What `services.json` says of a service now. */
 export const listed = (home: string, name: string): { pid: number; port: number } | undefined =>

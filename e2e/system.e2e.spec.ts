@@ -7,7 +7,7 @@ import { eventually } from '@stepcast/testing'
 import type { Caller } from './outside'
 import { published } from './published'
 import {
-  approved, broadcastTemplate, ended, givePhone, inOneLine, listed, openStage, requested, sendTo, sequenceTemplate, story, type Stage,
+  approved, broadcastTemplate, deadLetter, ended, givePhone, inOneLine, listed, openStage, requested, sendTo, sequenceTemplate, story, type Stage,
 } from './stage'
 
 let stage: Stage
@@ -178,16 +178,15 @@ describe('side by side', () => {
       workspaceId: 'shop', messageId: 'not-a-message-id', kind: 'viewed', occurredAt: Date.now(), source: 'erp', detail: {},
     })
     await kafka.produce('stepcast.commands.in-app.v1', null, command)
-    const letter = (found: { key?: string | null; topic: string }) => eventually(() =>
-      kafka.deadLetters.find(({ key, headers }) => headers.topic === found.topic && (found.key === undefined || key === found.key)))
-    const noise = await letter({ topic: 'stepcast.sends.v1', key: 'noise' })
+    const letterOf = (topic: string, key: string | null) => deadLetter(kafka, (letter) => letter.headers.topic === topic && letter.key === key)
+    const noise = await letterOf('stepcast.sends.v1', 'noise')
     expect(noise.value?.toString()).toBe('not avro at all')
     expect(noise.headers).toMatchObject({ partition: expect.stringMatching(/^\d+$/), offset: expect.stringMatching(/^\d+$/) })
-    expect((await letter({ topic: 'stepcast.sends.v1', key: 'unknown schema' })).headers.reason).toBe('unknown_schema')
-    const refused = await eventually(() => kafka.deadLetters.find(({ headers }) => headers.reason === 'unknown_template'))
+    expect((await letterOf('stepcast.sends.v1', 'unknown schema')).headers.reason).toBe('unknown_schema')
+    const refused = await deadLetter(kafka, ({ headers }) => headers.reason === 'unknown_template')
     expect(refused.headers.detail).toContain('no-such')
-    expect((await letter({ topic: 'stepcast.engagements.v1', key: 'foreign' })).headers.reason).toBe('invalid_message_id')
-    expect((await letter({ topic: 'stepcast.commands.in-app.v1', key: null })).headers.reason).toBe('null_key')
+    expect((await letterOf('stepcast.engagements.v1', 'foreign')).headers.reason).toBe('invalid_message_id')
+    expect((await letterOf('stepcast.commands.in-app.v1', null)).headers.reason).toBe('null_key')
     const after = await sendTo(shop, 'sale', 'after-noise')
     await requested(shop, after)
     await shop.server.post(`/v1/sequences/${after}/cancel`)
@@ -258,7 +257,7 @@ describe('side by side', () => {
     await kafka.produce('stepcast.sends.v1', 'archived', {
       workspaceId: 'shop', sendId: 'archived', userId: 'too-late', templateId: 'outdated', variables: {}, requestedAt: Date.now(),
     })
-    await eventually(() => kafka.deadLetters.find(({ headers }) => headers.reason === 'archived_template'))
+    await deadLetter(kafka, ({ headers }) => headers.reason === 'archived_template')
     expect(await ended(shop, running)).toMatchObject({ outcome: 'exhausted' })
   })
 

@@ -7,6 +7,8 @@ const programs = {
   stop: './local/dist/stop.js',
   reset: './local/dist/stop.js',
   demo: './demo/dist/demo.js',
+  bench: './bench/dist/bench.js',
+  'set-up': './local/dist/setUp.js',
 }
 
 try {

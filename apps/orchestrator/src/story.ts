@@ -39,7 +39,7 @@ export interface SequenceSummary {
 
 /** A sequence with its whole history. */
 export interface SequenceStory extends SequenceSummary {
-  /** The current step, or the last one entered; null before the first. */
+  /** The current step while it runs, the step that stopped it when stopped, else the last one entered; null: none was. */
   readonly step: number | null
   readonly history: readonly StoryEntry[]
 }
@@ -63,8 +63,14 @@ export async function storyOf(pool: Pool, workspaceId: string, sequenceId: strin
   return {
     sequenceId, sendId, userId, templateId, templateVersion,
     state: entered.status === 'running' ? 'running' : 'ended', outcome: entered.status === 'ended' ? entered.outcome : null,
-    step: entered.status === 'notStarted' ? null : (entered.entered.at(-1)?.step ?? null), history,
+    step: stepOf(entered), history,
   }
+}
+
+function stepOf(state: Sequence): number | null {
+  if (state.status === 'notStarted') return null
+  const entered = state.entered.at(-1)?.step ?? null
+  return state.status === 'ended' ? (state.step ?? entered) : entered
 }
 
 /** Which sequences a list holds. */

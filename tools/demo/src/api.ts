@@ -64,8 +64,11 @@ export class Api {
 
   /** Opens a stream of Server-Sent Events and gives their data, after a null once it is open; ends when the product ends it. */
   async *events(path: string, token: string, signal: AbortSignal): AsyncGenerator<string | null> {
-    const response = await fetch(`${this.access.url}${path}`, { headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' }, signal })
-    if (!response.ok || response.body === null) throw new CallFailed(response.status, `GET ${path}: ${response.status} ${await response.text()}`)
+    const headers = { authorization: `Bearer ${token}`, accept: 'text/event-stream' }
+    const response = await fetch(`${this.access.url}${path}`, { headers, signal })
+    if (!response.ok || response.body === null) {
+      throw new CallFailed(response.status, `GET ${path}: ${response.status} ${await response.text()}`)
+    }
     yield null
     let text = ''
     for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
@@ -78,7 +81,8 @@ export class Api {
   /** A user's token, as a brand's backend would sign it for its app; good for an hour. */
   tokenOf(userId: string): Promise<string> {
     const { signingKid, signingSecret } = this.access
-    return new SignJWT({}).setProtectedHeader({ alg: 'HS256', kid: signingKid }).setSubject(userId).setExpirationTime('1h').sign(Buffer.from(signingSecret))
+    return new SignJWT({})
+      .setProtectedHeader({ alg: 'HS256', kid: signingKid }).setSubject(userId).setExpirationTime('1h').sign(Buffer.from(signingSecret))
   }
 
   private async once(method: string, path: string, { body, idempotencyKey, onBehalfOf, token, signal }: Call): Promise<unknown> {

@@ -1,4 +1,4 @@
-// `npm run demo`: 600 people, one two-step template, and an account of every one of them, on a system of its own or the one that STEPCAST_URL names.
+// `npm run demo`: 600 people, one two-step template and an account of everybody, on a system of its own or the one that STEPCAST_URL names.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout, lockFile, startSystem, type System } from '@stepcast/local'
@@ -13,7 +13,7 @@ const home = join(checkout, '.stepcast-demo')
 /** The demo on a system that was there before. */
 async function onRunning(options: Options, running: RunningSystem, screen: Screen, signal: AbortSignal): Promise<boolean> {
   const minutes = Math.ceil((5 * options.minuteMs + 60_000) / 60_000)
-  screen.print(`Using ${running.url}, whose minutes last ${options.minuteMs / 1000} s by STEPCAST_MINUTE_MS: this takes about ${minutes} minutes.`)
+  screen.print(`Using ${running.url}, whose minutes last ${options.minuteMs / 1000} s (STEPCAST_MINUTE_MS).\nThis takes about ${minutes} minutes.`)
   return play({ ...options, system: running, screen, onMiddle: () => undefined, signal })
 }
 
@@ -25,8 +25,10 @@ async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Pro
   let kept = false
   try {
     const service = kill === null ? undefined : system.services[kill]
-    if (kill !== null && service === undefined) throw new Error(`--kill ${kill}: there is no such service. There are ${Object.keys(system.services).join(', ')}.`)
-    screen.print(`\nGateway ${system.url}, processes in ${join(home, 'services.json')}: kill -9 any of them while it runs, no number will change.`)
+    if (kill !== null && service === undefined) {
+      throw new Error(`--kill ${kill}: there is no such service. There are ${Object.keys(system.services).join(', ')}.`)
+    }
+    screen.print(`\nGateway ${system.url}; kill -9 any of the processes in ${join(home, 'services.json')}: no number will change.`)
     const onMiddle = (): void => {
       if (service === undefined) return
       screen.print(`kill -9 ${service.pid} (${service.name})`)
@@ -73,7 +75,8 @@ async function main(): Promise<void> {
       abort.abort(new Error('Stopped.'))
     })
   }
-  const kept = options.running === null ? await onOwn(options, screen, abort.signal) : await onRunning(options, options.running, screen, abort.signal)
+  const { running } = options
+  const kept = await (running === null ? onOwn(options, screen, abort.signal) : onRunning(options, running, screen, abort.signal))
   process.exit(kept ? 0 : 1)
 }
 

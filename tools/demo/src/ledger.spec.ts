@@ -21,7 +21,10 @@ it('whoever saw it in time is stopped; the rest go on to the push, as far as the
     outcomes: { running: 0, stopped: 1, exhausted: 4, unreachable: 0, cancelled: 0 },
     steps: [
       { step: 1, entered: 5, stopped: 1, waitElapsed: 4, channels: [{ requested: 5, delivered: 2, viewed: 3, clicked: 0 }] },
-      { step: 2, entered: 4, completed: 2, skipped: 1, failed: 1, channels: [{ requested: 2, delivered: 1, viewed: null, clicked: 1, skipped: 1, failed: 1 }] },
+      {
+        step: 2, entered: 4, completed: 2, skipped: 1, failed: 1,
+        channels: [{ requested: 2, delivered: 1, viewed: null, clicked: 1, skipped: 1, failed: 1 }],
+      },
     ],
   })
 })
@@ -37,7 +40,10 @@ it('where only the product could know, its story counts', () => {
   })
   expect(numbersOf([overtaken])).toMatchObject({
     outcomes: { stopped: 1, exhausted: 0 },
-    steps: [{ waitElapsed: 1, stopped: 0, regretted: 1 }, { entered: 1, superseded: 1, completed: 0, channels: [{ requested: 0, skipped: 1 }] }],
+    steps: [
+      { waitElapsed: 1, stopped: 0, regretted: 1 },
+      { entered: 1, superseded: 1, completed: 0, channels: [{ requested: 0, skipped: 1 }] },
+    ],
   })
   expect(judgePushes([overtaken]).flatMap(({ broken }) => broken)).toEqual([])
 })
@@ -69,7 +75,8 @@ it.each([
 it('a malformed record is one dead letter of the right reason, found by where its producer put it', () => {
   const stored = { topic: 'stepcast.sends.v1', partition: 3, offset: '7' }
   const letter = { ...stored, reason: 'not_avro', detail: '' }
-  const broken = (letters: (typeof letter)[], reason: string | null): number => judgeDeadLetters([{ stored, reason }], letters).broken.length
+  const broken = (letters: (typeof letter)[], reason: string | null): number =>
+    judgeDeadLetters([{ stored, reason }], letters).broken.length
   expect(broken([letter], 'not_avro')).toBe(0)
   expect(broken([letter], null)).toBe(0)
   expect(broken([letter], 'invalid_send')).toBe(1)

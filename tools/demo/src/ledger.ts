@@ -31,15 +31,16 @@ export interface Account {
   /** When the window of the in-app step ends, likewise; known once the person's app has the message. */
   windowEndsAt: number | null
   /**
-   * The product's own story, taken where the demo cannot know better: the receipt was on its way when the window ended, or the push is listed
-   * as possibly sent. Null for everybody else; on a machine that keeps up, for all.
+   * The product's own story, taken where the demo cannot know better: the receipt was on its way when the window ended, or the push
+   * is listed as possibly sent. Null for everybody else; on a machine that keeps up, for all.
    */
   told: Course | null
 }
 
 /** Opens the account of a person. */
 export const accountOf = (person: Person, sendId: string, sequenceId: string): Account => ({
-  person, sendId, sequenceId, inApp: new Set(), push: new Set(), arrivals: [], isLate: person.conduct === 'late', viewedAt: null, windowEndsAt: null, told: null,
+  person, sendId, sequenceId, inApp: new Set(), push: new Set(), arrivals: [],
+  isLate: person.conduct === 'late', viewedAt: null, windowEndsAt: null, told: null,
 })
 
 /** The in-app message did its job inside the window: no push may follow. */
@@ -70,20 +71,23 @@ export function numbersOf(accounts: readonly Account[]): Numbers {
   return {
     recipients: accounts.length,
     outcomes: {
-      running: outcome('running'), stopped: outcome('stopped'), exhausted: outcome('exhausted'), unreachable: outcome('unreachable'), cancelled: outcome('cancelled'),
+      running: outcome('running'), stopped: outcome('stopped'), exhausted: outcome('exhausted'), unreachable: outcome('unreachable'),
+      cancelled: outcome('cancelled'),
     },
     steps: [
       {
         ...first, step: 1, regretted: count(courses, ({ regretted }) => regretted),
         channels: [{
-          ...noChannel, channelType: 'in_app', requested: accounts.length, delivered: inApp('delivered'), viewed: inApp('viewed'), clicked: inApp('clicked'),
+          ...noChannel, channelType: 'in_app', requested: accounts.length,
+          delivered: inApp('delivered'), viewed: inApp('viewed'), clicked: inApp('clicked'),
         }],
       },
       {
         ...second, step: 2,
         channels: [{
-          channelType: 'push', requested: push('requested'), viewed: null, failed: push('failed'), skipped: push('skipped'), unknown: push('unknown'),
-          delivered: count(accounts, (account) => account.push.has('delivered')), clicked: count(accounts, (account) => account.push.has('clicked')),
+          channelType: 'push', requested: push('requested'), failed: push('failed'), skipped: push('skipped'), unknown: push('unknown'),
+          delivered: count(accounts, (account) => account.push.has('delivered')), viewed: null,
+          clicked: count(accounts, (account) => account.push.has('clicked')),
         }],
       },
     ],
@@ -91,9 +95,12 @@ export function numbersOf(accounts: readonly Account[]): Numbers {
 }
 
 const noStep: Omit<StepNumbers, 'step' | 'channels'> = {
-  entered: 0, running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0, regretted: 0,
+  entered: 0, running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0,
+  regretted: 0,
 }
-const noChannel: Omit<ChannelNumbers, 'channelType'> = { requested: 0, delivered: 0, viewed: 0, clicked: 0, failed: 0, skipped: 0, unknown: 0 }
+const noChannel: Omit<ChannelNumbers, 'channelType'> = {
+  requested: 0, delivered: 0, viewed: 0, clicked: 0, failed: 0, skipped: 0, unknown: 0,
+}
 
 function stepNumbers(endings: readonly (keyof StepNumbers)[]): typeof noStep {
   const counts: Record<string, number> = {}

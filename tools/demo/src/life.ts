@@ -21,6 +21,9 @@ interface FeedItem {
   readonly createdAt: string
 }
 
+/** Looks for the message in the feed. */
+type Look = () => Promise<FeedItem | undefined>
+
 /** An app asks again after a second, later after a third of the time it has waited: a product that is slow now is not made slower. */
 const lookAgainMs = 1_000
 const shareWaited = 0.3
@@ -49,12 +52,14 @@ export async function live(account: Account, sent: Promise<unknown>, world: Worl
     await world.api.call('POST', `/v1/feed/${inAppOf(account)}/${kind}`, { ...caller, ...(body && { body }), signal: world.signal })
     account.inApp.add(kind)
   }
-  const look = async (): Promise<FeedItem | undefined> => {
-    const { items } = await world.api.call<{ items: FeedItem[] }>('GET', '/v1/feed?readState=unread&limit=20', { ...caller, signal: world.signal })
+  const look: Look = async () => {
+    const path = '/v1/feed?readState=unread&limit=20'
+    const { items } = await world.api.call<{ items: FeedItem[] }>('GET', path, { ...caller, signal: world.signal })
     return items.find(({ messageId }) => messageId === inAppOf(account))
   }
 
-  const item = person.app === 'stream' && !account.isLate ? await showsOnStream(account, token!, look, world) : await shows(sent, look, world)
+  const listens = person.app === 'stream' && !account.isLate
+  const item = await (listens ? showsOnStream(account, token!, look, world) : shows(sent, look, world))
   account.windowEndsAt = Date.parse(item.createdAt) + world.windowMs
   await report('delivered')
   if (person.conduct === 'receives') return
@@ -75,7 +80,7 @@ const inAppOf = ({ sequenceId }: Account): string => messageIdOf(sequenceId, 1, 
 const pushOf = ({ sequenceId }: Account): string => messageIdOf(sequenceId, 2, 'push')
 
 /** The app asks for the feed now and then. */
-async function shows(sent: Promise<unknown>, look: () => Promise<FeedItem | undefined>, { signal }: World): Promise<FeedItem> {
+async function shows(sent: Promise<unknown>, look: Look, { signal }: World): Promise<FeedItem> {
   await sent
   for (const begin = Date.now(); ; ) {
     await pause(Math.max(lookAgainMs, shareWaited * (Date.now() - begin)), signal)
@@ -85,7 +90,7 @@ async function shows(sent: Promise<unknown>, look: () => Promise<FeedItem | unde
 }
 
 /** The app is told. It looks once whenever it has connected, since a stream tells only what happens while it is open. */
-async function showsOnStream(account: Account, token: string, look: () => Promise<FeedItem | undefined>, { api, signal }: World): Promise<FeedItem> {
+async function showsOnStream(account: Account, token: string, look: Look, { api, signal }: World): Promise<FeedItem> {
   for (;;) {
     try {
       for await (const data of api.events('/v1/feed/stream', token, signal)) {
@@ -164,7 +169,7 @@ export class Phones {
   }
 }
 
-/** Takes the product's own story where the demo cannot know: a receipt that came when the window was over, a push that was possibly sent. */
+/** Takes the product's own story where the demo cannot know: a receipt that came when the window was over, a push possibly sent. */
 export async function askStories(accounts: readonly Account[], { api, signal }: World): Promise<void> {
   const possiblySent = new Set<string>()
   for (let cursor: string | null = null, more = true; more; more = cursor !== null) {

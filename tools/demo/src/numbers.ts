@@ -10,8 +10,9 @@ export interface Numbers {
 export const outcomes = ['running', 'stopped', 'exhausted', 'unreachable', 'cancelled'] as const
 export type Outcome = (typeof outcomes)[number]
 
-export const stepCounts =
-  ['entered', 'running', 'stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed', 'regretted'] as const
+export const stepCounts = [
+  'entered', 'running', 'stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed', 'regretted',
+] as const
 export const channelCounts = ['requested', 'delivered', 'viewed', 'clicked', 'failed', 'skipped', 'unknown'] as const
 
 export type StepNumbers = Readonly<Record<(typeof stepCounts)[number], number>> & {

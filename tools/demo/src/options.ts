@@ -19,7 +19,7 @@ export interface Options {
   readonly kill: string | null
 }
 
-export const help = `npm run demo                          a system of its own (.stepcast-demo), with minutes of 3 s; takes about 1½ minutes
+export const help = `npm run demo                          on a system of its own with minutes of 3 s; takes about 1½ minutes
 npm run demo -- --seed 7              other people
 npm run demo -- --kill orchestrator   kill -9 of a service half-way: the numbers stay the same
 
@@ -30,7 +30,8 @@ STEPCAST_MINUTE_MS is the length of a minute: 3000 of its own system, else what 
 const ownMinuteMs = 3_000
 const realMinuteMs = 60_000
 const needed = [
-  'STEPCAST_API_KEY', 'STEPCAST_SIGNING_KID', 'STEPCAST_SIGNING_SECRET', 'STEPCAST_WORKSPACE_ID', 'STEPCAST_SANDBOX_URL', 'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL',
+  'STEPCAST_WORKSPACE_ID', 'STEPCAST_API_KEY', 'STEPCAST_SIGNING_KID', 'STEPCAST_SIGNING_SECRET', 'STEPCAST_SANDBOX_URL',
+  'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL',
 ] as const
 
 /** @throws Error naming the argument or variable that cannot be used; null: help is wanted */
@@ -38,7 +39,9 @@ export function optionsOf(args: readonly string[], env: NodeJS.ProcessEnv): Opti
   const given = argumentsOf(args)
   if (given === null) return null
   const running = runningSystem(env)
-  if (running !== null && given.has('--kill')) throw new Error('--kill is for the demo\'s own system; unset STEPCAST_URL, or kill a service by hand.')
+  if (running !== null && given.has('--kill')) {
+    throw new Error('--kill is for the demo\'s own system: unset STEPCAST_URL, or kill a service by hand.')
+  }
   return {
     seed: whole('--seed', given.get('--seed'), 1),
     minuteMs: whole('STEPCAST_MINUTE_MS', env['STEPCAST_MINUTE_MS'], running === null ? ownMinuteMs : realMinuteMs),
@@ -66,8 +69,9 @@ function runningSystem(env: NodeJS.ProcessEnv): RunningSystem | null {
   if (missing.length > 0) throw new Error(`STEPCAST_URL is set, but not ${missing.join(', ')}: source the dev.env of that system.`)
   const of = (name: (typeof needed)[number]): string => env[name]!
   return {
-    url: url.replace(/\/+$/, ''), apiKey: of('STEPCAST_API_KEY'), signingKid: of('STEPCAST_SIGNING_KID'), signingSecret: of('STEPCAST_SIGNING_SECRET'),
-    workspaceId: of('STEPCAST_WORKSPACE_ID'), sandboxUrl: of('STEPCAST_SANDBOX_URL').replace(/\/+$/, ''),
+    url: url.replace(/\/+$/, ''), workspaceId: of('STEPCAST_WORKSPACE_ID'),
+    apiKey: of('STEPCAST_API_KEY'), signingKid: of('STEPCAST_SIGNING_KID'), signingSecret: of('STEPCAST_SIGNING_SECRET'),
+    sandboxUrl: of('STEPCAST_SANDBOX_URL').replace(/\/+$/, ''),
     addresses: { KAFKA_BROKERS: of('KAFKA_BROKERS'), SCHEMA_REGISTRY_URL: of('SCHEMA_REGISTRY_URL') },
   }
 }

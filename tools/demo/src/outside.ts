@@ -24,7 +24,8 @@ type Program = ChildProcessByStdio<Writable, Readable, null>
 
 function start(file: string, args: readonly string[], addresses: Addresses): Program {
   // The sources: what is to be copied is what runs.
-  return spawn(process.execPath, [join(__dirname, '..', 'src', file), ...args], { env: { ...process.env, ...addresses }, stdio: ['pipe', 'pipe', 'inherit'] })
+  const path = join(__dirname, '..', 'src', file)
+  return spawn(process.execPath, [path, ...args], { env: { ...process.env, ...addresses }, stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 const finished = (file: string, program: Program): Promise<void> =>

@@ -9,7 +9,8 @@ import { actsInTime, peopleOf } from './people'
 import { reading, wrapped } from './reading'
 import { Sandbox } from './sandbox'
 import {
-  makeTemplate, registerPeople, repeatedPerWave, sendNonsense, sendOverHttp, sendOverKafka, Sent, waitMinutes, wavesOf, type Malformed, type Wave,
+  makeTemplate, registerPeople, repeatedPerWave, sendNonsense, sendOverHttp, sendOverKafka, Sent, waitMinutes, wavesOf,
+  type Malformed, type Wave,
 } from './sends'
 import { readStory, storyLines } from './story'
 import type { Screen } from './table'
@@ -143,7 +144,8 @@ async function watch({ world, templateId, accounts, sent, phones, lives, screen,
     const [told] = await Promise.all([asked, phones.look()])
     signal.throwIfAborted()
     numbers = told ?? numbers
-    screen.draw({ elapsedS: Math.round((Date.now() - firstSendAt) / 1000), people: accounts.length, sent: sent.count, numbers, stale: told === null })
+    const elapsedS = Math.round((Date.now() - firstSendAt) / 1000)
+    screen.draw({ elapsedS, people: accounts.length, sent: sent.count, numbers, stale: told === null })
     if (!middle && (numbers?.steps[1]?.entered ?? 0) >= middleAt) {
       middle = true
       onMiddle()
@@ -179,17 +181,20 @@ async function judge({ world, accounts, numbers, sending, begin }: Played, syste
   const repeated = (accounts.length / 2 / waveSize) * repeatedPerWave
   const checks: Check[] = [
     ...judgeNumbers(accounts, numbers),
-    { promise: `so do the metrics of each of the ${ofSends.length} sends`, broken: ofSends.flat() },
+    { promise: `the metrics of each of the ${ofSends.length} sends do, too`, broken: ofSends.flat() },
     ...judgePushes(accounts),
-    { promise: `${accounts.length / 2} sends came twice over HTTP and ${repeated} over Kafka: one sequence each`, broken: sending.problems },
+    {
+      promise: `${accounts.length / 2} sends came twice over HTTP and ${repeated} over Kafka: one sequence each`,
+      broken: sending.problems,
+    },
     judgeDeadLetters(sending.malformed, await readDeadLetters(system.addresses, begin)),
   ]
   screen.print(`\n${checks.flatMap(checkLines).join('\n')}`)
 
   const slowed = accounts.filter(({ person, isLate }) => isLate && actsInTime(person)).length
-  if (slowed > 0) screen.print(`      (${slowed} people meant to look in time, but this machine was too slow for them: they count as late.)`)
+  if (slowed > 0) screen.print(`      (${slowed} meant to look in time, but this machine was too slow for them: they count as late.)`)
   const told = accounts.filter((account) => account.told !== null).length
-  if (told > 0) screen.print(`      (${told} on the edge: a receipt under way when the window ended, or a push possibly sent. Judged by their stories.)`)
+  if (told > 0) screen.print(`      (${told} judged by their stories: a receipt under way when the window ended, or a push possibly sent.)`)
 
   const late = accounts.find(({ person, isLate }) => isLate && person.device === 'works')
   if (late !== undefined) {

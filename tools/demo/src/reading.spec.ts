@@ -3,7 +3,9 @@ import type { Numbers, StepNumbers } from './numbers'
 import { reading } from './reading'
 import { oneLine, rows } from './table'
 
-const noEnding = { running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0, regretted: 0 }
+const noEnding = {
+  running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0, regretted: 0,
+}
 const steps: StepNumbers[] = [
   {
     ...noEnding, step: 1, entered: 600, stopped: 270, waitElapsed: 330, regretted: 55,
@@ -28,7 +30,8 @@ it('tells who was reached, who was pushed, what was saved and what a longer wind
 
 it('says so where a push was possibly sent', () => {
   const unsure: Numbers = { ...numbers, steps: [steps[0]!, { ...steps[1]!, channels: [{ ...steps[1]!.channels[0]!, unknown: 2 }] }] }
-  expect(reading(unsure, { waitMinutes: 5, pushable: 550 })).toContain('of 2 it is not known whether an attempt reached the phone (GET /v1/push/unknown)')
+  expect(reading(unsure, { waitMinutes: 5, pushable: 550 }))
+    .toContain('of 2 it is not known whether an attempt reached the phone (GET /v1/push/unknown)')
 })
 
 it('reads a run in which nobody did anything', () => {

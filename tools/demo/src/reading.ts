@@ -15,17 +15,18 @@ export function reading({ recipients, outcomes, steps }: Numbers, { waitMinutes,
   const [inApp, pushed] = [feed.channels[0]!, push.channels[0]!]
   const late = (inApp.viewed ?? 0) - outcomes.stopped
   return [
-    `Of ${recipients} people, ${outcomes.stopped} (${percent(outcomes.stopped, recipients)}) saw the in-app message within its ${waitMinutes} minutes`,
-    `and were never pushed; ${inApp.clicked} clicked it. The other ${push.entered} went on to the push step: ${pushed.requested} pushes were handed`,
-    `over, ${pushed.delivered} received and ${pushed.clicked} tapped (${percent(pushed.clicked, pushed.requested)});`,
+    `Of ${recipients} people, ${outcomes.stopped} (${percent(outcomes.stopped, recipients)}) saw the in-app message`,
+    `within its ${waitMinutes} minutes and were never pushed; ${inApp.clicked} clicked it.`,
+    `The other ${push.entered} went on to the push step: ${pushed.requested} pushes were handed over,`,
+    `${pushed.delivered} received and ${pushed.clicked} tapped (${percent(pushed.clicked, pushed.requested)});`,
     ...(pushed.unknown === 0 ? [] : [`of ${pushed.unknown} it is not known whether an attempt reached the phone (GET /v1/push/unknown);`]),
     `${pushed.skipped} people had no device and ${pushed.failed} a token that their provider no longer knows.`,
     `Sending on both channels at once would have taken ${pushable} pushes, so the sequence saved ${pushable - pushed.requested}`,
     `of them (${percent(pushable - pushed.requested, pushable)}).`,
     late === 0
       ? 'Nobody saw the message later than that: a longer window would have saved nothing.'
-      : `${late} people saw the message only after the window, ${feed.regretted} of them with the push already out: those are what a longer ` +
-        `window could have saved, ${percent(feed.regretted, pushed.requested)} of the pushes at most.`,
+      : `${late} people saw the message only after the window, ${feed.regretted} of them with the push already out: ` +
+        `those are what a longer window could have saved, ${percent(feed.regretted, pushed.requested)} of the pushes at most.`,
   ].join(' ')
 }
 

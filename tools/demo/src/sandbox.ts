@@ -44,7 +44,8 @@ export class Sandbox {
       if (answer instanceof Response && answer.ok) return answer
       const passes = answer instanceof Error || answer.status >= 500
       if (!passes || Date.now() > deadline) {
-        throw new Error(`sandbox ${method} ${path}: ${answer instanceof Error ? answer.message : `${answer.status} ${await answer.text()}`}`)
+        const why = answer instanceof Error ? answer.message : `${answer.status} ${await answer.text()}`
+        throw new Error(`sandbox ${method} ${path}: ${why}`)
       }
       await pause(retryMs)
     }

@@ -25,7 +25,10 @@ export async function makeTemplate(api: Api, templateId: string): Promise<void> 
             buttons: [{ id: buttonId, label: 'Track it', url: 'https://shop.example/orders/{{orderNo}}' }],
           },
         },
-        { channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}} is on its way.', url: 'https://shop.example/orders/{{orderNo}}', data: {} } },
+        {
+          channelType: 'push',
+          content: { title: 'Shipped', body: 'Order {{orderNo}} is on its way.', url: 'https://shop.example/orders/{{orderNo}}', data: {} },
+        },
       ],
       config: {
         sequenceEnabled: true,
@@ -65,7 +68,8 @@ export function wavesOf(people: readonly Person[], size: number, workspaceId: st
     for (let begin = 0; begin < onRoute.length; begin += size) {
       const idempotencyKey = route === 'http' ? `${run}-wave-${begin / size + 1}` : null
       const sendId = idempotencyKey === null ? `${run}-kafka` : sendIdOf(workspaceId, idempotencyKey)
-      const accounts = onRoute.slice(begin, begin + size).map((person) => accountOf(person, sendId, sequenceIdOf(workspaceId, sendId, person.userId)))
+      const accounts = onRoute.slice(begin, begin + size)
+        .map((person) => accountOf(person, sendId, sequenceIdOf(workspaceId, sendId, person.userId)))
       waves.push({ sendId, idempotencyKey, accounts })
     }
   }
@@ -92,8 +96,9 @@ export async function sendOverHttp(api: Api, templateId: string, { accounts, sen
   const again = await api.call<SendAnswer>('POST', '/v1/sends', call)
   return [
     ...(isDeepStrictEqual(first, again) ? [] : [`the second answer differs from the first: ${JSON.stringify([first, again])}`]),
-    ...(first.sendId === sendId && first.accepted === accounts.length && first.duplicates === 1 ? [] : [
-      `expected sendId ${sendId}, ${accounts.length} accepted and 1 duplicate, not ${first.sendId}, ${first.accepted} and ${first.duplicates}`]),
+    ...(first.sendId === sendId && first.accepted === accounts.length && first.duplicates === 1
+      ? []
+      : [`expected sendId ${sendId}, accepted ${accounts.length} and duplicates 1, not ${JSON.stringify(first)}`]),
   ]
 }
 

@@ -30,12 +30,16 @@ export function courseIn({ outcome, history }: Story): Course | null {
     (history.find((event) => event.type === 'StepEnded' && event.step === step)?.reason as keyof StepNumbers | undefined) ?? null
   return {
     outcome, first: endOf(1)!, second: endOf(2), regretted: history.some(({ type }) => type === 'EscalationRegretted'),
-    push: new Set(history.flatMap(({ type, step, kind }) => (type === 'EngagementRecorded' && step === 2 && answers.includes(kind!) ? [kind!] : []))),
+    push: new Set(history.flatMap(({ type, step, kind = '' }) =>
+      type === 'EngagementRecorded' && step === 2 && answers.includes(kind) ? [kind] : [])),
   }
 }
 
 /** The story for a person: when, what and why, a line per event. */
 export function storyLines({ history }: Story): string[] {
   const begin = Date.parse(history[0]?.recordedAt ?? '')
-  return history.map(({ recordedAt, type, why }) => `${((Date.parse(recordedAt) - begin) / 1000).toFixed(1).padStart(6)} s  ${type.padEnd(19)} ${why}`)
+  return history.map(({ recordedAt, type, why }) => {
+    const seconds = ((Date.parse(recordedAt) - begin) / 1000).toFixed(1)
+    return `${seconds.padStart(6)} s  ${type.padEnd(19)} ${why}`
+  })
 }

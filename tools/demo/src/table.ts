@@ -32,7 +32,8 @@ const nameWidth = 9
 /** A head and a line for each; null is a dash. */
 const lines = <T>(head: string, table: Table<T>, all: readonly (readonly [name: string, one: T])[]): string[] => [
   [head.padEnd(nameWidth), ...table.map(([title]) => title)].join(' '),
-  ...all.map(([name, one]) => [name.padEnd(nameWidth), ...table.map(([title, of]) => String(of(one) ?? '–').padStart(title.length))].join(' ')),
+  ...all.map(([name, one]) =>
+    [name.padEnd(nameWidth), ...table.map(([title, of]) => String(of(one) ?? '–').padStart(title.length))].join(' ')),
 ]
 
 const nameOf = ({ step, channels }: StepNumbers): string => `${step} ${channels.map(({ channelType }) => channelType).join(', ')}`
@@ -57,7 +58,8 @@ export function oneLine({ elapsedS, people, sent, numbers, stale }: Progress): s
   if (numbers === null) return `${elapsedS} s: sent ${sent}/${people}`
   const steps = numbers.steps.map((step) =>
     `step ${nameOf(step)}: ${step.entered} entered, ${step.running} running, ${step.stopped} stopped, ${step.completed} completed`)
-  return `${elapsedS} s: sent ${sent}/${people}, ended ${numbers.recipients - numbers.outcomes.running}; ${steps.join('; ')}${stale ? ' (no answer: older numbers)' : ''}`
+  const ended = numbers.recipients - numbers.outcomes.running
+  return `${elapsedS} s: sent ${sent}/${people}, ended ${ended}; ${steps.join('; ')}${stale ? ' (no answer: older numbers)' : ''}`
 }
 
 const barWidth = 24

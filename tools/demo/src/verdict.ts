@@ -71,7 +71,8 @@ export function judgeDeadLetters(malformed: readonly Malformed[], letters: reado
   const broken = malformed.flatMap(({ stored, reason }) => {
     const found = letters.filter((letter) => at(letter) === at(stored))
     if (found.length === 1 && (reason === null || found[0]!.reason === reason)) return []
-    return [`${at(stored)} (${reason ?? 'unreadable'}): ${found.length === 0 ? 'no dead letter' : found.map((letter) => letter.reason).join(', ')}`]
+    const got = found.length === 0 ? 'no dead letter' : found.map((letter) => letter.reason).join(', ')
+    return [`${at(stored)} (${reason ?? 'unreadable'}): ${got}`]
   })
   const reasons = [...new Set(letters.map(({ reason }) => reason))].sort().join(', ')
   return { promise: `${malformed.length} malformed records became dead letters and stopped nobody (${reasons})`, broken }

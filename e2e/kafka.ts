@@ -22,7 +22,7 @@ export class OutsideKafka {
   ) {}
 
   static async connect(brokers: string, registryUrl: string): Promise<OutsideKafka> {
-    const kafka = new Kafka({ clientId: 'outside', brokers: brokers.split(','), logLevel: logLevel.DEBUG, logCreator: () => (e: any) => require('node:fs').appendFileSync('/tmp/e2e/outside.log', JSON.stringify(e) + '\n') })
+    const kafka = new Kafka({ clientId: 'outside', brokers: brokers.split(','), logLevel: logLevel.WARN })
     const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false })
     const consumer = kafka.consumer({ groupId: 'outside-operator', allowAutoTopicCreation: false })
     await Promise.all([producer.connect(), consumer.connect()])
@@ -31,7 +31,6 @@ export class OutsideKafka {
     await consumer.subscribe({ topics: ['stepcast.dead-letters.v1'], fromBeginning: true })
     await consumer.run({
       eachMessage: async ({ message: { key, value, headers } }) => {
-        require('node:fs').appendFileSync('/tmp/e2e/outside.log', `GOT ${Date.now()} ${String(headers?.reason)}\n`)
         const text = Object.entries(headers ?? {}).map(([name, header]) => [name, String(header)] as const)
         outside.deadLetters.push({ key: key?.toString() ?? null, value, headers: Object.fromEntries(text) })
       },
