@@ -100,9 +100,9 @@ export const inOneLine = ({ history }: any): string =>
     return `${i > 0 && history[i - 1].version !== version ? '| ' : ''}${type}${told === '' ? '' : `(${told})`}`
   }).join(' ')
 
-/** The dead letter that is looked for, once it is there. A minute: the plain client gives up a lost request after 30 s. */
+/** The dead letter that is looked for, once it is there. */
 export const deadLetter = (kafka: OutsideKafka, isIt: (letter: DeadLetter) => boolean): Promise<DeadLetter> =>
-  eventually(() => kafka.deadLetters.find(isIt), { withinMs: 60_000 })
+  eventually(() => kafka.deadLetters.find(isIt))
 
 /** What `services.json` says of a service now. */
 export const listed = (home: string, name: string): { pid: number; port: number } | undefined =>

@@ -7,7 +7,8 @@ import { eventually } from '@stepcast/testing'
 import type { Caller } from './outside'
 import { published } from './published'
 import {
-  approved, broadcastTemplate, deadLetter, ended, givePhone, inOneLine, listed, openStage, requested, sendTo, sequenceTemplate, story, type Stage,
+  approved, broadcastTemplate, deadLetter, ended, givePhone, inOneLine, listed, openStage, requested, sendTo, sequenceTemplate, story,
+  type Stage,
 } from './stage'
 
 let stage: Stage
@@ -178,7 +179,8 @@ describe('side by side', () => {
       workspaceId: 'shop', messageId: 'not-a-message-id', kind: 'viewed', occurredAt: Date.now(), source: 'erp', detail: {},
     })
     await kafka.produce('stepcast.commands.in-app.v1', null, command)
-    const letterOf = (topic: string, key: string | null) => deadLetter(kafka, (letter) => letter.headers.topic === topic && letter.key === key)
+    const letterOf = (topic: string, key: string | null) =>
+      deadLetter(kafka, (letter) => letter.headers.topic === topic && letter.key === key)
     const noise = await letterOf('stepcast.sends.v1', 'noise')
     expect(noise.value?.toString()).toBe('not avro at all')
     expect(noise.headers).toMatchObject({ partition: expect.stringMatching(/^\d+$/), offset: expect.stringMatching(/^\d+$/) })
@@ -215,10 +217,11 @@ describe('side by side', () => {
     const { shop, sandbox } = stage
     await givePhone(shop, 'sleeper')
     const clock = (hoursFromNow: number) => new Date(Date.now() + hoursFromNow * 3_600_000).toISOString().slice(11, 16)
-    await shop.server.put('/v1/users/sleeper/preferences', { optOut: {}, quietHours: { start: clock(-1), end: clock(2) } })
+    const [start, end] = [clock(-1), clock(2)]
+    await shop.server.put('/v1/users/sleeper/preferences', { quietHours: { start, end } })
     const sequenceId = await sendTo(shop, 'newsletter', 'sleeper')
     const { history } = await story(shop, sequenceId, (told) => told.history.at(-1).type === 'StepDeferred')
-    expect(history.at(-1)).toMatchObject({ step: 2, channels: ['push'], until: expect.stringContaining(`T${clock(2)}:00`) })
+    expect(history.at(-1)).toMatchObject({ step: 2, channels: ['push'], until: expect.stringContaining(`T${end}:00`) })
     await (await shop.app('sleeper')).post(`/v1/feed/${inApp(sequenceId)}/viewed`)
     const told = await ended(shop, sequenceId)
     expect(inOneLine(told)).toMatch(/\| EngagementRecorded\(1 viewed\) StepEnded\(2 superseded\) SequenceEnded\(1 stopped\)$/)

@@ -152,11 +152,11 @@ async function tell(tx: PoolClient, workspaceId: string, userIds: readonly strin
             phone_number AS "phoneNumber", kakao_phone_number AS "kakaoPhoneNumber", locale, timezone,
             COALESCE((SELECT json_agg(json_build_object(
                         'deviceId', device_id, 'platform', platform, 'token', token,
-                        'updatedAt', round(extract(epoch FROM d.updated_at) * 1000)::bigint) ORDER BY d.updated_at, device_id)
+                        'updatedAt', floor(extract(epoch FROM d.updated_at) * 1000)::bigint) ORDER BY d.updated_at, device_id)
                       FROM devices d WHERE d.workspace_id = u.workspace_id AND d.user_id = u.user_id), '[]') AS devices,
             opt_out_channels AS "optOutChannels", opt_out_categories AS "optOutCategories",
             quiet_hours_start AS "quietHoursStart", quiet_hours_end AS "quietHoursEnd",
-            round(extract(epoch FROM updated_at) * 1000)::bigint AS "updatedAt"
+            floor(extract(epoch FROM updated_at) * 1000)::bigint AS "updatedAt"
      FROM users u WHERE workspace_id = $1 AND user_id = ANY($2::text[]) ORDER BY user_id`,
     [workspaceId, userIds],
   )
