@@ -1,18 +1,11 @@
 // An outside Kafka client, as any team would write one: the plain client and the schema registry, nothing of Stepcast.
-import { readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { loadProtocol } from '@stepcast/testing'
 // eslint-disable-next-line no-restricted-imports -- an outsider has no @stepcast/kafka: what it does for us must not be needed
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 // eslint-disable-next-line no-restricted-imports -- likewise
 import { Kafka, logLevel, Partitioners, type Producer } from 'kafkajs'
 
-// The client loads its request formats when first used, and Jest refuses to load anything between two tests, where this consumer is
-// busy too: it crashed once in eight runs. So all of them are loaded here.
-const formats = join(dirname(require.resolve('kafkajs')), 'src', 'protocol', 'requests')
-for (const file of readdirSync(formats, { recursive: true, encoding: 'utf8' })) {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- by the hundred
-  if (/(?<!\.spec)\.js$/.test(file)) require(join(formats, file))
-}
+loadProtocol()
 
 /** A dead letter as an operator's consumer sees it. */
 export interface DeadLetter {

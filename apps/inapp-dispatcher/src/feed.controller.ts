@@ -1,19 +1,19 @@
 // The feed API of users' clients.
 import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
-import { ApiBody, ApiProduces } from '@nestjs/swagger'
 import type { Response } from 'express'
 import type { Pool } from 'pg'
 import { z } from 'zod'
 import { KafkaConnection } from '@stepcast/kafka'
 import type { UserName } from '@stepcast/replica'
-import { Caller, Describe, notFound, page, pageQuery, parse, RequireScope } from '@stepcast/service'
+import { Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
 import { countUnread, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
 import { FeedStreams } from './stream'
 import { POOL } from './tokens'
 
 const feedQuery = pageQuery.extend({ readState: z.enum(readStates).default('all') })
-const click = z.strictObject({ buttonId: z.string().min(1).max(128).optional() })
+const click = z.strictObject({ buttonId: z.string().min(1).max(128).optional() }).optional()
+type Click = z.infer<typeof click>
 type FeedQuery = z.infer<typeof feedQuery>
 
 const moment = z.string().nullable().describe('RFC 3339, UTC; null where there was no such receipt')
@@ -63,7 +63,6 @@ export class FeedController {
    * may come twice. `Last-Event-ID` brings what changed since (100 items at most). A stream ends after an hour: connect again.
    */
   @Get('stream')
-  @ApiProduces('text/event-stream')
   @Describe({
     summary: 'Follow the feed',
     description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. '
@@ -95,9 +94,8 @@ export class FeedController {
   @Post(':messageId/clicked')
   @HttpCode(204)
   @Describe({ summary: 'Tell that the user has clicked', description: `${receiptAnswers} 422: the message has no such button.` })
-  @ApiBody({ required: false, schema: { type: 'object', properties: { buttonId: { type: 'string' } } } })
-  clicked(@Caller() caller: Caller, @Param('messageId') messageId: string, @Body() body: unknown): Promise<void> {
-    return this.take(caller, messageId, 'clicked', parse(click, body ?? {}).buttonId)
+  clicked(@Caller() caller: Caller, @Param('messageId') messageId: string, @Body({ schema: click }) body: Click): Promise<void> {
+    return this.take(caller, messageId, 'clicked', body?.buttonId)
   }
 
   /** Hides the message from the feed, for good; repeated: the same. Receipts are still taken. 404: not this user's message. */

@@ -1,6 +1,6 @@
 // Migrations by TypeORM, one service's schema at a time, never two processes at once.
 import { Client } from 'pg'
-import { DataSource, type DataSourceOptions, type MigrationInterface } from 'typeorm'
+import type { DataSource, DataSourceOptions, MigrationInterface } from 'typeorm'
 
 /** A migration class, named with its timestamp at the end as TypeORM wants it, e.g. `Templates1700000000000`. */
 export type Migration = new () => MigrationInterface
@@ -16,7 +16,10 @@ export interface DataSourceSettings {
 
 /** TypeORM's data source of a service, not yet initialized. */
 export function createDataSource({ databaseUrl, schema, applicationName, migrations, entities = [] }: DataSourceSettings): DataSource {
-  return new DataSource({
+  // Loaded when it is needed: a quarter of a second of CPU that most services, already migrated, do without at each start.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const typeorm = require('typeorm') as typeof import('typeorm')
+  return new typeorm.DataSource({
     type: 'postgres', url: databaseUrl, schema, applicationName,
     entities: [...entities], migrations: [...migrations], migrationsTableName: 'migrations', synchronize: false, logging: false,
     extra: { options: `-c search_path=${schema}` },
@@ -36,6 +39,7 @@ export async function migrate(settings: DataSourceSettings): Promise<void> {
   try {
     await lock.query('SELECT pg_advisory_lock($1)', [migrationLock])
     await lock.query(`CREATE SCHEMA IF NOT EXISTS "${settings.schema}"`)
+    if (await isMigrated(lock, settings)) return
     const source = createDataSource(settings)
     await source.initialize()
     try {
@@ -45,5 +49,19 @@ export async function migrate(settings: DataSourceSettings): Promise<void> {
     }
   } finally {
     await lock.end()
+  }
+}
+
+const undefinedTable = '42P01'
+
+/** Whether every migration was run before. */
+async function isMigrated(client: Client, { schema, migrations }: DataSourceSettings): Promise<boolean> {
+  try {
+    const { rows } = await client.query<{ name: string }>(`SELECT name FROM "${schema}".migrations`)
+    const done = new Set(rows.map(({ name }) => name))
+    return migrations.every((Migration) => done.has(new Migration().name ?? Migration.name))
+  } catch (error) {
+    if ((error as { code?: string }).code === undefinedTable) return false
+    throw error
   }
 }

@@ -137,7 +137,8 @@ function shown(value: unknown): string | null {
 export class SchemaPipe implements PipeTransform {
   transform(value: unknown, { schema, type, data }: ArgumentMetadata): unknown {
     if (schema === undefined || type === 'custom') return value
-    if (type === 'body' && data === undefined && value === undefined) {
+    const isMissing = type === 'body' && data === undefined && value === undefined
+    if (isMissing && !(schema as ZodType).safeParse(undefined).success) {
       throw unreadable([{ path: '', message: 'is missing: send JSON with Content-Type: application/json' }])
     }
     return parse(schema as ZodType, value, data === undefined ? '' : pointerStep(data as string))

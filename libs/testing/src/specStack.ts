@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import { Client } from 'pg'
+import { loadProtocol } from './loadProtocol'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, setUpCluster, silentLog } from '@stepcast/kafka'
 
 /** A spec file's own part of the stack. */
@@ -20,6 +21,8 @@ export const specPartitions = 3
 
 /** Makes a database and the topics of a spec file. Call it in `beforeAll` with `__filename`, and `stop` in `afterAll`. */
 export async function specStack(file: string): Promise<SpecStack> {
+  // Jest refuses a first `require` while no test runs, and the Kafka client loads its request formats one by one in the background.
+  loadProtocol()
   const { SPEC_KAFKA_BROKERS, SPEC_SCHEMA_REGISTRY_URL, SPEC_DATABASE_URL } = process.env
   if (!SPEC_KAFKA_BROKERS || !SPEC_SCHEMA_REGISTRY_URL || !SPEC_DATABASE_URL) {
     throw new Error('no stack: run integration specs by `npx jest --selectProjects integration`')

@@ -123,7 +123,7 @@ function readyText(system: System, tookMs: number): string {
   return `
 Stepcast is ready after ${(tookMs / 1000).toFixed(1)} s.
 
-  HTTP and dashboard  ${env.STEPCAST_URL}   (API documentation: ${env.STEPCAST_URL}/docs)
+  HTTP                ${env.STEPCAST_URL}   (API documentation: ${env.STEPCAST_URL}/docs)
   gRPC                ${env.STEPCAST_GRPC}
   provider sandbox    ${env.STEPCAST_SANDBOX_URL}
   Kafka               ${env.KAFKA_BROKERS}

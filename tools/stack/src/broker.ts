@@ -34,8 +34,7 @@ export async function prepareBroker(home: string, port: number, jars: Jars): Pro
   const logging = `-Dlog4j2.configurationFile=${join(__dirname, '..', 'broker-log.properties')}`
   if (!existsSync(join(data, 'meta.properties'))) {
     // A Kafka uuid: 16 bytes in base64url. One in 64 begins with a dash, which the tool takes for an option: hence the `=`.
-    // A leading dash would be read as an option.
-    const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A')
+    const clusterId = randomBytes(16).toString('base64url')
     await run(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classPath, logging, 'kafka.tools.StorageTool', 'format',
       `--cluster-id=${clusterId}`, '--config', settings, '--ignore-formatted'])
   }
