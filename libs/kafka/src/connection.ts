@@ -24,6 +24,7 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: PendingChe
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 
 const closePatienceMs = 2_000
+const noLeaderPatienceMs = 15_000
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
@@ -102,9 +103,22 @@ export class KafkaConnection {
 
   /** The offsets of every partition of a topic, read now. */
   async offsets(topicName: string): Promise<ReadonlyMap<number, PartitionOffsets>> {
-    const admin = await this.admin()
-    const found = await admin.fetchTopicOffsets(this.physical(topicName))
+    const found = await this.fetchOffsets(topicName)
     return new Map(found.map(({ partition, low, high }) => [partition, { low: Number(low), end: Number(high) }]))
+  }
+
+  // A broker that has just made a topic, or has just come back, is not its leader yet for some moments.
+  private async fetchOffsets(topicName: string): Promise<Awaited<ReturnType<Admin['fetchTopicOffsets']>>> {
+    const admin = await this.admin()
+    const deadline = Date.now() + noLeaderPatienceMs
+    for (;;) {
+      try {
+        return await admin.fetchTopicOffsets(this.physical(topicName))
+      } catch (error) {
+        if ((error as { retriable?: boolean }).retriable !== true || Date.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    }
   }
 
   /** The end offset (one past the last record) of every partition of a topic, read now. */

@@ -1,5 +1,5 @@
 // Set-up of a cluster: topics with their retention, schemas with their compatibility. Safe to repeat.
-import type { ITopicConfig } from 'kafkajs'
+import type { Admin, ITopicConfig, ITopicMetadata } from 'kafkajs'
 import { deadLetterTopic, maxMessageBytes, topics, type Topic } from '@stepcast/contracts'
 import { KafkaConnection } from './connection'
 import { ConfigError, type KafkaConfig, type RegistryConfig } from './config'
@@ -29,6 +29,22 @@ const topicConfig = (
   ],
 })
 
+const leadersWithinMs = 30_000
+
+// By hand: the client's own `waitForLeaders` gives up when the broker it asks has not heard of the topic yet.
+async function metadataWithLeaders(admin: Admin, names: string[]): Promise<ITopicMetadata[]> {
+  const deadline = Date.now() + leadersWithinMs
+  for (;;) {
+    const problem = await admin.fetchTopicMetadata({ topics: names }).then(
+      ({ topics: found }) => (found.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0)) ? found : new Error('some partitions have no leader')),
+      (error: Error) => error,
+    )
+    if (!(problem instanceof Error)) return problem
+    if (Date.now() > deadline) throw problem
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
 const sameRecord = (all: readonly Topic[]): Topic[][] => [...new Set(all.map(({ record }) => record))].map((record) => all.filter((topic) => topic.record === record))
 
 /**
@@ -46,10 +62,10 @@ export async function setUpCluster(options: SetUpOptions): Promise<void> {
       topicConfig(connection.physical(topic.name), topic.partitions === 'home' ? partitions : 1, topic, replicationFactor))
     const missing = wanted.filter(({ topic }) => !existing.has(topic))
     if (missing.length > 0) {
-      await admin.createTopics({ topics: missing, waitForLeaders: true, timeout: 30_000 })
+      await admin.createTopics({ topics: missing, waitForLeaders: false, timeout: 30_000 })
       onProgress(`created ${missing.length} topics`)
     }
-    const { topics: found } = await admin.fetchTopicMetadata({ topics: wanted.map(({ topic }) => topic) })
+    const found = await metadataWithLeaders(admin, wanted.map(({ topic }) => topic))
     for (const { name, partitions: has } of found) {
       const expected = wanted.find(({ topic }) => topic === name)?.numPartitions
       if (has.length !== expected) {
