@@ -9,6 +9,8 @@ export class RegistryUnavailable extends Error {
 }
 
 const requestTimeoutMs = 10_000
+const registerAttempts = 5
+const registerAgainMs = 200
 
 /** Talks to a registry with Confluent's API; every answer is remembered, ids never change their meaning. */
 export class Registry {
@@ -65,10 +67,18 @@ export class Registry {
    */
   async register(topic: Topic): Promise<number> {
     const subject = subjectOf(topic.name)
-    const { id } = await this.client.register(
-      { type: SchemaType.AVRO, schema: JSON.stringify(avroSchemas[topic.record]) },
-      { subject, compatibility: COMPATIBILITY.BACKWARD },
-    )
-    return id
+    // Registering is safe to repeat, and has to be: of two processes that set up at once the registry turns one down.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { id } = await this.client.register(
+          { type: SchemaType.AVRO, schema: JSON.stringify(avroSchemas[topic.record]) },
+          { subject, compatibility: COMPATIBILITY.BACKWARD },
+        )
+        return id
+      } catch (error) {
+        if (attempt === registerAttempts) throw error
+        await new Promise((resolve) => setTimeout(resolve, registerAgainMs * attempt))
+      }
+    }
   }
 }

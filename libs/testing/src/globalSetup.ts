@@ -2,6 +2,8 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { topics } from '@stepcast/contracts'
+import { Registry } from '@stepcast/kafka'
 import { startStack, type Stack } from '@stepcast/stack'
 
 declare global {
@@ -14,6 +16,9 @@ export default async function globalSetup(): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'stepcast-specs-'))
   const stack = await startStack({ home, onProgress: (line) => process.stdout.write(`${line}\n`) })
   globalThis.stepcastSpecStack = { stack, home }
+  // Once, before several spec files do it at the same time.
+  const registry = new Registry({ url: stack.registryUrl, auth: null })
+  for (const topic of Object.values(topics)) await registry.register(topic)
   // Workers inherit the environment.
   process.env.SPEC_KAFKA_BROKERS = stack.kafkaBrokers
   process.env.SPEC_SCHEMA_REGISTRY_URL = stack.registryUrl
