@@ -26,9 +26,18 @@ export interface RawRecord {
 // 512 kB also keeps a single request short on a slow link.
 const maxChunkBytes = 512 * 1024
 
+// Random bytes are drawn for 512 traces at once: one by one they were 5 % of the orchestrator's time.
+const traceBytes = 24
+let randomPool = Buffer.alloc(0)
+let randomUsed = 0
+
 /** A new W3C trace context: version, trace id, span id, sampled. */
 export function newTraceparent(): string {
-  const hex = randomBytes(24).toString('hex')
+  if (randomUsed + traceBytes > randomPool.length) {
+    randomPool = randomBytes(traceBytes * 512)
+    randomUsed = 0
+  }
+  const hex = randomPool.toString('hex', randomUsed, (randomUsed += traceBytes))
   return `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`
 }
 
