@@ -1,6 +1,6 @@
 // Publishing what was committed: changes to `stepcast.sequences.v1`, commands to the dispatchers' topics.
-import { commandTopicOf, encodeRecord, messageIdOf, topics, type ChannelType } from '@stepcast/contracts'
-import { newTraceparent, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
+import { commandTopicOf, encodeRecord, messageIdOf, newTraceparent, topics, type ChannelType } from '@stepcast/contracts'
+import type { KafkaConnection, RawRecord } from '@stepcast/kafka'
 import { evolve, notStarted, react, type Effect, type Sequence } from '@stepcast/sequence'
 import { decodeChange, publishedRecord } from './changeCodec'
 import { changesAfter } from './sql/changes'

@@ -1,7 +1,7 @@
 // Producing: typed records with their headers, acknowledged by all replicas, in bounded chunks.
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { Partitioners, type IHeaders, type Kafka, type Message, type Producer } from 'kafkajs'
-import { encodeRecord, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
+import { encodeRecord, newTraceparent, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
 
 /** A record to be produced. */
@@ -25,21 +25,6 @@ export interface RawRecord {
 // kafkajs makes one batch of all records of a partition, and a batch over the topic's 4 MB fails for ever;
 // 512 kB also keeps a single request short on a slow link.
 const maxChunkBytes = 512 * 1024
-
-// Random bytes are drawn for 512 traces at once: one by one they were 5 % of the orchestrator's time.
-const traceBytes = 24
-let randomPool = Buffer.alloc(0)
-let randomUsed = 0
-
-/** A new W3C trace context: version, trace id, span id, sampled. */
-export function newTraceparent(): string {
-  if (randomUsed + traceBytes > randomPool.length) {
-    randomPool = randomBytes(traceBytes * 512)
-    randomUsed = 0
-  }
-  const hex = randomPool.toString('hex', randomUsed, (randomUsed += traceBytes))
-  return `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`
-}
 
 /** Writes records; every answer means that all in-sync replicas have them. */
 export class RecordProducer {

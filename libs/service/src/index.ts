@@ -15,4 +15,4 @@ export {
   allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope,
 } from './scope'
 export { ENV, type Env, type RunningService, type ServiceOptions, startService } from './start'
-export { currentTraceparent, isTraceparent, keepTrace, newTraceparent, withTraceparent } from './trace'
+export { currentTraceparent, isTraceparent, keepTrace, withTraceparent } from './trace'

@@ -1,7 +1,7 @@
 // Keeps the W3C trace of a request within reach of everything it causes, so that records on Kafka carry it on.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { randomBytes } from 'node:crypto'
 import type { NextFunction, Request, Response } from 'express'
+import { newTraceparent } from '@stepcast/contracts'
 
 const traces = new AsyncLocalStorage<string>()
 
@@ -10,9 +10,6 @@ export const currentTraceparent = (): string | undefined => traces.getStore()
 
 /** Runs something under a given trace, for work that begins with a record instead of a request. */
 export const withTraceparent = <T>(traceparent: string, run: () => T): T => traces.run(traceparent, run)
-
-/** A new, sampled `traceparent` (W3C Trace Context, version 00). */
-export const newTraceparent = (): string => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`
 
 /** Whether it is a `traceparent` we can pass on: version 00, ids not all zero. */
 export const isTraceparent = (text: unknown): text is string =>
