@@ -1,6 +1,6 @@
 // A change as it is stored and as it is published. The stored bytes are the tail of the published record, so publishing,
 // now or again after a crash, only puts the head and the position before them.
-import { avroSchemas, avroTypeFor, wireHeader, type SequenceChanged } from '@stepcast/contracts'
+import { avroSchemas, avroTypeFor, type ScratchEncoder, type SequenceChanged } from '@stepcast/contracts'
 import type { SequenceEvent } from '@stepcast/sequence'
 import { upcast } from '@stepcast/sequence'
 import type { Head } from './sql/sequences'
@@ -25,13 +25,9 @@ export interface RecordedChange {
   readonly events: readonly SequenceEvent[]
 }
 
-/** Encodes a change for the store. */
-export function encodeChange(change: RecordedChange): Buffer {
-  const tail = tailType.toBuffer(change)
-  const data = Buffer.allocUnsafe(tail.length + 1)
-  data[0] = format
-  tail.copy(data, 1)
-  return data
+/** Writes a change for the store at `at`; answers where it ends. */
+export function writeChange(scratch: ScratchEncoder, at: number, change: RecordedChange): number {
+  return scratch.write(tailType, change, scratch.byte(format, at))
 }
 
 /** Decodes stored data; old shapes come back as today's. */
@@ -48,9 +44,19 @@ export interface Place {
   readonly logPosition: number
 }
 
-/** The `SequenceChanged` record of stored data, in wire format. */
-export function publishedRecord(schemaId: number, head: Head, place: Place, data: Buffer): Buffer {
+/** Stored data within a larger buffer. */
+export interface StoredBytes {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly to: number
+}
+
+/** Writes the `SequenceChanged` record of stored data, in wire format, at the beginning of `scratch`; answers where it ends. */
+export function writePublished(scratch: ScratchEncoder, schemaId: number, head: Head, place: Place, { bytes, from, to }: StoredBytes): number {
   const { workspaceId, sequenceId, sendId, userId, templateId, templateVersion, campaignId } = head
-  const front: Omit<SequenceChanged, 'recordedAt' | 'events'> = { workspaceId, sequenceId, ...place, sendId, userId, templateId, templateVersion, campaignId }
-  return Buffer.concat([wireHeader(schemaId), headType.toBuffer(front), data.subarray(1)])
+  const { version, logPartition, logPosition } = place
+  const front: Omit<SequenceChanged, 'recordedAt' | 'events'> = {
+    workspaceId, sequenceId, version, logPartition, logPosition, sendId, userId, templateId, templateVersion, campaignId,
+  }
+  return scratch.copy(bytes, scratch.write(headType, front, scratch.begin(schemaId)), from + 1, to)
 }

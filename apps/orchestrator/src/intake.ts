@@ -79,13 +79,14 @@ export class Intake {
     const { records: decoded, letters } = await decodeAll(this.engagementDecoder, records, { keyRequired: false, tombstones: false })
     const away: Away[] = []
     const home: Report[] = []
-    for (const { value, raw, headers } of decoded) {
-      const report = value!
+    for (const incoming of decoded) {
+      const { raw } = incoming
+      const report = incoming.value!
       const parts = parseMessageId(report.messageId)
       if (parts === null) letters.push({ record: raw, reason: 'invalid_message_id', detail: 'messageId must be <sequenceId>.<step>.<channelType>' })
       else if (tooLarge(raw)) letters.push({ record: raw, reason: 'too_large', detail: `a record may have ${maxRecordBytes} bytes, this one has ${raw.value!.length}` })
       else if (partitionOf(parts.sequenceId, this.options.partitions) !== partition) away.push({ sequenceId: parts.sequenceId, record: raw })
-      else home.push({ ...parts, report, record: raw, traceparent: headers.traceparent ?? null })
+      else home.push({ ...parts, report, record: raw, traceparent: incoming.header('traceparent') })
     }
     await writeDeadLetters(this.options.connection, letters)
     await this.sendHome(topics.engagements.name, away)
@@ -113,7 +114,7 @@ export class Intake {
       const { template, refusal } = await answer
       const { variables, missing } = template ? resolveVariables(template.variableSchema, send.variables, {}) : { variables: {}, missing: [] }
       requests.push({
-        sequenceId, send, template, variables, record: incoming.raw, traceparent: incoming.headers.traceparent ?? null,
+        sequenceId, send, template, variables, record: incoming.raw, traceparent: incoming.header('traceparent'),
         refusal: refusal ?? (missing.length > 0 ? { reason: 'missing_variables', detail: `required variables without a value: ${missing.join(', ')}` } : null),
       })
     }

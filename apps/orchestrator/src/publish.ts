@@ -1,8 +1,10 @@
 // Publishing what was committed: changes to `stepcast.sequences.v1`, commands to the dispatchers' topics.
-import { commandTopicOf, encodeRecord, messageIdOf, newTraceparent, topics, type ChannelType } from '@stepcast/contracts'
-import type { KafkaConnection, RawRecord } from '@stepcast/kafka'
+import {
+  ScratchEncoder, avroTypes, commandTopicOf, messageIdOf, newTraceparent, topics, type ChannelType, type DispatchStep,
+} from '@stepcast/contracts'
+import { RecordBatch, SharedHeaders, maxChunkBytes, type EncodedBatch, type KafkaConnection } from '@stepcast/kafka'
 import { evolve, notStarted, react, type Effect, type Sequence } from '@stepcast/sequence'
-import { decodeChange, publishedRecord } from './changeCodec'
+import { decodeChange, writePublished } from './changeCodec'
 import { changesAfter } from './sql/changes'
 import type { Queryable } from './sql/arrays'
 import { loadSequences, type LoadedSequence } from './sql/sequences'
@@ -15,40 +17,74 @@ export async function publishChanges(connection: KafkaConnection, partition: num
   const [producer, sequencesSchema, commandsSchema] = await Promise.all([
     connection.producer(), registry.writerIdOf(topics.sequences), registry.writerIdOf(topics.inAppCommands),
   ])
-  const time = new Date().toISOString()
-  const headers = (type: string, id: string, traceparent: string): Readonly<Record<string, string>> => ({
-    ce_specversion: '1.0', ce_id: id, ce_type: type, ce_source: '/orchestrator', ce_time: time, 'content-type': 'application/avro', traceparent,
-  })
-  const byTopic = new Map<string, RawRecord[]>()
-  const add = (topic: string, record: RawRecord): void => {
-    const records = byTopic.get(topic)
-    if (records) records.push(record)
-    else byTopic.set(topic, [record])
-  }
+  const chunk = new Chunk(partition)
   for (const change of changes) {
-    const { head, version, position, data } = change
     const traceparent = change.traceparent ?? newTraceparent()
-    add(topics.sequences.name, {
-      key: head.sequenceId, partition, value: publishedRecord(sequencesSchema, head, { version, logPartition: partition, logPosition: position }, data),
-      headers: headers('stepcast.v1.SequenceChanged', `${partition}-${position}`, traceparent),
-    })
-    for (const effect of change.effects) {
-      add(commandTopicOf[effect.channelType].name, {
-        key: head.sequenceId, partition, value: encodeCommand(commandsSchema, change, effect),
-        headers: headers('stepcast.v1.DispatchStep', `${messageIdOf(head.sequenceId, effect.step, effect.channelType)}-${effect.type}-${effect.commandedAt}`, traceparent),
-      })
-    }
+    encodeChanged(chunk, sequencesSchema, change, traceparent)
+    for (const effect of change.effects) encodeCommand(chunk, commandsSchema, change, effect, traceparent)
+    if (chunk.isFull) await producer.sendEncoded(chunk.take())
   }
-  await Promise.all([...byTopic].map(([topic, records]) => producer.sendRaw(topic, records)))
+  if (!chunk.isEmpty) await producer.sendEncoded(chunk.take())
 }
 
-function encodeCommand(schemaId: number, { head, variables }: CommittedChange, effect: Effect): Buffer {
+// Reused by every publish of the process: values are encoded here and copied into their batch in the same tick.
+const scratch = new ScratchEncoder()
+// Room for the records that may still come before a chunk is found full.
+const batchBytes = maxChunkBytes + 64 * 1024
+
+/** One batch for each topic that the records at hand go to, until one of them is full. */
+class Chunk {
+  private batches = new Map<string, { batch: RecordBatch; headers: SharedHeaders }>()
+  private fullest = 0
+
+  constructor(readonly partition: number) {}
+
+  get isEmpty(): boolean {
+    return this.batches.size === 0
+  }
+
+  get isFull(): boolean {
+    return this.fullest >= maxChunkBytes
+  }
+
+  /** Adds the record that stands in the scratch buffer up to `end`. */
+  add(topic: string, type: string, id: string, key: string, end: number, traceparent: string): void {
+    let open = this.batches.get(topic)
+    if (!open) {
+      const headers = new SharedHeaders({
+        ce_specversion: '1.0', ce_type: type, ce_source: '/orchestrator', ce_time: new Date().toISOString(), 'content-type': 'application/avro',
+      })
+      this.batches.set(topic, (open = { batch: RecordBatch.begin(batchBytes), headers }))
+    }
+    open.batch.add(key, scratch.buffer, 0, end, { ce_id: id, traceparent }, open.headers)
+    this.fullest = Math.max(this.fullest, open.batch.size)
+  }
+
+  take(): EncodedBatch[] {
+    const taken = [...this.batches].map(([topic, { batch }]) => ({ topic, partition: this.partition, batch }))
+    this.batches = new Map()
+    this.fullest = 0
+    return taken
+  }
+}
+
+function encodeChanged(chunk: Chunk, schemaId: number, change: CommittedChange, traceparent: string): void {
+  const { partition } = chunk
+  const { head, version, position } = change
+  const end = writePublished(scratch, schemaId, head, { version, logPartition: partition, logPosition: position }, change)
+  chunk.add(topics.sequences.name, 'stepcast.v1.SequenceChanged', `${partition}-${position}`, head.sequenceId, end, traceparent)
+}
+
+function encodeCommand(chunk: Chunk, schemaId: number, { head, variables }: CommittedChange, effect: Effect, traceparent: string): void {
   const { workspaceId, sequenceId, sendId, userId, templateId, templateVersion, campaignId } = head
   const { type: action, step, channelType, commandedAt, expiresAt, windowMs } = effect
-  return encodeRecord('DispatchStep', schemaId, {
-    action, workspaceId, messageId: messageIdOf(sequenceId, step, channelType satisfies ChannelType), sequenceId, sendId, step, channelType, userId,
+  const messageId = messageIdOf(sequenceId, step, channelType satisfies ChannelType)
+  const command: DispatchStep = {
+    action, workspaceId, messageId, sequenceId, sendId, step, channelType, userId,
     templateId, templateVersion, campaignId, variables: action === 'send' ? (variables ?? {}) : {}, commandedAt, expiresAt, windowMs,
-  })
+  }
+  const end = scratch.write(avroTypes.DispatchStep, command, scratch.begin(schemaId))
+  chunk.add(commandTopicOf[channelType].name, 'stepcast.v1.DispatchStep', `${messageId}-${action}-${commandedAt}`, sequenceId, end, traceparent)
 }
 
 // A few thousand changes with their histories: some megabytes.
@@ -85,6 +121,6 @@ function committedOf({ head, variables, changes }: LoadedSequence, wanted: Reado
       state = evolve(state, event, recordedAt)
     }
     const ended = state.status === 'ended' && before.status !== 'ended'
-    return wanted.has(position) ? [{ head, version, position, data, effects, variables, traceparent: null, ended }] : []
+    return wanted.has(position) ? [{ head, version, position, bytes: data, from: 0, to: data.length, effects, variables, traceparent: null, ended }] : []
   })
 }

@@ -1,16 +1,16 @@
 // One turn: everything waiting for one home partition, decided in one PostgreSQL transaction. The meeting of core and database.
 import type { Pool, PoolClient } from 'pg'
-import { userKey, type EngagementReported } from '@stepcast/contracts'
+import { ScratchEncoder, parseMessageId, userKey, type MessageIdParts, type SequenceStep } from '@stepcast/contracts'
 import { writeDeadLetters, type DeadLetter, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Sequence, type SequenceEvent, type SequenceInput, type Timer } from '@stepcast/sequence'
+import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Ended, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
-import { decodeChange, encodeChange } from './changeCodec'
+import { decodeChange, writeChange } from './changeCodec'
 import type { Report, StartRequest } from './intake'
 import { quietUntil, type QuietHours } from './quietHours'
 import { anyTombstone, takeJob, targetKey, tombstonesOf, type Target } from './sql/cancels'
-import { insertChanges } from './sql/changes'
+import { insertChanges, type NewChange } from './sql/changes'
 import { lockCursor, moveCursor, type Cursor } from './sql/cursor'
 import { keepEarly, takeEarly } from './sql/early'
 import { deleteVariables, endHeads, insertHeads, insertVariables, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
@@ -31,7 +31,10 @@ export interface CommittedChange {
   readonly head: Head
   readonly version: number
   readonly position: number
-  readonly data: Buffer
+  /** Its stored data are these bytes `from` … `to`: all changes of a turn share one buffer. */
+  readonly bytes: Buffer
+  readonly from: number
+  readonly to: number
   readonly effects: readonly Effect[]
   readonly variables: Readonly<Record<string, string>> | null
   readonly traceparent: string | null
@@ -92,7 +95,6 @@ interface Draft {
   readonly head: Head
   state: Sequence
   readonly before: CachedSequence | null
-  readonly timerBefore: Timer | null
   readonly variables: Readonly<Record<string, string>> | null
   readonly events: SequenceEvent[]
   readonly effects: Effect[]
@@ -113,10 +115,22 @@ export function takeTurn(
   })
 }
 
+// Reused by every turn of the process: a turn encodes its changes without a pause and takes a copy.
+const scratch = new ScratchEncoder()
+
+/** A send whose sequence this turn starts. */
+interface Start {
+  readonly head: Head
+  readonly request: StartRequest
+}
+
 class Turn {
   private readonly drafts = new Map<string, Draft>()
   private readonly letters: DeadLetter[] = []
   private readonly clearTimers: TimerRow[] = []
+  /** What sequences of one template have in common: made once a turn, held by all of them. */
+  private readonly stepsOfTemplate = new Map<object, readonly SequenceStep[]>()
+  private readonly today: string
   private quiet: ReadonlyMap<string, number> = new Map()
   private more = false
 
@@ -128,7 +142,9 @@ class Turn {
     private readonly position: number,
     private readonly cache: ReadonlyMap<string, CachedSequence>,
     private readonly inputs: TurnInputs,
-  ) {}
+  ) {
+    this.today = new Date(now).toISOString().slice(0, 10)
+  }
 
   async run(cursor: Cursor): Promise<TurnResult> {
     const { tx, inputs } = this
@@ -139,17 +155,19 @@ class Turn {
     const fresh = await this.insertNew(starts)
     const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)
     const job = inputs.hasJobs ? await takeJob(tx, this.partition) : null
-    const known = await this.load([...reports.map(({ sequenceId }) => sequenceId), ...due.map(({ sequenceId }) => sequenceId), ...(job?.sequenceIds ?? [])], fresh)
+    await this.load(reports, due, job?.sequenceIds ?? [], fresh)
     const tombstones = await this.tombstones()
     await this.readQuietHours(fresh)
 
     this.cancel(tombstones, job)
     for (const start of fresh.values()) this.start(start, tombstones)
     const early = await this.earlyReports(fresh)
-    for (const { sequenceId, report, record } of early) this.report(sequenceId, report, record, null)
-    const unknown = reports.filter(({ sequenceId }) => !known.has(sequenceId) && !fresh.has(sequenceId))
-    for (const { sequenceId, report, record, traceparent } of reports) {
-      if (this.drafts.has(sequenceId)) this.report(sequenceId, report, record, traceparent)
+    for (const one of early) this.report(this.drafts.get(one.sequenceId)!, one, parseMessageId(one.report.messageId)!, null)
+    const unknown: Report[] = []
+    for (const report of reports) {
+      const draft = this.drafts.get(report.sequenceId)
+      if (draft) this.report(draft, report, report, report.traceparent)
+      else unknown.push(report)
     }
     for (const timer of due) this.fire(timer)
     this.more = due.length === maxTimers || job !== null
@@ -161,21 +179,27 @@ class Turn {
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private async insertNew(starts: readonly StartRequest[]): Promise<Map<string, StartRequest>> {
-    const wanted = new Map<string, StartRequest>()
+  private async insertNew(starts: readonly StartRequest[]): Promise<Map<string, Start>> {
+    const wanted = new Map<string, Start>()
+    const heads: Head[] = []
     const refused: StartRequest[] = []
-    for (const start of starts) {
-      if (start.refusal) refused.push(start)
-      else if (!wanted.has(start.sequenceId) && !this.cache.has(start.sequenceId)) wanted.set(start.sequenceId, start)
+    for (const request of starts) {
+      const { sequenceId } = request
+      if (request.refusal) refused.push(request)
+      else if (!wanted.has(sequenceId) && !this.cache.has(sequenceId)) {
+        const head = this.headOf(request)
+        heads.push(head)
+        wanted.set(sequenceId, { head, request })
+      }
     }
-    const inserted = await insertHeads(this.tx, this.partition, [...wanted.values()].map((start) => this.headOf(start)))
-    for (const sequenceId of wanted.keys()) if (!inserted.has(sequenceId)) wanted.delete(sequenceId)
+    const there = await insertHeads(this.tx, this.partition, heads)
+    for (const sequenceId of there) wanted.delete(sequenceId)
     await this.refuse(refused, wanted)
     return wanted
   }
 
   // A send repeated after its template was archived is a repetition, not a refusal.
-  private async refuse(refused: readonly StartRequest[], fresh: ReadonlyMap<string, StartRequest>): Promise<void> {
+  private async refuse(refused: readonly StartRequest[], fresh: ReadonlyMap<string, Start>): Promise<void> {
     if (refused.length === 0) return
     const existing = new Set((await loadSequences(this.tx, [...new Set(refused.map(({ sequenceId }) => sequenceId))])).map(({ head }) => head.sequenceId))
     for (const { sequenceId, record, refusal } of refused) {
@@ -185,28 +209,24 @@ class Turn {
 
   private headOf({ sequenceId, send, template }: StartRequest): Head {
     const { workspaceId, sendId, userId, templateId, campaignId } = send
-    return { sequenceId, startedOn: new Date(this.now).toISOString().slice(0, 10), workspaceId, sendId, userId, templateId, templateVersion: template!.version, campaignId }
+    return { sequenceId, startedOn: this.today, workspaceId, sendId, userId, templateId, templateVersion: template!.version, campaignId }
   }
 
   /** Brings drafts of the sequences that exist: from memory, or from the database in one query. */
-  private async load(sequenceIds: readonly string[], fresh: ReadonlyMap<string, StartRequest>): Promise<ReadonlySet<string>> {
+  private async load(
+    reports: readonly Report[], due: readonly TimerRow[], reached: readonly string[], fresh: ReadonlyMap<string, Start>,
+  ): Promise<void> {
     const missing = new Set<string>()
-    for (const sequenceId of sequenceIds) {
-      if (this.drafts.has(sequenceId) || fresh.has(sequenceId)) continue
+    const want = (sequenceId: string): void => {
+      if (this.drafts.has(sequenceId) || fresh.has(sequenceId)) return
       const cached = this.cache.get(sequenceId)
-      if (cached) this.drafts.set(sequenceId, this.draftOf(cached.head, cached, cached.variables, cached.requestedAt))
+      if (cached) this.drafts.set(sequenceId, draftOf(cached))
       else missing.add(sequenceId)
     }
-    for (const loaded of await loadSequences(this.tx, [...missing])) {
-      const cached = recall(loaded)
-      this.drafts.set(loaded.head.sequenceId, this.draftOf(loaded.head, cached, loaded.variables, cached.requestedAt))
-    }
-    return new Set(this.drafts.keys())
-  }
-
-  private draftOf(head: Head, before: CachedSequence | null, variables: Draft['variables'], requestedAt: number | null): Draft {
-    const state = before?.state ?? notStarted
-    return { head, state, before, timerBefore: timerOf(state), variables, requestedAt, events: [], effects: [], traceparent: null }
+    for (const { sequenceId } of reports) want(sequenceId)
+    for (const { sequenceId } of due) want(sequenceId)
+    for (const sequenceId of reached) want(sequenceId)
+    for (const loaded of await loadSequences(this.tx, [...missing])) this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
   }
 
   private async tombstones(): Promise<ReadonlyMap<string, number>> {
@@ -220,12 +240,12 @@ class Turn {
   }
 
   // Few people have quiet hours: the replica holds only those, and most turns find it empty.
-  private async readQuietHours(fresh: ReadonlyMap<string, StartRequest>): Promise<void> {
+  private async readQuietHours(fresh: ReadonlyMap<string, Start>): Promise<void> {
     const { users, workspaces } = this.options
     if (await users.isEmpty(this.tx)) return
     const names = new Map<string, { workspaceId: string; userId: string }>()
     for (const { head } of this.drafts.values()) names.set(userKey(head.workspaceId, head.userId), head)
-    for (const { send } of fresh.values()) names.set(userKey(send.workspaceId, send.userId), send)
+    for (const { head } of fresh.values()) names.set(userKey(head.workspaceId, head.userId), head)
     const found = await users.load([...names.values()], this.tx)
     if (found.size === 0) return
     const settings = await workspaces.load([...new Set([...names.values()].map(({ workspaceId }) => workspaceId))], this.tx)
@@ -237,7 +257,7 @@ class Turn {
     this.quiet = quiet
   }
 
-  private async earlyReports(fresh: ReadonlyMap<string, StartRequest>): Promise<Awaited<ReturnType<typeof takeEarly>>> {
+  private async earlyReports(fresh: ReadonlyMap<string, Start>): Promise<Awaited<ReturnType<typeof takeEarly>>> {
     if (fresh.size === 0) return []
     return takeEarly(this.tx, [...fresh.keys()])
   }
@@ -253,33 +273,36 @@ class Turn {
     }
   }
 
-  private start(start: StartRequest, tombstones: ReadonlyMap<string, number>): void {
-    const { send, template, sequenceId, traceparent } = start
+  private start({ head, request }: Start, tombstones: ReadonlyMap<string, number>): void {
+    const { send, template, traceparent, variables } = request
     const { minuteMs } = this.options
-    const head = this.headOf(start)
-    const draft = this.draftOf(head, null, Object.keys(start.variables).length > 0 ? start.variables : null, send.requestedAt)
-    draft.traceparent = traceparent
-    this.drafts.set(sequenceId, draft)
-    const rules = sequenceRulesOf(template!.config)
+    const draft: Draft = {
+      head, state: notStarted, before: null, variables: hasAny(variables) ? variables : null, requestedAt: send.requestedAt, events: [], effects: [], traceparent,
+    }
+    this.drafts.set(head.sequenceId, draft)
+    const { config, channels } = template!
+    let steps = this.stepsOfTemplate.get(config)
+    if (!steps) this.stepsOfTemplate.set(config, (steps = stepsOf(config, channels, minuteMs)))
+    const rules = sequenceRulesOf(config)
     this.put(draft, {
-      type: 'start', now: this.now, steps: stepsOf(template!.config, template!.channels, minuteMs),
+      type: 'start', now: this.now, steps,
       onFailure: rules.onFailure, lateSignal: rules.lateSignal, dispatchTtlMs: rules.dispatchTtlMinutes * minuteMs,
       tag: send.tag, source: send.source ?? 'kafka', requestedAt: send.requestedAt,
       cancelled: isCancelled(head, send.requestedAt, tombstones), quietUntil: this.quietUntilOf(head),
     })
   }
 
-  private report(sequenceId: string, report: EngagementReported, record: DeadLetter['record'], traceparent: string | null): void {
-    const draft = this.drafts.get(sequenceId)!
+  private report(
+    draft: Draft, { report, record }: Pick<Report, 'report' | 'record'>, { step, channelType }: MessageIdParts, traceparent: string | null,
+  ): void {
     if (report.workspaceId !== draft.head.workspaceId) {
       this.letters.push({ record, reason: 'wrong_workspace', detail: `the message is not one of workspace ${report.workspaceId}` })
       return
     }
-    const [, step, channelType] = report.messageId.split('.') as [string, string, string]
     draft.traceparent ??= traceparent
     const { messageId, kind, occurredAt, source, reason, providerMessageId, detail } = report
     const refusal = this.put(draft, {
-      type: 'engagement', now: this.now, messageId, step: Number(step), channelType, kind, occurredAt, source, reason, providerMessageId, detail,
+      type: 'engagement', now: this.now, messageId, step, channelType, kind, occurredAt, source, reason, providerMessageId, detail,
       quietUntil: this.quietUntilOf(draft.head),
     })
     if (refusal) this.letters.push({ record, reason: refusal.reason, detail: refusal.detail })
@@ -289,6 +312,7 @@ class Turn {
     const draft = this.drafts.get(timer.sequenceId)
     // It fired: its row goes, whatever comes of it.
     this.clearTimers.push(timer)
+    // failpoint(sync): timer-taken
     if (draft) this.put(draft, { type: 'timer', now: this.now, note: this.inputs.note, quietUntil: this.quietUntilOf(draft.head) })
   }
 
@@ -310,49 +334,72 @@ class Turn {
   // ── Storing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async store(cursor: Cursor, due: readonly TimerRow[]): Promise<TurnResult> {
-    const { tx, inputs, partition } = this
-    const changed = [...this.drafts.values()].filter(({ events }) => events.length > 0)
+    const { tx, inputs, partition, now } = this
+    const fired = new Set<string>()
+    for (const { sequenceId } of due) fired.add(sequenceId)
+    const stored: NewChange[] = []
+    const ended: { sequenceId: string; outcome: Ended['outcome'] }[] = []
+    const variables: { sequenceId: string; variables: Readonly<Record<string, string>> }[] = []
+    const timers: TimerRow[] = []
+    const remembered: CachedSequence[] = []
     let position = this.position
-    const changes: CommittedChange[] = changed.map((draft) => {
-      const { head, before, events, effects, variables, traceparent, state } = draft
-      const data = encodeChange({ recordedAt: this.now, events })
-      const ended = state.status === 'ended' && before?.state.status !== 'ended'
-      return { head, version: (before?.version ?? 0) + 1, position: ++position, data, effects, variables, traceparent, ended }
-    })
-    await insertChanges(tx, partition, changes.map(({ head, version, position: place, data }) => ({ ...head, version, position: place, data })))
-    const set = this.moveTimers(due)
-    await replaceTimers(tx, partition, this.clearTimers, set)
-    await endHeads(tx, changed.flatMap(({ head, state, before }) =>
-      state.status === 'ended' && before?.state.status !== 'ended' ? [{ sequenceId: head.sequenceId, outcome: state.outcome }] : []))
-    await insertVariables(tx, changed.flatMap(({ head, before, variables, state }) =>
-      before === null && variables !== null && state.status === 'running' ? [{ sequenceId: head.sequenceId, variables }] : []))
+    let to = 0
+    for (const draft of this.drafts.values()) {
+      const { head, before, events, state } = draft
+      const { sequenceId } = head
+      if (events.length === 0 && !fired.has(sequenceId)) continue
+      this.moveTimer(draft, fired.has(sequenceId), timers)
+      if (events.length > 0) {
+        const from = to
+        to = writeChange(scratch, from, { recordedAt: now, events })
+        stored.push({ startedOn: head.startedOn, sequenceId, version: (before?.version ?? 0) + 1, position: ++position, from, to })
+        if (state.status === 'ended' && before?.state.status !== 'ended') ended.push({ sequenceId, outcome: state.outcome })
+        if (before === null && draft.variables !== null && state.status === 'running') variables.push({ sequenceId, variables: draft.variables })
+      }
+    }
+    const bytes = Buffer.from(scratch.buffer.subarray(0, to))
+
+    await insertChanges(tx, partition, stored, bytes)
+    await replaceTimers(tx, partition, this.clearTimers, timers)
+    await endHeads(tx, ended)
+    await insertVariables(tx, variables)
     await deleteVariables(tx, inputs.forget)
     await moveCursor(tx, partition, {
       sendsOffset: Math.max(cursor.sendsOffset, inputs.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
       logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.publishedPosition),
     })
-    return {
-      changes, logPosition: position, more: this.more,
-      remembered: [...this.drafts.values()].map(({ head, state, before, events, variables, requestedAt }) =>
-        ({ head, state, version: (before?.version ?? 0) + (events.length > 0 ? 1 : 0), variables, requestedAt })),
-      nextDueAt: set.reduce<number | null>((least, { dueAt }) => (least === null ? dueAt : Math.min(least, dueAt)), null),
-      latenessMs: due.map(({ dueAt }) => this.now - dueAt),
+
+    const changes: CommittedChange[] = []
+    for (const { sequenceId, version, position: place, from, to: end } of stored) {
+      const { head, state, before, effects, variables: known, traceparent, requestedAt } = this.drafts.get(sequenceId)!
+      changes.push({
+        head, version, position: place, bytes, from, to: end, effects, variables: known, traceparent,
+        ended: state.status === 'ended' && before?.state.status !== 'ended',
+      })
+      remembered.push({ head, state, version, variables: known, requestedAt })
     }
+    let nextDueAt: number | null = null
+    for (const { dueAt } of timers) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
+    return { changes, logPosition: position, more: this.more, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
   }
 
   /** Every running sequence has exactly one timer, which follows from its state. */
-  private moveTimers(due: readonly TimerRow[]): TimerRow[] {
-    const fired = new Set(due.map(({ sequenceId }) => sequenceId))
-    const set: TimerRow[] = []
-    for (const { head: { sequenceId }, timerBefore, state } of this.drafts.values()) {
-      const after = timerOf(state)
-      const same = timerBefore?.dueAt === after?.dueAt && timerBefore?.step === after?.step
-      if (same && !fired.has(sequenceId)) continue
-      if (timerBefore && !fired.has(sequenceId)) this.clearTimers.push({ sequenceId, ...timerBefore })
-      if (after) set.push({ sequenceId, ...after })
-    }
-    return set
+  private moveTimer({ head: { sequenceId }, before, state }: Draft, hasFired: boolean, set: TimerRow[]): void {
+    const was = before === null ? null : timerOf(before.state)
+    const is = timerOf(state)
+    if (was?.dueAt === is?.dueAt && !hasFired) return
+    if (was && !hasFired) this.clearTimers.push({ sequenceId, dueAt: was.dueAt })
+    if (is) set.push({ sequenceId, dueAt: is.dueAt })
   }
+}
+
+const draftOf = (cached: CachedSequence): Draft => ({
+  head: cached.head, state: cached.state, before: cached, variables: cached.variables, requestedAt: cached.requestedAt, events: [], effects: [], traceparent: null,
+})
+
+function hasAny(record: Readonly<Record<string, string>>): boolean {
+  for (const _ in record) return true
+  return false
 }
 
 const targetsOf = ({ workspaceId, sequenceId, sendId, userId, campaignId }: Pick<Head, 'workspaceId' | 'sequenceId' | 'sendId' | 'userId' | 'campaignId'>): Target[] => [

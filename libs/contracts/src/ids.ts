@@ -61,13 +61,13 @@ export const isSequenceId = (text: string): boolean => /^[0-9a-f]{8}-[0-9a-f]{4}
  * Kafka's murmur2 (org.apache.kafka.common.utils.Utils.murmur2), made positive.
  * The Kafka client's own partitioner computes the same from a key; the home partition must not depend on a client.
  */
-export function murmur2(data: Buffer): number {
-  const length = data.length
+export function murmur2(data: Uint8Array): number {
+  const { length } = data
   const m = 0x5bd1e995
   let h = 0x9747b28c ^ length
   let i = 0
   for (; i + 4 <= length; i += 4) {
-    let k = data.readInt32LE(i)
+    let k = data[i]! | (data[i + 1]! << 8) | (data[i + 2]! << 16) | (data[i + 3]! << 24)
     k = Math.imul(k, m)
     k ^= k >>> 24
     k = Math.imul(k, m)
@@ -84,5 +84,11 @@ export function murmur2(data: Buffer): number {
   return h & 0x7fffffff
 }
 
+// Keys are a few dozen bytes; longer ones get a buffer of their own.
+const keyBytes = Buffer.alloc(512)
+
 /** The partition of a key among `partitions`; for a sequenceId its home partition, where alone it is decided. */
-export const partitionOf = (key: string, partitions: number): number => murmur2(Buffer.from(key)) % partitions
+export function partitionOf(key: string, partitions: number): number {
+  if (key.length * 3 > keyBytes.length) return murmur2(Buffer.from(key)) % partitions
+  return murmur2(keyBytes.subarray(0, keyBytes.write(key))) % partitions
+}

@@ -14,6 +14,8 @@ export interface IncomingRecord<R extends RecordName> {
   readonly headers: Readonly<Record<string, string>>
   readonly timestamp: number
   readonly raw: RawIncoming
+  /** One header as text; null: it has none of that name. */
+  header(name: string): string | null
 }
 
 /** What a handler may do with the batch at hand besides reading it. */
@@ -55,10 +57,36 @@ export const rawOf = (topicName: string, partition: number, message: KafkaMessag
   headers: message.headers ?? {}, timestamp: Number(message.timestamp),
 })
 
-const headersOf = (raw: RawIncoming): Record<string, string> => {
-  const headers: Record<string, string> = {}
-  for (const name in raw.headers) headers[name] = String(raw.headers[name])
-  return headers
+/** A decoded record; its headers become text when somebody asks. */
+class Decoded<R extends RecordName> implements IncomingRecord<R> {
+  constructor(readonly value: AvroRecords[R] | null, readonly raw: RawIncoming) {}
+
+  get key(): string | null {
+    return this.raw.key === null ? null : this.raw.key.toString()
+  }
+
+  get partition(): number {
+    return this.raw.partition
+  }
+
+  get offset(): number {
+    return this.raw.offset
+  }
+
+  get timestamp(): number {
+    return this.raw.timestamp
+  }
+
+  get headers(): Readonly<Record<string, string>> {
+    const headers: Record<string, string> = {}
+    for (const name in this.raw.headers) headers[name] = String(this.raw.headers[name])
+    return headers
+  }
+
+  header(name: string): string | null {
+    const value = this.raw.headers[name]
+    return value === undefined ? null : String(value)
+  }
 }
 
 /** Decodes what can be decoded; the rest come back as dead letters. The registry's outages reject. */
@@ -79,10 +107,7 @@ export async function decodeAll<R extends RecordName>(
     try {
       const decoded = raw.value === null ? null : decoder.decode(raw.value)
       const value = decoded instanceof Promise ? await decoded : decoded
-      records.push({
-        key: raw.key === null ? null : raw.key.toString(), value, partition: raw.partition, offset: raw.offset,
-        headers: headersOf(raw), timestamp: raw.timestamp, raw,
-      })
+      records.push(new Decoded(value, raw))
     } catch (error) {
       if (!(error instanceof CodecError)) throw error
       letters.push({ record: raw, reason: error.reason, detail: error.message })

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { Partitioners, type IHeaders, type Kafka, type Message, type Producer } from 'kafkajs'
 import { encodeRecord, newTraceparent, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
+import { standInFor } from './encodedBatches'
+import type { RecordBatch } from './recordBatch'
 
 /** A record to be produced. */
 export interface OutgoingRecord<R extends RecordName> {
@@ -24,7 +26,14 @@ export interface RawRecord {
 
 // kafkajs makes one batch of all records of a partition, and a batch over the topic's 4 MB fails for ever;
 // 512 kB also keeps a single request short on a slow link.
-const maxChunkBytes = 512 * 1024
+export const maxChunkBytes = 512 * 1024
+
+/** A batch to be written to one partition. */
+export interface EncodedBatch {
+  readonly topic: string
+  readonly partition: number
+  readonly batch: RecordBatch
+}
 
 /** Writes records; every answer means that all in-sync replicas have them. */
 export class RecordProducer {
@@ -70,6 +79,12 @@ export class RecordProducer {
     for (const chunk of chunksOf(records)) {
       await this.producer.send({ topic, acks: -1, messages: chunk as Message[] }).catch(asRetriable)
     }
+  }
+
+  /** Writes batches in one request, one for each topic-partition; the caller keeps each under {@link maxChunkBytes}. */
+  async sendEncoded(batches: readonly EncodedBatch[]): Promise<void> {
+    const topicMessages = batches.map(({ topic, partition, batch }) => ({ topic: this.connection.physical(topic), messages: [standInFor(partition, batch)] }))
+    await this.producer.sendBatch({ acks: -1, topicMessages }).catch(asRetriable)
   }
 
   /** Disconnects. For use by {@link KafkaConnection}. */

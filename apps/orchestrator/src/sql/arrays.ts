@@ -8,3 +8,8 @@ export type Queryable = Pick<Pool | PoolClient, 'query'>
 export const uuids = (ids: readonly string[]): string => `{${ids.join(',')}}`
 /** An int[], smallint[] or bigint[] literal. */
 export const ints = (numbers: readonly number[]): string => `{${numbers.join(',')}}`
+/** A text[] literal. */
+export const texts = (values: readonly (string | null)[]): string => `{${values.map(quoted).join(',')}}`
+
+const special = /["\\]/
+const quoted = (value: string | null): string => (value === null ? 'NULL' : `"${special.test(value) ? value.replace(/["\\]/g, '\\$&') : value}"`)

@@ -1,7 +1,7 @@
 // Heads and histories of sequences.
 import type { PoolClient } from 'pg'
 import type { SequenceOutcome } from '@stepcast/contracts'
-import { uuids, type Queryable } from './arrays'
+import { ints, texts, uuids, type Queryable } from './arrays'
 
 /** Who and what a sequence is; never changes. */
 export interface Head {
@@ -19,23 +19,27 @@ export interface Head {
 /** The stored number of an outcome is its place here; append only. */
 export const outcomes: readonly SequenceOutcome[] = ['stopped', 'exhausted', 'unreachable', 'cancelled']
 
-/** Inserts heads; answers the ids of those that were not there: a send repeated starts nothing. */
-export async function insertHeads(tx: PoolClient, partition: number, heads: readonly Head[]): Promise<ReadonlySet<string>> {
-  if (heads.length === 0) return new Set()
-  const { rows } = await tx.query<{ sequence_id: string }>({
+/** Inserts heads; answers the ids of those that were there already: a send repeated starts nothing. */
+export async function insertHeads(tx: PoolClient, partition: number, heads: readonly Head[]): Promise<readonly string[]> {
+  if (heads.length === 0) return []
+  const { rows } = await tx.query<{ id: string }>({
     name: 'insert-heads',
-    text: `INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id, campaign_id)
-           SELECT id, $2::date, $1, version, workspace, send, usr, template, campaign
-           FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-             AS head (id, version, workspace, send, usr, template, campaign)
-           ON CONFLICT (sequence_id) DO NOTHING RETURNING sequence_id`,
+    text: `WITH head AS (
+             SELECT * FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+               AS head (id, version, workspace, send, usr, template, campaign)
+           ), inserted AS (
+             INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id, campaign_id)
+             SELECT id, $2::date, $1, version, workspace, send, usr, template, campaign FROM head
+             ON CONFLICT (sequence_id) DO NOTHING RETURNING sequence_id
+           )
+           SELECT id FROM head WHERE id NOT IN (SELECT sequence_id FROM inserted)`,
     values: [
-      partition, heads[0]!.startedOn, uuids(heads.map((head) => head.sequenceId)), heads.map((head) => head.templateVersion),
-      heads.map((head) => head.workspaceId), heads.map((head) => head.sendId), heads.map((head) => head.userId),
-      heads.map((head) => head.templateId), heads.map((head) => head.campaignId),
+      partition, heads[0]!.startedOn, uuids(heads.map((head) => head.sequenceId)), ints(heads.map((head) => head.templateVersion)),
+      texts(heads.map((head) => head.workspaceId)), texts(heads.map((head) => head.sendId)), texts(heads.map((head) => head.userId)),
+      texts(heads.map((head) => head.templateId)), texts(heads.map((head) => head.campaignId)),
     ],
   })
-  return new Set(rows.map((row) => row.sequence_id))
+  return rows.map(({ id }) => id)
 }
 
 /** A stored change. */
@@ -87,7 +91,7 @@ export async function endHeads(tx: PoolClient, ended: readonly { readonly sequen
   await tx.query({
     name: 'end-heads',
     text: `UPDATE sequences s SET outcome = e.outcome FROM unnest($1::uuid[], $2::smallint[]) AS e (id, outcome) WHERE s.sequence_id = e.id`,
-    values: [uuids(ended.map(({ sequenceId }) => sequenceId)), ended.map(({ outcome }) => outcomes.indexOf(outcome))],
+    values: [uuids(ended.map(({ sequenceId }) => sequenceId)), ints(ended.map(({ outcome }) => outcomes.indexOf(outcome)))],
   })
 }
 

@@ -6,14 +6,13 @@ import { ints, uuids } from './arrays'
 export interface TimerRow {
   readonly sequenceId: string
   readonly dueAt: number
-  readonly step: number
 }
 
 /** Timers of a partition due at `upTo`, in due order; at most `limit`. */
 export async function dueTimers(tx: PoolClient, partition: number, upTo: number, limit: number): Promise<TimerRow[]> {
   const { rows } = await tx.query<TimerRow>({
     name: 'due-timers',
-    text: `SELECT sequence_id AS "sequenceId", due_at AS "dueAt", step FROM timers WHERE partition = $1 AND due_at <= $2 ORDER BY due_at, sequence_id LIMIT $3`,
+    text: `SELECT sequence_id AS "sequenceId", due_at AS "dueAt" FROM timers WHERE partition = $1 AND due_at <= $2 ORDER BY due_at, sequence_id LIMIT $3`,
     values: [partition, upTo, limit],
   })
   return rows
@@ -24,17 +23,15 @@ export async function replaceTimers(tx: PoolClient, partition: number, gone: rea
   if (gone.length > 0) {
     await tx.query({
       name: 'clear-timers',
-      text: `DELETE FROM timers t USING unnest($2::bigint[], $3::uuid[], $4::smallint[]) AS g (due, id, step)
-             WHERE t.partition = $1 AND t.due_at = g.due AND t.sequence_id = g.id AND t.step = g.step`,
-      values: [partition, ints(gone.map(({ dueAt }) => dueAt)), uuids(gone.map(({ sequenceId }) => sequenceId)), ints(gone.map(({ step }) => step))],
+      text: `DELETE FROM timers t USING unnest($2::bigint[], $3::uuid[]) AS g (due, id) WHERE t.partition = $1 AND t.due_at = g.due AND t.sequence_id = g.id`,
+      values: [partition, ints(gone.map(({ dueAt }) => dueAt)), uuids(gone.map(({ sequenceId }) => sequenceId))],
     })
   }
   if (set.length > 0) {
     await tx.query({
       name: 'set-timers',
-      text: `INSERT INTO timers (partition, due_at, sequence_id, step)
-             SELECT $1, due, id, step FROM unnest($2::bigint[], $3::uuid[], $4::smallint[]) AS s (due, id, step) ON CONFLICT DO NOTHING`,
-      values: [partition, ints(set.map(({ dueAt }) => dueAt)), uuids(set.map(({ sequenceId }) => sequenceId)), ints(set.map(({ step }) => step))],
+      text: `INSERT INTO timers (partition, due_at, sequence_id) SELECT $1, due, id FROM unnest($2::bigint[], $3::uuid[]) AS s (due, id)`,
+      values: [partition, ints(set.map(({ dueAt }) => dueAt)), uuids(set.map(({ sequenceId }) => sequenceId))],
     })
   }
 }
