@@ -5,7 +5,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformFile } from '@swc/core';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+// `--root <directory>`: builds the packages of a copy of the checkout instead, as the chaos tool does with its test builds.
+const rootAt = process.argv.indexOf('--root') + 1;
+const root = rootAt > 0 ? resolve(process.argv[rootAt]) : checkout;
 const groups = ['libs', 'apps', 'tools'];
 
 /** Every file below a directory as a path relative to it; none when there is no such directory. */
@@ -48,7 +51,7 @@ async function planOf(directory) {
  * @returns how many files were compiled, how many outputs without a source were removed
  */
 async function build() {
-  const settings = join(root, '.swcrc');
+  const settings = join(checkout, '.swcrc');
   const settingsAt = Math.max(await modifiedAt(settings), await modifiedAt(fileURLToPath(import.meta.url)));
   const options = { ...JSON.parse(await readFile(settings, 'utf8')), swcrc: false, configFile: false };
   const plans = await Promise.all((await packageDirectories()).map(planOf));

@@ -8,7 +8,9 @@ const programs = {
   reset: './local/dist/stop.js',
   demo: './demo/dist/demo.js',
   bench: './bench/dist/bench.js',
+  chaos: './chaos/dist/chaos.js',
   'set-up': './local/dist/setUp.js',
+  'replay-dead-letters': './local/dist/replayDeadLetters.js',
 }
 
 try {

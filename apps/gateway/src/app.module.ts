@@ -10,7 +10,9 @@ import {
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
-import { contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, Readiness } from '@stepcast/service'
+import {
+  contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
+} from '@stepcast/service'
 import { json } from 'express'
 import { Pool } from 'pg'
 import { ApiDocument } from './apiDocument'
@@ -102,6 +104,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
     @Inject(OutboxRelay) private readonly relay: OutboxRelay,
     @Inject(Upstreams) private readonly upstreams: Upstreams,
     @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
+    @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -111,6 +114,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    outboxMetrics(this.registry, this.pool)
     this.relay.start()
     this.grpc = await startGrpc(this.config.host, this.config.grpcPort, () => this.readiness.notReady())
     this.log.info({ port: this.grpc.port }, 'listening for gRPC')

@@ -1,10 +1,11 @@
 // Puts inapp-dispatcher together: database, Kafka, replicas, the dispatch of commands, the feed's API and streams.
 import { Inject, Module, type BeforeApplicationShutdown, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import type { Pool } from 'pg'
+import { topics } from '@stepcast/contracts'
 import { ConfigError, KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, LOG, Readiness, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import type { OptOut } from './answer'
 import { serviceName, startDispatch } from './dispatch'
 import { eraseUsers } from './erasure'
@@ -70,6 +71,7 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     @Inject(UsersReplica) private readonly users: UsersReplica<OptOut>,
     @Inject(FeedStreams) private readonly streams: FeedStreams,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
@@ -77,6 +79,10 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     const { pool, connection, templates, users } = this
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('commands', () => this.dispatch !== null)
+    kafkaMetrics(this.registry, connection, [
+      { groupId: serviceName, topic: topics.inAppCommands.name },
+      replicaGroup(serviceName, topics.users.name), replicaGroup(serviceName, topics.templates.name),
+    ])
     await templates.start()
     await users.start()
     this.dispatch = await startDispatch({ connection, pool, templates, users })

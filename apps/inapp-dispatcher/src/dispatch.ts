@@ -34,9 +34,12 @@ export function startDispatch(options: DispatchOptions): Promise<RunningConsumer
     handle: async (records, batch) => {
       const commands = await ours(records, batch)
       if (commands.length === 0) return
+      // failpoint: before-answers-stored
       const answers = await answerAll(options, commands)
       await options.onStored?.()
+      // failpoint: before-report
       await (await options.connection.producer()).send(topics.engagements, reportsOf(commands, answers))
+      // failpoint: after-report
     },
   })
 }

@@ -1,10 +1,11 @@
 // Puts metrics-svc together: database, Kafka, the templates replica, the projector, the API.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import type { Pool } from 'pg'
+import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
 import { configFromEnv } from './config'
 import { Metrics } from './metrics'
@@ -69,6 +70,9 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     const { pool, connection, registry } = this
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('projector', () => this.projector !== null)
+    kafkaMetrics(registry, connection, [
+      { groupId: serviceName, topic: topics.sequences.name }, replicaGroup(serviceName, topics.templates.name),
+    ])
     await this.templates.start()
     this.projector = await startProjector({ connection, pool, groupId: serviceName, registry })
     this.purging = setInterval(() => {

@@ -1,7 +1,7 @@
 // Folds one partition's batch in one transaction: sequences, counters and the position move together or not at all.
 import type { Pool, PoolClient } from 'pg'
 import type { SequenceChanged } from '@stepcast/contracts'
-import { inTransaction } from '@stepcast/postgres'
+import { inTransaction, withPatience } from '@stepcast/postgres'
 import { project, type CountDelta, type Sequence } from './project'
 
 /** What a fold did, for logs and metrics. */
@@ -21,13 +21,14 @@ export interface Folded {
  */
 export function foldBatch(pool: Pool, partition: number, changes: readonly SequenceChanged[], nextOffset: number): Promise<Folded> {
   return inTransaction(pool, async (tx) => {
-    const stored = await lockPosition(tx, partition)
+    const stored = await lockPosition(pool, tx, partition)
     const { fresh, gap } = freshOf(changes, stored)
     const before = await loadSequences(tx, fresh)
     const { sequences, deltas, unknown } = project(before, fresh)
     await storeSequences(tx, sequences)
     await addToCounts(tx, deltas)
     await storePosition(tx, partition, fresh.at(-1), nextOffset)
+    // failpoint: before-fold-commit
     return { folded: fresh.length - unknown, unknown, gap }
   })
 }
@@ -46,14 +47,14 @@ function freshOf(changes: readonly SequenceChanged[], stored: number): { fresh: 
   return { fresh, gap }
 }
 
-async function lockPosition(tx: PoolClient, partition: number): Promise<number> {
-  await tx.query(
+async function lockPosition(pool: Pool, tx: PoolClient, partition: number): Promise<number> {
+  // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made.
+  await pool.query(
     `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, 'epoch')
      ON CONFLICT DO NOTHING`, [partition],
   )
-  const { rows } = await tx.query<{ log_position: number }>(
-    'SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition],
-  )
+  const { rows } = await withPatience(pool, tx, () => tx.query<{ log_position: number }>(
+    'SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition]))
   return rows[0]!.log_position
 }
 

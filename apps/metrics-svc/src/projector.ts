@@ -32,6 +32,7 @@ export async function startProjector(options: ProjectorOptions): Promise<Running
       else await batch.deadLetter(record, 'wrong_partition', `logPartition is ${change.logPartition}; only the orchestrator writes this topic`)
     }
     const { folded, unknown, gap } = await foldBatch(pool, batch.partition, own, batch.nextOffset)
+    // failpoint: after-fold-commit
     changes.inc({ result: 'folded' }, folded)
     changes.inc({ result: 'repeated' }, own.length - folded - unknown)
     changes.inc({ result: 'unknown' }, unknown)

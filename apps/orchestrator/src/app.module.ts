@@ -5,7 +5,7 @@ import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { ENV, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
 import { consumeControls } from './controls'
 import { Engine } from './engine'
@@ -13,6 +13,7 @@ import { EngineMetrics } from './metrics'
 import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
 import { SequencesController } from './sequences.controller'
+import { settingsFromEnv } from './settings'
 import { BACKGROUND, CANCELS, POOL } from './tokens'
 
 const schema = 'orchestrator'
@@ -29,7 +30,12 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
   const databaseUrl = env.DATABASE_URL
   if (!databaseUrl) throw new Error('DATABASE_URL is missing: give the address of a PostgreSQL database')
   await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
-  return createPool({ databaseUrl, schema, applicationName: 'orchestrator', max: 12, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+  return createPool({
+    databaseUrl, schema, applicationName: 'orchestrator', max: 12,
+    // Plans for arrays of any length are index lookups, and are made once; one made for 2,000 ids may read a young table from end to end.
+    settings: { plan_cache_mode: 'force_generic_plan' },
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  })
 }
 
 const makeConnection = (env: Env, log: Log): KafkaConnection =>
@@ -40,12 +46,18 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
   const templates = new TemplatesReplica(options)
   const users = new UsersReplica<QuietHours>({ ...options, keep: quietHoursOf })
   const workspaces = new WorkspacesReplica(options)
+  const settings = settingsFromEnv(env)
   const engine = new Engine({
-    templates, metrics: new EngineMetrics(registry),
-    turn: { pool, connection, users, workspaces, minuteMs: Number(env.STEPCAST_MINUTE_MS ?? 60_000) },
+    templates, settings, metrics: new EngineMetrics(registry),
+    turn: { pool, connection, users, workspaces, minuteMs: settings.minuteMs },
   })
+  kafkaMetrics(registry, connection, [
+    { groupId: 'orchestrator.controls', topic: topics.controls.name },
+    ...[topics.templates, topics.users, topics.workspaces].map(({ name }) => replicaGroup('orchestrator', name)),
+  ], () => engine.lag())
   await Promise.all([templates.start(), users.start(), workspaces.start()])
   await engine.start()
+  cancels.jobsWait = () => engine.lookForJobs()
   const controls: RunningConsumer = await consumeControls(connection, cancels)
   readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
   readiness.add('partitions', () => engine.isReady)
@@ -68,7 +80,7 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
     {
       provide: CANCELS, inject: [POOL, KafkaConnection],
-      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, partitions: await connection.partitionsOf(topics.sends.name) }),
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
     },
     { provide: BACKGROUND, inject: [ENV, POOL, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
   ],

@@ -1,8 +1,9 @@
-// Cancelling: recorded before fan-out, answered when no turn that had not seen it can still commit (rule 15).
+// Cancelling: recorded before fan-out, answered when no step of what it covers is commanded any more (rule 15).
 import type { Pool } from 'pg'
 import { freeIdProblem, isSequenceId, partitionOf, workspaceIdPattern, type CancelRequested } from '@stepcast/contracts'
 import { inTransaction } from '@stepcast/postgres'
-import { recordCancel } from './sql/cancels'
+import { unavailable } from '@stepcast/service'
+import { jobsNotBegun, recordCancel } from './sql/cancels'
 import { lockCursor } from './sql/cursor'
 
 /** What a cancel needs. */
@@ -10,7 +11,13 @@ export interface CancelOptions {
   readonly pool: Pool
   /** P. */
   readonly partitions: number
+  /** Jobs wait: told to the engine of this process once it runs; the others find them within a second. */
+  jobsWait: () => void
 }
+
+// A partition whose owner stands still is taken over after some 13 s (session timeout 10 s, join, 3 s for its lock); send-svc waits 60 s.
+const patienceMs = 40_000
+const pollMs = 20
 
 /** What is wrong with a cancel; null: nothing. */
 export function cancelProblem({ workspaceId, cancelId, scope, id }: Pick<CancelRequested, 'workspaceId' | 'cancelId' | 'scope' | 'id'>): string | null {
@@ -21,12 +28,32 @@ export function cancelProblem({ workspaceId, cancelId, scope, id }: Pick<CancelR
 }
 
 /**
- * Records a cancel. When this answers, no step of what it covers is commanded any more, by any process: the tombstone is
- * committed, and every cursor concerned was free once since, so every turn that had not seen it has ended. Sequences
- * already running are ended by the jobs left here. A known cancelId answers likewise.
+ * Records a cancel: from its commit on, turns put it before any other input. A known cancelId is ignored.
+ * Answers the partitions concerned.
  */
-export async function cancel({ pool, partitions }: CancelOptions, request: CancelRequested): Promise<void> {
-  const concerned = request.scope === 'sequence' ? [partitionOf(request.id, partitions)] : Array.from({ length: partitions }, (_, partition) => partition)
+export async function takeUp({ pool, partitions, jobsWait }: CancelOptions, request: CancelRequested): Promise<readonly number[]> {
+  const all = Array.from({ length: partitions }, (_, partition) => partition)
+  const concerned = request.scope === 'sequence' ? [partitionOf(request.id, partitions)] : all
   await inTransaction(pool, (tx) => recordCancel(tx, request, concerned))
+  jobsWait()
+  return concerned
+}
+
+/**
+ * Cancels. When this answers, no step of what it covers is commanded any more, by any process, and no command of it appears
+ * on a topic for the first time: every cursor concerned was free once since the tombstone was committed, so every turn that
+ * had not seen it has ended; and its job has begun everywhere, which it does only when every earlier turn is published.
+ * @throws Problem 503 when a partition does not get so far within 40 s, with Kafka away for instance; the cancel stays recorded.
+ */
+export async function cancel(options: CancelOptions, request: CancelRequested): Promise<void> {
+  const { pool } = options
+  const deadline = Date.now() + patienceMs
+  const concerned = await takeUp(options, request)
   for (const partition of concerned) await inTransaction(pool, (tx) => lockCursor(pool, tx, partition))
+  while (await jobsNotBegun(pool, request, concerned)) {
+    if (Date.now() > deadline) {
+      throw unavailable('The cancel is recorded and nothing new is commanded; what was commanded before is not published yet: ask again.')
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs))
+  }
 }

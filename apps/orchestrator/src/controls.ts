@@ -1,7 +1,7 @@
-// `CancelRequested` on the topic takes the same road as a cancel over HTTP.
+// `CancelRequested` on the topic takes the same road as a cancel over HTTP; nobody waits for an answer, so nothing is waited for.
 import { topics } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
-import { cancel, cancelProblem, type CancelOptions } from './cancel'
+import { cancelProblem, takeUp, type CancelOptions } from './cancel'
 
 /** Follows `stepcast.controls.v1`. */
 export function consumeControls(connection: KafkaConnection, options: CancelOptions): Promise<RunningConsumer> {
@@ -11,7 +11,7 @@ export function consumeControls(connection: KafkaConnection, options: CancelOpti
       for (const record of records) {
         const problem = cancelProblem(record.value!)
         if (problem) await batch.deadLetter(record, 'invalid_cancel', problem)
-        else await cancel(options, record.value!)
+        else await takeUp(options, record.value!)
       }
     },
   })

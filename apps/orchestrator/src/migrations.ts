@@ -162,6 +162,9 @@ CREATE INDEX sequences_of_user ON sequences (workspace_id, user_id);
 -- Every head is updated once, when its sequence ends: room for that on its own page spares all its index entries a second copy.
 ALTER TABLE sequences SET (fillfactor = 65);
 
+-- First come, first served.
+ALTER TABLE cancel_jobs ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT now();
+
 -- Days whose changes retention has dropped; their heads stay another 30 days, then go.
 CREATE TABLE retired_days (
   started_on date PRIMARY KEY,

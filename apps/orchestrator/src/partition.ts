@@ -91,6 +91,11 @@ export class HomePartition {
     return this.barrier !== null
   }
 
+  /** Where it stands, for metrics; null: it is not ours. */
+  get standing(): Readonly<Owned> | null {
+    return this.owned
+  }
+
   /** Makes this process the owner and publishes what the one before left unpublished; answers where to read from. */
   takeOver(): Promise<StartOffsets | null> {
     return this.inTurn(() => this.takeOverNow())
@@ -167,8 +172,9 @@ export class HomePartition {
     await this.publishing.catch(() => {})
     this.forgetAll()
     const bounds = await boundsOf(connection, this.partition)
+    // A statement of its own: uncommitted, the row of a process that stands still would hold up its successor, who has no patience here.
+    await insertCursor(pool, this.partition, clusterId, { sends: bounds.sends.low, engagements: bounds.engagements.low })
     const cursor = await inTransaction(pool, async (tx): Promise<Cursor> => {
-      await insertCursor(tx, this.partition, clusterId, { sends: bounds.sends.low, engagements: bounds.engagements.low })
       const locked = (await lockCursor(pool, tx, this.partition))!
       if (epoch === null) return { ...locked, ownerEpoch: await raiseEpoch(tx, this.partition) }
       if (locked.ownerEpoch !== epoch) throw new PartitionLost(`partition ${this.partition} has another owner`)
@@ -197,7 +203,8 @@ export class HomePartition {
         try {
           if (this.publishError) throw this.publishError
           await this.linger()
-          if (this.unpublished >= maxUnpublished) {
+          // A cancel is answered when its job has begun: by then every command decided before it is on its topic.
+          if (this.unpublished >= maxUnpublished || (this.hasJobs && this.unpublished > 0)) {
             await this.publishing
             continue
           }
@@ -235,6 +242,7 @@ export class HomePartition {
     const { turn, intake, mailboxes: boxes, permits, metrics } = this.options
     const mailboxes = boxes()
     const owned = this.owned!
+    const { hasJobs } = this
     const sendsWaiting = mailboxes.peek(this.partition, sends, maxSends)
     const engagementsWaiting = mailboxes.peek(this.partition, engagements, maxEngagements)
     const [starts, reports] = await Promise.all([
@@ -246,17 +254,18 @@ export class HomePartition {
     const forget = this.forget
     const startedAt = performance.now()
     const result = await permits.run(() => takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs: this.hasJobs,
+      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs,
       publishedPosition: owned.publishedPosition, forget,
     }))
     metrics.turned(this.partition, starts.length + reports.length, result.changes.length, performance.now() - startedAt, result.latenessMs)
+    if (firing?.note) metrics.receiptsBehind(this.partition, result.latenessMs.length)
     if (this.owned !== owned) return
-    this.committed(owned, result, { sendsOffset, engagementsOffset, fired: firing !== null, forgotten: forget.length })
+    this.committed(owned, result, { sendsOffset, engagementsOffset, fired: firing !== null, tookJobs: hasJobs, forgotten: forget.length })
     mailboxes.done(this.partition, sends, sendsOffset)
     mailboxes.done(this.partition, engagements, engagementsOffset)
   }
 
-  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; forgotten: number }): void {
+  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; forgotten: number }): void {
     if (done.engagementsOffset > owned.engagementsOffset) this.barrierProgressAt = Date.now()
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
@@ -264,7 +273,7 @@ export class HomePartition {
     this.forget.splice(0, done.forgotten)
     this.remember(result.remembered)
     if (done.fired) this.barrier = null
-    this.hasJobs = this.hasJobs && result.more
+    if (done.tookJobs) this.hasJobs = result.more
     if (done.fired) this.options.lookAgainAt(0)
     else if (result.nextDueAt !== null) this.options.lookAgainAt(result.nextDueAt)
     this.publish(owned, result)
@@ -288,10 +297,11 @@ export class HomePartition {
     this.unpublished++
     this.publishing = this.publishing.then(async () => {
       if (this.publishError) return
+      // failpoint: before-publish
       await publishChanges(this.options.turn.connection, this.partition, changes)
+      // failpoint: after-publish
       owned.publishedPosition = logPosition
       for (const change of changes) if (change.ended && change.variables) this.forget.push(change.head.sequenceId)
-      this.options.metrics.published(this.partition, logPosition)
     }).catch((error: Error) => {
       this.publishError = error
     }).finally(() => {
@@ -305,6 +315,7 @@ export class HomePartition {
     const { log } = this.options.turn.connection
     if (epoch === undefined || error instanceof PartitionLost) {
       log.info({ partition: this.partition }, 'partition given up: it has another owner')
+      this.options.metrics.fenced(this.partition)
       return this.lose()
     }
     if (!(error instanceof CursorMoved)) await this.backOff('a turn', this.failures++, error)

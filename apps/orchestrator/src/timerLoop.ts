@@ -2,11 +2,17 @@
 import type { Pool } from 'pg'
 import { topics } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
+import { Pace } from './catchUp'
 import type { HomePartition } from './partition'
-import { agenda } from './sql/timers'
+import { nextPortions } from './sql/lateTimers'
+import { agenda, type PartitionAgenda } from './sql/timers'
 
 /** At most this long between looks: finds cancel jobs and what another process set before it died. */
 const maxSleepMs = 1_000
+/** Later than this, timers are catching up: an outage lies behind them, or more came due together than can be fired at once. */
+const lateMs = 1_000
+/** What one turn fires at most. */
+const turnTimers = 2_000
 
 /** Judges timers by the database's clock and gives what is due to the partitions' next turns. */
 export class TimerLoop {
@@ -17,8 +23,14 @@ export class TimerLoop {
   /** Database clock minus ours, as last seen; only for sleeping, never for judging. */
   private skewMs = 0
   private running: Promise<void> = Promise.resolve()
+  private readonly pace: Pace
 
-  constructor(private readonly options: { pool: Pool; connection: KafkaConnection; partitions: () => readonly HomePartition[] }) {}
+  /** `catchUpPerSecond`: timers over a second late that are fired a second, all partitions of this process together. */
+  constructor(
+    private readonly options: { pool: Pool; connection: KafkaConnection; catchUpPerSecond: number; partitions: () => readonly HomePartition[] },
+  ) {
+    this.pace = new Pace(options.catchUpPerSecond)
+  }
 
   start(): void {
     this.running = this.loop()
@@ -55,18 +67,41 @@ export class TimerLoop {
     const { pool, connection, partitions } = this.options
     // A partition whose due timers wait for receipts is looked at again when they have fired; it counts its own patience.
     for (const partition of partitions()) if (partition.awaitsReceipts) partition.kick()
-    const owned = partitions().filter(({ isOwned, awaitsReceipts }) => isOwned && !awaitsReceipts)
+    const owned = partitions().filter(({ isOwned }) => isOwned)
     if (owned.length === 0) return
     const { now, agendas } = await agenda(pool, owned.map(({ partition }) => partition))
     this.skewMs = now - Date.now()
     const byNumber = new Map(owned.map((partition) => [partition.partition, partition]))
-    const due = agendas.filter(({ nextDueAt }) => nextDueAt !== null && nextDueAt <= now)
+    // Cancels do not wait for receipts.
     for (const { partition, hasJobs } of agendas) if (hasJobs) byNumber.get(partition)!.jobsWait()
+    const due = agendas.filter(({ partition, nextDueAt }) => nextDueAt !== null && nextDueAt <= now && !byNumber.get(partition)!.awaitsReceipts)
     for (const { nextDueAt } of agendas) if (nextDueAt !== null && nextDueAt > now) this.wakeAt = Math.min(this.wakeAt, nextDueAt - this.skewMs)
-    if (due.length === 0) return
+    const upTo = await this.firingNow(due, now)
+    if (upTo.size === 0) return
     // Sampled after `now`: whatever was reported before a timer was due lies before these ends.
     const ends = await connection.endOffsets(topics.engagements.name)
-    for (const { partition } of due) byNumber.get(partition)!.timersDue({ upTo: now, endOffset: ends.get(partition) ?? 0 })
+    for (const [partition, instant] of upTo) byNumber.get(partition)!.timersDue({ upTo: instant, endOffset: ends.get(partition) ?? 0 })
+  }
+
+  /** Up to which instant the timers of each partition may fire now: of those on time all, those long due at the pace of catching up. */
+  private async firingNow(due: readonly PartitionAgenda[], now: number): Promise<ReadonlyMap<number, number>> {
+    const { pool } = this.options
+    const upTo = new Map<number, number>()
+    const late: number[] = []
+    for (const { partition, nextDueAt } of due) {
+      if (now - nextDueAt! > lateMs) late.push(partition)
+      else upTo.set(partition, now)
+    }
+    if (late.length === 0) return upTo
+    const share = Math.ceil(this.pace.available() / late.length)
+    for (const portion of share === 0 ? [] : await nextPortions(pool, late, now, share, turnTimers)) {
+      if (this.pace.available() === 0) break
+      this.pace.take(portion.count)
+      upTo.set(portion.partition, portion.upTo)
+    }
+    // Those that fire wake this loop when they have.
+    if (upTo.size < due.length) this.wakeAt = Math.min(this.wakeAt, Date.now() + this.pace.waitMs())
+    return upTo
   }
 
   private async sleepUntilWake(): Promise<void> {

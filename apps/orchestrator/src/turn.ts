@@ -9,12 +9,14 @@ import { sequenceRulesOf, stepsOf } from '@stepcast/template'
 import { decodeChange, writeChange } from './changeCodec'
 import type { Report, StartRequest } from './intake'
 import { quietUntil, type QuietHours } from './quietHours'
-import { anyTombstone, takeJob, targetKey, tombstonesOf, type Target } from './sql/cancels'
-import { insertChanges, type NewChange } from './sql/changes'
-import { lockCursor, moveCursor, type Cursor } from './sql/cursor'
+import { takeJobs, targetKey, tombstonesOf, type Reached, type Target } from './sql/cancels'
+import type { NewChange } from './sql/changes'
+import { lockCursor, type Cursor } from './sql/cursor'
 import { keepEarly, takeEarly } from './sql/early'
-import { deleteVariables, endHeads, insertHeads, insertVariables, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
-import { dueTimers, replaceTimers, type TimerRow } from './sql/timers'
+import { exceptions } from './sql/exceptions'
+import { deleteVariables, insertHeads, insertVariables, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
+import { dueTimers, type TimerRow } from './sql/timers'
+import { writeTurn } from './sql/writeTurn'
 
 /** What the process remembers of a sequence: as committed, never ahead. */
 export interface CachedSequence {
@@ -118,6 +120,9 @@ export function takeTurn(
 // Reused by every turn of the process: a turn encodes its changes without a pause and takes a copy.
 const scratch = new ScratchEncoder()
 
+const noTombstones: ReadonlyMap<string, number> = new Map()
+const noJobs: Awaited<ReturnType<typeof takeJobs>> = { reached: [], more: false }
+
 /** A send whose sequence this turn starts. */
 interface Start {
   readonly head: Head
@@ -154,14 +159,15 @@ class Turn {
 
     const fresh = await this.insertNew(starts)
     const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)
-    const job = inputs.hasJobs ? await takeJob(tx, this.partition) : null
-    await this.load(reports, due, job?.sequenceIds ?? [], fresh)
-    const tombstones = await this.tombstones()
-    await this.readQuietHours(fresh)
+    const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition) : noJobs
+    await this.load(reports, due, jobs.reached.flatMap(({ sequenceIds }) => sequenceIds), fresh)
+    const there = await exceptions(tx)
+    const tombstones = there.tombstones ? await this.tombstones() : noTombstones
+    if (there.quietHours) await this.readQuietHours(fresh)
 
-    this.cancel(tombstones, job)
+    this.cancel(tombstones, jobs.reached)
     for (const start of fresh.values()) this.start(start, tombstones)
-    const early = await this.earlyReports(fresh)
+    const early = there.early ? await takeEarly(tx, [...fresh.keys()]) : []
     for (const one of early) this.report(this.drafts.get(one.sequenceId)!, one, parseMessageId(one.report.messageId)!, null)
     const unknown: Report[] = []
     for (const report of reports) {
@@ -170,7 +176,7 @@ class Turn {
       else unknown.push(report)
     }
     for (const timer of due) this.fire(timer)
-    this.more = due.length === maxTimers || job !== null
+    this.more = due.length === maxTimers || jobs.more
 
     await keepEarly(tx, unknown)
     await writeDeadLetters(this.options.connection, this.letters)
@@ -231,7 +237,6 @@ class Turn {
 
   private async tombstones(): Promise<ReadonlyMap<string, number>> {
     const { inputs, drafts } = this
-    if (!(await anyTombstone(this.tx))) return new Map()
     const targets = new Map<string, Target>()
     const add = (target: Target): void => void targets.set(targetKey(target), target)
     for (const { head } of drafts.values()) targetsOf(head).forEach(add)
@@ -242,7 +247,6 @@ class Turn {
   // Few people have quiet hours: the replica holds only those, and most turns find it empty.
   private async readQuietHours(fresh: ReadonlyMap<string, Start>): Promise<void> {
     const { users, workspaces } = this.options
-    if (await users.isEmpty(this.tx)) return
     const names = new Map<string, { workspaceId: string; userId: string }>()
     for (const { head } of this.drafts.values()) names.set(userKey(head.workspaceId, head.userId), head)
     for (const { head } of fresh.values()) names.set(userKey(head.workspaceId, head.userId), head)
@@ -257,19 +261,18 @@ class Turn {
     this.quiet = quiet
   }
 
-  private async earlyReports(fresh: ReadonlyMap<string, Start>): Promise<Awaited<ReturnType<typeof takeEarly>>> {
-    if (fresh.size === 0) return []
-    return takeEarly(this.tx, [...fresh.keys()])
-  }
-
   // ── Deciding, in order: cancels, sends, engagements, timers ─────────────────────────────────────────────────────────────
 
-  private cancel(tombstones: ReadonlyMap<string, number>, job: Awaited<ReturnType<typeof takeJob>>): void {
-    const reached = new Set(job?.sequenceIds ?? [])
+  private cancel(tombstones: ReadonlyMap<string, number>, reached: readonly Reached[]): void {
+    for (const { sequenceIds, scope, requestedAt } of reached) {
+      for (const sequenceId of sequenceIds) {
+        const draft = this.drafts.get(sequenceId)
+        if (draft?.state.status === 'running' && covers(scope, requestedAt, draft.requestedAt)) this.put(draft, { type: 'cancel', now: this.now })
+      }
+    }
+    if (tombstones.size === 0) return
     for (const draft of this.drafts.values()) {
-      if (draft.state.status !== 'running') continue
-      const byJob = job !== null && reached.has(draft.head.sequenceId) && covers(job.scope, job.requestedAt, draft.requestedAt)
-      if (byJob || isCancelled(draft.head, draft.requestedAt, tombstones)) this.put(draft, { type: 'cancel', now: this.now })
+      if (draft.state.status === 'running' && isCancelled(draft.head, draft.requestedAt, tombstones)) this.put(draft, { type: 'cancel', now: this.now })
     }
   }
 
@@ -359,14 +362,14 @@ class Turn {
     }
     const bytes = Buffer.from(scratch.buffer.subarray(0, to))
 
-    await insertChanges(tx, partition, stored, bytes)
-    await replaceTimers(tx, partition, this.clearTimers, timers)
-    await endHeads(tx, ended)
     await insertVariables(tx, variables)
     await deleteVariables(tx, inputs.forget)
-    await moveCursor(tx, partition, {
-      sendsOffset: Math.max(cursor.sendsOffset, inputs.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
-      logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.publishedPosition),
+    await writeTurn(tx, partition, {
+      changes: stored, data: bytes, gone: this.clearTimers, set: timers, ended,
+      cursor: {
+        sendsOffset: Math.max(cursor.sendsOffset, inputs.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
+        logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.publishedPosition),
+      },
     })
 
     const changes: CommittedChange[] = []

@@ -1,9 +1,9 @@
 // people-svc put together: database, Kafka, outbox, users.
-import { Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
-import { currentTraceparent, ENV, LOG, Readiness, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { migrations } from './migrations'
@@ -68,9 +68,11 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly kafka: KafkaConnection,
     private readonly relay: OutboxRelay,
     private readonly readiness: Readiness,
+    @Inject(Registry) private readonly registry: Registry,
   ) {}
 
   onApplicationBootstrap(): void {
+    outboxMetrics(this.registry, poolOf(this.database))
     this.relay.start()
     this.readiness.add('postgres', async () => (await poolOf(this.database).query('SELECT 1')).rowCount === 1)
   }

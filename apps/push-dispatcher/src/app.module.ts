@@ -1,10 +1,13 @@
 // Puts push-dispatcher together: database, Kafka, the dispatcher, the removal of dead tokens, receipts.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import type { Pool } from 'pg'
-import { DeadAddresses, Dispatch } from '@stepcast/channel'
+import { DeadAddresses, Dispatch, dispatchMetrics } from '@stepcast/channel'
+import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
-import { currentTraceparent, ENV, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import {
+  currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, replicaGroup, type Env, type Log,
+} from '@stepcast/service'
 import { configFromEnv, type Config } from './config'
 import { attemptMetrics, pushDispatch, serviceName } from './dispatch'
 import { Ledger1700000000000, schema } from './migrations'
@@ -68,12 +71,20 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     @Inject(Dispatch) private readonly dispatch: Dispatch<'push'>,
     @Inject(DeadAddresses) private readonly dead: DeadAddresses,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     this.readiness.add('postgres', async () => (await this.pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('dispatcher', () => this.isStarted)
+    dispatchMetrics(this.registry, this.pool, this.dispatch)
+    outboxMetrics(this.registry, this.pool)
+    kafkaMetrics(this.registry, this.connection, [
+      { groupId: serviceName, topic: topics.pushCommands.name },
+      replicaGroup(serviceName, topics.users.name),
+      replicaGroup(serviceName, topics.templates.name),
+    ])
     if (this.config.fcm === null) this.log.warn({}, 'FCM_SERVICE_ACCOUNT_FILE is not set: every push is skipped (channel_disabled)')
     await this.dispatch.start()
     this.dead.start()

@@ -1,16 +1,19 @@
 // send-svc put together: database, Kafka, the replica of templates, fan-out, sends.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, LOG, Readiness, type Env, type Log } from '@stepcast/service'
+import {
+  currentTraceparent, ENV, gaugeAtScrape, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log,
+} from '@stepcast/service'
 import type { Pool } from 'pg'
 import { FanOut } from './fanOut'
 import { migrations } from './migrations'
 import { Sends } from './sends'
 import { SendsController } from './sends.controller'
 import { servicesFromEnv } from './services'
-import { purgeSends } from './store'
+import { purgeSends, receiversWaiting } from './store'
 
 /** The service's name, and that of its consumer group. */
 export const name = 'send-svc'
@@ -67,10 +70,14 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly templates: TemplatesReplica,
     private readonly fanOut: FanOut,
     private readonly readiness: Readiness,
+    @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    kafkaMetrics(this.registry, this.kafka, [replicaGroup(name, topics.templates.name)])
+    gaugeAtScrape(this.registry, { name: 'stepcast_fan_out_receivers', help: 'Receivers of stored sends that are not on Kafka yet.' },
+      async () => [{ value: await receiversWaiting(this.pool) }])
     await this.templates.start()
     this.fanOut.start()
     this.readiness.add('postgres', async () => (await this.pool.query('SELECT 1')).rowCount === 1)

@@ -125,6 +125,7 @@ export class FanOut {
         ...headers,
       })),
     )
+    // failpoint: after-fan-out
     await tx.query(
       `UPDATE sends SET position = least(recipients, $2), served_at = clock_timestamp(),
               variables = CASE WHEN $2 < recipients THEN variables ELSE '{}' END

@@ -121,3 +121,11 @@ export async function purgeSends(pool: Pool): Promise<void> {
     if ((rowCount ?? 0) < purgeBatch) return
   }
 }
+
+/** Receivers of stored sends that are not on Kafka yet, for metrics; only unfinished sends are looked at. */
+export async function receiversWaiting(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ waiting: number }>(
+    'SELECT coalesce(sum(recipients - position), 0)::float8 AS waiting FROM sends WHERE position < recipients',
+  )
+  return rows[0]!.waiting
+}

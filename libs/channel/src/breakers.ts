@@ -24,6 +24,11 @@ interface Breaker {
 export class Breakers {
   private readonly breakers = new Map<string, Breaker>()
 
+  /** How many workspaces are held back. */
+  get open(): number {
+    return [...this.breakers.values()].filter(({ policy }) => policy.state !== CircuitState.Closed).length
+  }
+
   /** How many calls a workspace may begin now: any number, one trial, or none. */
   admits(workspaceId: string): number {
     const { policy, openedAt, isTrying } = this.of(workspaceId)

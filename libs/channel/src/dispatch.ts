@@ -7,7 +7,7 @@ import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
 import { problemOf, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
-import { Lane } from './lane'
+import { Lane, type LaneStanding } from './lane'
 import { eraseUsers } from './ledger'
 import type { Outcome, Provider } from './provider'
 import { Settler } from './settler'
@@ -117,6 +117,11 @@ export class Dispatch<C extends ChannelType> {
     this.intake = { pool, users: this.users, channel, noAddress, providers: new Set(providers.map(({ name }) => name)), service, policy }
   }
 
+  /** Its lanes, for metrics. */
+  get standings(): readonly LaneStanding[] {
+    return this.lanes.map(({ standing }) => standing)
+  }
+
   /** Follows the replicas, reports what is owed, attempts what is due, takes commands. */
   async start(): Promise<void> {
     const { channel, connection, service } = this.options
@@ -143,7 +148,9 @@ export class Dispatch<C extends ChannelType> {
 
   /** Stores commands; what {@link start} does with the topic's. */
   async take(commands: readonly Commanded[]): Promise<void> {
+    // failpoint: before-commands-stored
     await takeCommands(commands, this.intake)
+    // failpoint: after-commands-stored
     this.relay.kick()
     this.kick()
   }

@@ -5,6 +5,7 @@ export { type CallResult, type HttpRequest, postOnce, retryAfterMs } from './cal
 export { type DeadAddressRemover, DeadAddresses } from './deadAddresses'
 export { Dispatch, type DispatchOptions } from './dispatch'
 export { type Address, type Recipient } from './intake'
+export { dispatchMetrics } from './metrics'
 export { type Outcome, type Permit, type Provider, type ProviderMessage } from './provider'
 export { isMessageOf } from './recipient'
 export { channelTablesSql } from './tables'

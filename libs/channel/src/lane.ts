@@ -31,6 +31,15 @@ export interface LaneOptions<C extends ChannelType> {
   readonly onAttempt: (provider: string, outcome: Outcome['kind'], seconds: number) => void
 }
 
+/** A lane as metrics see it. */
+export interface LaneStanding {
+  readonly provider: string
+  /** Calls claimed or under way. */
+  readonly underWay: number
+  /** Workspaces held back. */
+  readonly openBreakers: number
+}
+
 /** One target ready to be sent to. */
 interface Ready<C extends ChannelType> {
   readonly claimed: Claimed
@@ -61,6 +70,11 @@ export class Lane<C extends ChannelType> {
   private loop: Promise<void> = Promise.resolve()
 
   constructor(private readonly options: LaneOptions<C>) {}
+
+  /** What is under way and where breakers are open, for metrics. */
+  get standing(): LaneStanding {
+    return { provider: this.options.provider.name, underWay: this.underWay, openBreakers: this.breakers.open }
+  }
 
   start(): void {
     this.loop = this.run()
@@ -155,11 +169,13 @@ export class Lane<C extends ChannelType> {
       for (const one of claimed) if (!ready.some((still) => still.claimed === one)) release(one)
       if (ready.length === 0) return
       const leaseFrom = performance.now()
+      // failpoint: before-attempting
       const begun = await begin(
         this.options.pool,
         ready.map((one) => one.claimed),
         this.options.leaseMs,
       )
+      // failpoint: after-attempting
       await Promise.all(
         ready.map(async (one) => {
           if (begun.has(targetKey(one.claimed))) await this.send(one, leaseFrom)
@@ -230,6 +246,7 @@ export class Lane<C extends ChannelType> {
     // Not the time of the answer: a token registered again meanwhile is alive.
     const sinceMs = Date.now()
     const outcome = await this.breakers.run(claimed.workspaceId, () => provider.send(message, permit))
+    // failpoint: after-provider-call
     onAttempt(provider.name, outcome.kind, (performance.now() - startedAt) / 1_000)
     const { messageId, target, fence, workspaceId, userId } = claimed
     const isDead = outcome.kind === 'rejected' && outcome.deadAddress

@@ -63,7 +63,9 @@ export class Settler {
       if (lingerMs > 0) await sleep(lingerMs)
       const batch = this.queue.slice(0, maxBatch)
       try {
+        // failpoint: before-settled
         await inTransaction(pool, (tx) => settle(tx, batch, this.options))
+        // failpoint: after-settled
         this.queue = this.queue.slice(batch.length)
         onSettled(batch)
       } catch (error) {

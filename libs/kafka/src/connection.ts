@@ -1,9 +1,10 @@
 // One process's connection to Kafka: the client, one producer, one admin, all shared.
-import { Kafka, type Admin, type Consumer, type ConsumerConfig } from 'kafkajs'
+import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerConfig } from 'kafkajs'
 // The client's request queue, patched below: it has no public name.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
 import type { KafkaConfig, RegistryConfig } from './config'
+import './decodedHeaders'
 import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
 import { Registry } from './registry'
@@ -49,6 +50,8 @@ export class KafkaConnection {
   readonly log: Log
   readonly topicPrefix: string
   readonly clientId: string
+  /** Told of every dead letter written, for metrics. */
+  onDeadLetter: (topic: string, reason: string) => void = () => {}
   private readonly kafka: Kafka
   private sharedProducer: Promise<RecordProducer> | null = null
   private sharedAdmin: Promise<Admin> | null = null
@@ -124,6 +127,14 @@ export class KafkaConnection {
   /** The end offset (one past the last record) of every partition of a topic, read now. */
   async endOffsets(topicName: string): Promise<ReadonlyMap<number, number>> {
     return new Map([...(await this.offsets(topicName))].map(([partition, { end }]) => [partition, end]))
+  }
+
+  /** From now on the broker stamps a topic's records as it appends them, whatever time their producer gave. For measurements. */
+  async stampOnAppend(topicName: string): Promise<void> {
+    await (await this.admin()).alterConfigs({
+      validateOnly: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: this.physical(topicName), configEntries: [{ name: 'message.timestamp.type', value: 'LogAppendTime' }] }],
+    })
   }
 
   /** The number of partitions of a topic. */

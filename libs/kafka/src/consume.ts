@@ -169,7 +169,7 @@ export async function consumeRecords<R extends RecordName>(connection: KafkaConn
     return false
   }
 
-  if (options.startAt) seekWhenAssigned(connection, consumer, physical, options.startAt)
+  if (options.startAt) seekWhenAssigned(connection, consumer, physical, options.startAt, () => stopping)
   await consumer.connect()
   await consumer.subscribe({ topics: [physical], fromBeginning: true })
   await consumer.run({
@@ -213,7 +213,9 @@ function* partsOf(batch: Batch, maxRecords: number): Generator<{ messages: reado
 }
 
 // GROUP_JOIN listeners are not awaited and fetching starts before a seek: so pause at once, ask, seek, resume.
-function seekWhenAssigned(connection: KafkaConnection, consumer: Consumer, physical: string, startAt: (partition: number) => Promise<number | null>): void {
+function seekWhenAssigned(
+  connection: KafkaConnection, consumer: Consumer, physical: string, startAt: (partition: number) => Promise<number | null>, isStopping: () => boolean,
+): void {
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     const partitions = payload.memberAssignment[physical] ?? []
     if (partitions.length === 0) return
@@ -222,6 +224,9 @@ function seekWhenAssigned(connection: KafkaConnection, consumer: Consumer, physi
       const offset = await startAt(partition)
       if (offset !== null) consumer.seek({ topic: physical, partition, offset: String(offset) })
       consumer.resume([{ topic: physical, partitions: [partition] }])
-    })).catch((error: Error) => connection.fatal(error))
+    })).catch((error: Error) => {
+      // Stopped right after joining: nobody needs the answer, and what it would be read from may be closed.
+      if (!isStopping()) connection.fatal(error)
+    })
   })
 }

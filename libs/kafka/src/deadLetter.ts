@@ -48,6 +48,7 @@ export async function writeDeadLetters(connection: KafkaConnection, letters: rea
     })),
   )
   for (const { record, reason, detail } of letters) {
+    connection.onDeadLetter(record.topic, reason)
     connection.log.warn({ topic: record.topic, partition: record.partition, offset: record.offset, reason, detail }, 'dead letter')
   }
 }

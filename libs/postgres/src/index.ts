@@ -1,4 +1,5 @@
 // PostgreSQL for services: pool, transaction, migrations, outbox.
 export { createPool, inTransaction, type PoolOptions } from './pool'
+export { withPatience } from './patience'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'
 export { enqueue, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions } from './outbox'

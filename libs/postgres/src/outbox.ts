@@ -174,6 +174,7 @@ export class OutboxRelay {
         if (topic === undefined) throw new Error(`the outbox holds a record for ${run[0]!.topic}, which this service does not write`)
         await producer.send(topic, run.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
       }
+      // failpoint: after-relay
       await tx.query('DELETE FROM outbox WHERE id = ANY($1::bigint[])', [found.map(({ id }) => id)])
       return found
     })

@@ -13,15 +13,17 @@ export interface PoolOptions {
   readonly applicationName: string
   /** Connections at most; 10 unless told: ten services stay within PostgreSQL's default of 100. */
   readonly max?: number
+  /** Settings of every session, by PostgreSQL's names. Values without spaces. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Called when an idle connection breaks; the pool replaces it by itself. */
   readonly onError?: (error: Error) => void
 }
 
 /** Makes a pool. Connections are made at first use. */
-export function createPool({ databaseUrl, schema, applicationName, max = 10, onError = () => {} }: PoolOptions): Pool {
+export function createPool({ databaseUrl, schema, applicationName, max = 10, settings = {}, onError = () => {} }: PoolOptions): Pool {
   const pool = new Pool({
     connectionString: databaseUrl, application_name: applicationName, max,
-    options: `-c search_path=${schema}`,
+    options: Object.entries({ search_path: schema, ...settings }).map(([name, value]) => `-c ${name}=${value}`).join(' '),
     connectionTimeoutMillis: 10_000, idleTimeoutMillis: 60_000, keepAlive: true,
   })
   // Without a listener a broken idle connection would end the process (node-postgres#2112).
@@ -39,7 +41,9 @@ export async function inTransaction<T>(pool: Pool, work: (tx: PoolClient) => Pro
   try {
     await tx.query('BEGIN')
     const result = await work(tx)
+    // failpoint: before-commit
     await tx.query('COMMIT')
+    // failpoint: after-commit
     return result
   } catch (error) {
     await tx.query('ROLLBACK').catch((rollback: Error) => (broken = rollback))

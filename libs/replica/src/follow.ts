@@ -2,7 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { RecordName, Topic } from '@stepcast/contracts'
 import { consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
-import { inTransaction } from '@stepcast/postgres'
+import { inTransaction, withPatience } from '@stepcast/postgres'
 
 /** The table of offsets, one for all replicas of a service; put it into a migration of the service. */
 export const replicaOffsetsSql = `
@@ -122,10 +122,11 @@ export class Follower<R extends RecordName> {
 
   private async take(records: readonly IncomingRecord<R>[], partition: number, nextOffset: number): Promise<void> {
     const { pool, topic, apply } = this.options
+    // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made.
+    await pool.query('INSERT INTO replica_offsets (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING', [topic.name, partition])
     await inTransaction(pool, async (tx) => {
-      await tx.query('INSERT INTO replica_offsets (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING', [topic.name, partition])
-      const { rows } = await tx.query<{ next_offset: number }>(
-        'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic.name, partition])
+      const { rows } = await withPatience(pool, tx, () => tx.query<{ next_offset: number }>(
+        'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic.name, partition]))
       const stored = rows[0]!.next_offset
       // A former owner of the partition may still be at work: what is stored already is not written again over newer rows.
       const fresh = records.filter(({ offset }) => offset >= stored)

@@ -48,12 +48,6 @@ export class UsersReplica<Kept> {
     return this.follower.caughtUp()
   }
 
-  /** Whether nothing at all is kept. */
-  async isEmpty(on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<boolean> {
-    const { rows } = await on.query<{ empty: boolean }>({ name: 'users-empty', text: 'SELECT NOT EXISTS (SELECT FROM users) AS empty' })
-    return rows[0]!.empty
-  }
-
   /** What is kept of these users, by {@link userKey}; those unknown are missing. At most a few thousand names a call. */
   async load(users: readonly UserName[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, Kept>> {
     if (users.length === 0) return new Map()

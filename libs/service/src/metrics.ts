@@ -22,6 +22,39 @@ export function createMetrics(service: string): {
   return { registry, observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds) }
 }
 
+/** One number of a gauge with its labels. */
+export interface Reading {
+  readonly labels?: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+// Prometheus gives a scrape 10 s; what hangs (a broker that is away) must not cost the rest of the numbers.
+const readWithinMs = 2_000
+
+/**
+ * A gauge that is read when it is scraped, and never in between. What cannot be read within 2 s is left out of that scrape:
+ * no number is better than an old one.
+ */
+export function gaugeAtScrape(
+  registry: Registry,
+  { name, help, labelNames = [] }: { name: string; help: string; labelNames?: readonly string[] },
+  read: () => Promise<readonly Reading[]> | readonly Reading[],
+): void {
+  new Gauge({
+    name, help, labelNames: [...labelNames], registers: [registry],
+    async collect() {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<readonly Reading[]>((resolve) => (timer = setTimeout(resolve, readWithinMs, [])))
+      const readings = await Promise.race([Promise.resolve().then(read).catch(() => []), late])
+      clearTimeout(timer)
+      this.reset()
+      // Without labels, reset() leaves a zero that nobody has read.
+      if (readings.length === 0 && labelNames.length === 0) this.remove()
+      for (const { labels = {}, value } of readings) this.set(labels, value)
+    },
+  })
+}
+
 // prom-client's own defaults watch the event loop by a timer of 10 ms; these cost nothing between scrapes.
 function processMetrics(registry: Registry): void {
   const registers = [registry]

@@ -1,4 +1,4 @@
-// CPU time and size of what runs, by the operating system's own account.
+// CPU time and memory of what runs, by the operating system's own account.
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** Clock ticks a second in /proc; 100 on every Linux that Node runs on. */
@@ -35,8 +35,11 @@ export function cpuSeconds(pid: number): number {
   return own ? (own.ownTicks + own.endedTicks + below(pid)) / ticksPerSecond : 0
 }
 
-/** The value below which a share of the numbers lies; 0 of none. */
-export function percentile(numbers: readonly number[], share: number): number {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0
+/** The most memory a process has held so far (resident), in MB; 0 when it is gone. */
+export function peakMemoryMb(pid: number): number {
+  try {
+    return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
+  } catch {
+    return 0
+  }
 }

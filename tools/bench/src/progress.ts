@@ -1,23 +1,27 @@
-// A progress bar on a terminal, a line per phase elsewhere.
+// A progress bar on standard error where that is a terminal; a line per phase on standard output, or on standard error with --json.
 
 /** Shows how far a phase is. */
 export class Progress {
   private shownAt = 0
 
-  constructor(private readonly out: NodeJS.WriteStream | null) {}
+  constructor(
+    private readonly bar: NodeJS.WriteStream,
+    private readonly lines: NodeJS.WriteStream,
+  ) {}
 
   /** A phase is so far. */
   show(phase: string, done: number, of: number): void {
-    if (!this.out?.isTTY || performance.now() - this.shownAt < 100) return
+    if (!this.bar.isTTY || performance.now() - this.shownAt < 100) return
     this.shownAt = performance.now()
     const width = 30
     const full = Math.round(Math.min(1, done / of) * width)
-    this.out.write(`\r\u001b[K${phase.padEnd(28)} ${'█'.repeat(full)}${'░'.repeat(width - full)} ${done} / ${of}`)
+    const blocks = '█'.repeat(full) + '░'.repeat(width - full)
+    this.bar.write(`\r\u001b[K${phase.padEnd(28)} ${blocks} ${Math.round(done).toLocaleString('en')} / ${of.toLocaleString('en')}`)
   }
 
   /** A phase is over. */
   done(line: string): void {
-    if (!this.out) return
-    this.out.write(this.out.isTTY ? `\r\u001b[K${line}\n` : `${line}\n`)
+    if (this.bar.isTTY) this.bar.write('\r\u001b[K')
+    this.lines.write(`${line}\n`)
   }
 }

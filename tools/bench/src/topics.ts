@@ -12,13 +12,19 @@ const lookEveryMs = 20
 const giveUpAfterMs = 180_000
 
 /** Waits until a topic holds so many records; tells how many there are meanwhile. Answers the milliseconds it took. */
-export async function untilWritten(connection: KafkaConnection, topic: string, count: number, onCount: (done: number) => void): Promise<number> {
+export async function untilWritten(
+  connection: KafkaConnection,
+  topic: string,
+  count: number,
+  onCount: (done: number) => void,
+): Promise<number> {
   const begin = performance.now()
   for (;;) {
     const now = await written(connection, topic)
     onCount(now)
     if (now >= count) return performance.now() - begin
-    if (performance.now() - begin > giveUpAfterMs) throw new Error(`${topic} holds ${now} of ${count} records after ${giveUpAfterMs / 1000} s`)
+    if (performance.now() - begin > giveUpAfterMs)
+      throw new Error(`${topic} holds ${now} of ${count} records after ${giveUpAfterMs / 1000} s`)
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
   }
 }

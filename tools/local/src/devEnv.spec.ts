@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { devEnvText, type DevEnv } from './devEnv'
+import { devEnvText, parseDevEnv, type DevEnv } from './devEnv'
 
 const variables: DevEnv = {
   STEPCAST_URL: 'http://localhost:8080',
@@ -38,5 +38,9 @@ describe('dev.env', () => {
     const shown = execFileSync('/bin/sh', ['-c', `. ${file}; printf '%s\\n' "$STEPCAST_ROOT_KEY" "$DATABASE_URL"`]).toString()
     expect(shown).toBe(`${variables.STEPCAST_ROOT_KEY}\n${variables.DATABASE_URL}\n`)
     rmSync(directory, { recursive: true })
+  })
+
+  it('comes back from our own reader as it was', () => {
+    expect(parseDevEnv(devEnvText(variables))).toEqual(variables)
   })
 })

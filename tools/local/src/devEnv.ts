@@ -37,3 +37,12 @@ export function devEnvText(variables: DevEnv): string {
 function quoted(value: string): string {
   return /^[\w@%+=:,./~-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
 }
+
+/** Reads what {@link devEnvText} wrote. */
+export function parseDevEnv(text: string): Record<string, string> {
+  return Object.fromEntries(text.split('\n').flatMap((line) => {
+    const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? []
+    if (name === undefined || value === undefined) return []
+    return [[name, value.startsWith("'") ? value.slice(1, -1).replaceAll(`'\\''`, "'") : value]]
+  }))
+}

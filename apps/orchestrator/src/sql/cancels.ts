@@ -1,7 +1,7 @@
 // Cancels: tombstones that forbid, jobs that reach what already runs.
 import type { PoolClient } from 'pg'
 import type { CancelRequested, CancelScope } from '@stepcast/contracts'
-import { ints } from './arrays'
+import { ints, type Queryable } from './arrays'
 
 /** Records a cancel with its tombstone and one job for each partition concerned; false: this cancelId is known. */
 export async function recordCancel(tx: PoolClient, cancel: CancelRequested, partitions: readonly number[]): Promise<boolean> {
@@ -23,6 +23,19 @@ export async function recordCancel(tx: PoolClient, cancel: CancelRequested, part
   return true
 }
 
+const beginning = '00000000-0000-0000-0000-000000000000'
+
+/** Whether a job of this cancel still waits for its first turn in one of these partitions. */
+export async function jobsNotBegun(db: Queryable, { workspaceId, cancelId }: Pick<CancelRequested, 'workspaceId' | 'cancelId'>, partitions: readonly number[]): Promise<boolean> {
+  const { rows } = await db.query<{ waits: boolean }>({
+    name: 'jobs-not-begun',
+    text: `SELECT EXISTS (SELECT FROM cancel_jobs
+                          WHERE partition = ANY($1::smallint[]) AND workspace_id = $2 AND cancel_id = $3 AND after_sequence_id = $4) AS waits`,
+    values: [ints(partitions), workspaceId, cancelId, beginning],
+  })
+  return rows[0]!.waits
+}
+
 /** The name of something that may be cancelled. */
 export interface Target {
   readonly workspaceId: string
@@ -32,12 +45,6 @@ export interface Target {
 
 /** A key for maps of targets. */
 export const targetKey = ({ workspaceId, scope, id }: Target): string => `${workspaceId}\n${scope}\n${id}`
-
-/** Whether anything at all is cancelled: most turns need not look further. */
-export async function anyTombstone(tx: PoolClient): Promise<boolean> {
-  const { rows } = await tx.query<{ any: boolean }>({ name: 'any-tombstone', text: 'SELECT EXISTS (SELECT FROM tombstones) AS any' })
-  return rows[0]!.any
-}
 
 /** The tombstones of these targets: when each was asked for, by {@link targetKey}. */
 export async function tombstonesOf(tx: PoolClient, targets: readonly Target[]): Promise<ReadonlyMap<string, number>> {
@@ -56,25 +63,43 @@ interface Job extends Target {
   readonly after: string
 }
 
-// One turn's share: as many sequences as a turn takes inputs.
-const chunk = 1_000
+// One turn's share: as many sequences as a turn takes inputs, of as many cancels as it has time for.
+const maxReached = 1_000
+const maxJobs = 100
 const columnOf: Readonly<Record<CancelScope, string>> = { sequence: 'sequence_id::text', send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
-/** The next running sequences that a cancel of this partition reaches; its job moves on or is done. Null: no job waits. */
-export async function takeJob(tx: PoolClient, partition: number): Promise<{ sequenceIds: readonly string[]; scope: CancelScope; requestedAt: number } | null> {
+/** Running sequences that a cancel reaches. */
+export interface Reached {
+  readonly sequenceIds: readonly string[]
+  readonly scope: CancelScope
+  readonly requestedAt: number
+}
+
+/** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
+export async function takeJobs(tx: PoolClient, partition: number): Promise<{ reached: readonly Reached[]; more: boolean }> {
   const { rows: jobs } = await tx.query<Job>(
     `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, requested_at AS "requestedAt", after_sequence_id AS after
-     FROM cancel_jobs WHERE partition = $1 ORDER BY workspace_id, cancel_id LIMIT 1`, [partition])
-  const job = jobs[0]
-  if (!job) return null
+     FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
+  const reached: Reached[] = []
+  let room = maxReached
+  for (const job of jobs) {
+    if (room === 0) break
+    const sequenceIds = await reach(tx, partition, job, room)
+    room -= sequenceIds.length
+    reached.push({ sequenceIds, scope: job.scope, requestedAt: job.requestedAt })
+  }
+  return { reached, more: jobs.length > 0 }
+}
+
+async function reach(tx: PoolClient, partition: number, job: Job, limit: number): Promise<readonly string[]> {
   const byId = job.scope === 'sequence' ? 'sequence_id = $2::uuid' : `${columnOf[job.scope]} = $2`
   const { rows } = await tx.query<{ sequence_id: string }>(
     `SELECT sequence_id FROM sequences WHERE workspace_id = $1 AND ${byId} AND partition = $3 AND outcome IS NULL AND sequence_id > $4
-     ORDER BY sequence_id LIMIT ${chunk}`, [job.workspaceId, job.id, partition, job.after])
-  if (rows.length < chunk) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, job.workspaceId, job.cancelId])
+     ORDER BY sequence_id LIMIT ${limit}`, [job.workspaceId, job.id, partition, job.after])
+  if (rows.length < limit) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, job.workspaceId, job.cancelId])
   else {
     await tx.query('UPDATE cancel_jobs SET after_sequence_id = $4 WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3',
       [partition, job.workspaceId, job.cancelId, rows[rows.length - 1]!.sequence_id])
   }
-  return { sequenceIds: rows.map((row) => row.sequence_id), scope: job.scope, requestedAt: job.requestedAt }
+  return rows.map((row) => row.sequence_id)
 }

@@ -1,6 +1,5 @@
 // Changes: the history of every sequence, and the outbox of the partition.
-import type { PoolClient } from 'pg'
-import { ints, uuids, type Queryable } from './arrays'
+import type { Queryable } from './arrays'
 
 /** A change to be stored. */
 export interface NewChange {
@@ -11,25 +10,6 @@ export interface NewChange {
   /** Where its data stand in the turn's buffer. */
   readonly from: number
   readonly to: number
-}
-
-/**
- * Stores changes. The data travel as one binary value and are cut by the server: an array of bytea would be written and
- * read as hexadecimal text.
- */
-export async function insertChanges(tx: PoolClient, partition: number, changes: readonly NewChange[], data: Buffer): Promise<void> {
-  if (changes.length === 0) return
-  await tx.query({
-    name: 'insert-changes',
-    text: `INSERT INTO changes (started_on, sequence_id, version, partition, position, data)
-           SELECT started_on, id, version, $1, position, substring($2::bytea FROM start FOR length)
-           FROM unnest($3::date[], $4::uuid[], $5::int[], $6::bigint[], $7::int[], $8::int[]) AS c (started_on, id, version, position, start, length)`,
-    values: [
-      partition, data, uuids(changes.map(({ startedOn }) => startedOn)), uuids(changes.map(({ sequenceId }) => sequenceId)),
-      ints(changes.map(({ version }) => version)), ints(changes.map(({ position }) => position)),
-      ints(changes.map(({ from }) => from + 1)), ints(changes.map(({ from, to }) => to - from)),
-    ],
-  })
 }
 
 /** The sequences and positions of changes after `position`, in order; at most `limit`. */

@@ -1,5 +1,7 @@
 // The cursor of a home partition: locking it is the turn, its epoch tells whether the partition is still ours.
 import type { Pool, PoolClient } from 'pg'
+import { withPatience } from '@stepcast/postgres'
+import type { Queryable } from './arrays'
 
 /** What was read, written and published of a partition. */
 export interface Cursor {
@@ -17,36 +19,22 @@ export interface LockedCursor extends Cursor {
   readonly now: number
 }
 
-// A waiter this long terminates whoever holds the lock: measured, a process stopped while the server writes to it keeps
-// its lock past every timeout the server knows.
-const patienceMs = 3_000
-
 const columns = `cluster_id AS "clusterId", owner_epoch AS "ownerEpoch", sends_offset AS "sendsOffset",
   engagements_offset AS "engagementsOffset", log_position AS "logPosition", published_position AS "publishedPosition",
   (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`
 
 /** Locks the cursor; null when there is none yet. Waits at most about 3 s for a stuck holder, then ends that holder's session. */
-export async function lockCursor(pool: Pool, tx: PoolClient, partition: number): Promise<LockedCursor | null> {
-  const patience = setTimeout(() => void terminateBlockers(pool, tx), patienceMs)
-  try {
+export function lockCursor(pool: Pool, tx: PoolClient, partition: number): Promise<LockedCursor | null> {
+  return withPatience(pool, tx, async () => {
     // The clock is read after the lock is had: clock_timestamp() is evaluated as the row is returned.
     const { rows } = await tx.query<LockedCursor>({ name: 'lock-cursor', text: `SELECT ${columns} FROM cursors WHERE partition = $1 FOR UPDATE`, values: [partition] })
     return rows[0] ?? null
-  } finally {
-    clearTimeout(patience)
-  }
-}
-
-async function terminateBlockers(pool: Pool, tx: PoolClient): Promise<void> {
-  const { processID } = tx as unknown as { processID: number }
-  await pool.query('SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocker', [processID]).catch(() => {
-    // The waiter's own statement tells if it did not help; it is repeated by its caller.
   })
 }
 
 /** Makes the cursor of a partition that has none. */
-export async function insertCursor(tx: PoolClient, partition: number, clusterId: string, offsets: { sends: number; engagements: number }): Promise<void> {
-  await tx.query('INSERT INTO cursors (partition, cluster_id, sends_offset, engagements_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+export async function insertCursor(db: Queryable, partition: number, clusterId: string, offsets: { sends: number; engagements: number }): Promise<void> {
+  await db.query('INSERT INTO cursors (partition, cluster_id, sends_offset, engagements_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
     [partition, clusterId, offsets.sends, offsets.engagements])
 }
 
@@ -54,13 +42,4 @@ export async function insertCursor(tx: PoolClient, partition: number, clusterId:
 export async function raiseEpoch(tx: PoolClient, partition: number): Promise<number> {
   const { rows } = await tx.query<{ owner_epoch: number }>('UPDATE cursors SET owner_epoch = owner_epoch + 1 WHERE partition = $1 RETURNING owner_epoch', [partition])
   return rows[0]!.owner_epoch
-}
-
-/** Stores what a turn has read and written, and what was published before it. */
-export async function moveCursor(tx: PoolClient, partition: number, to: Pick<Cursor, 'sendsOffset' | 'engagementsOffset' | 'logPosition' | 'publishedPosition'>): Promise<void> {
-  await tx.query({
-    name: 'move-cursor',
-    text: 'UPDATE cursors SET sends_offset = $2, engagements_offset = $3, log_position = $4, published_position = $5 WHERE partition = $1',
-    values: [partition, to.sendsOffset, to.engagementsOffset, to.logPosition, to.publishedPosition],
-  })
 }

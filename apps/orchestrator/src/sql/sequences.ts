@@ -22,24 +22,26 @@ export const outcomes: readonly SequenceOutcome[] = ['stopped', 'exhausted', 'un
 /** Inserts heads; answers the ids of those that were there already: a send repeated starts nothing. */
 export async function insertHeads(tx: PoolClient, partition: number, heads: readonly Head[]): Promise<readonly string[]> {
   if (heads.length === 0) return []
-  const { rows } = await tx.query<{ id: string }>({
+  const ids = uuids(heads.map((head) => head.sequenceId))
+  const { rowCount } = await tx.query({
     name: 'insert-heads',
-    text: `WITH head AS (
-             SELECT * FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-               AS head (id, version, workspace, send, usr, template, campaign)
-           ), inserted AS (
-             INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id, campaign_id)
-             SELECT id, $2::date, $1, version, workspace, send, usr, template, campaign FROM head
-             ON CONFLICT (sequence_id) DO NOTHING RETURNING sequence_id
-           )
-           SELECT id FROM head WHERE id NOT IN (SELECT sequence_id FROM inserted)`,
+    text: `INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id, campaign_id)
+           SELECT id, $2::date, $1, version, workspace, send, usr, template, campaign
+           FROM unnest($3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+             AS head (id, version, workspace, send, usr, template, campaign)
+           ON CONFLICT (sequence_id) DO NOTHING`,
     values: [
-      partition, heads[0]!.startedOn, uuids(heads.map((head) => head.sequenceId)), ints(heads.map((head) => head.templateVersion)),
+      partition, heads[0]!.startedOn, ids, ints(heads.map((head) => head.templateVersion)),
       texts(heads.map((head) => head.workspaceId)), texts(heads.map((head) => head.sendId)), texts(heads.map((head) => head.userId)),
       texts(heads.map((head) => head.templateId)), texts(heads.map((head) => head.campaignId)),
     ],
   })
-  return rows.map(({ id }) => id)
+  if (rowCount === heads.length) return []
+  // Rare, so asked apart: those that this transaction did not write.
+  const { rows } = await tx.query<{ sequence_id: string }>({
+    name: 'known-heads', text: 'SELECT sequence_id FROM sequences WHERE sequence_id = ANY($1::uuid[]) AND xmin <> pg_current_xact_id()::xid', values: [ids],
+  })
+  return rows.map((row) => row.sequence_id)
 }
 
 /** A stored change. */
@@ -56,43 +58,41 @@ export interface LoadedSequence {
   readonly changes: readonly StoredChange[]
 }
 
-interface Row extends Head, StoredChange {
-  readonly variables: Readonly<Record<string, string>> | null
-}
+const headColumns = `sequence_id AS "sequenceId", started_on::text AS "startedOn", workspace_id AS "workspaceId", send_id AS "sendId",
+  user_id AS "userId", template_id AS "templateId", template_version AS "templateVersion", campaign_id AS "campaignId"`
 
-const headColumns = `s.sequence_id AS "sequenceId", to_char(s.started_on, 'YYYY-MM-DD') AS "startedOn", s.workspace_id AS "workspaceId", s.send_id AS "sendId",
-  s.user_id AS "userId", s.template_id AS "templateId", s.template_version AS "templateVersion", s.campaign_id AS "campaignId"`
-
-/** Loads heads, histories (in order) and variables in one query; unknown ids are missing. */
+/**
+ * Loads heads, histories (in order) and variables; unknown ids are missing. Three lookups by sorted ids, histories by day: each walks its
+ * index once, where a join went down it for every sequence and asked every day's partition whether it is the one (3× the time).
+ */
 export async function loadSequences(tx: Queryable, sequenceIds: readonly string[]): Promise<LoadedSequence[]> {
   if (sequenceIds.length === 0) return []
-  const { rows } = await tx.query<Row>({
-    name: 'load-sequences',
-    text: `SELECT ${headColumns}, v.variables, c.version, c.position, c.data
-           FROM unnest($1::uuid[]) AS asked (sequence_id)
-           JOIN sequences s USING (sequence_id)
-           JOIN changes c ON c.started_on = s.started_on AND c.sequence_id = s.sequence_id
-           LEFT JOIN sequence_variables v ON v.sequence_id = s.sequence_id
-           ORDER BY s.sequence_id, c.version`,
-    values: [uuids(sequenceIds)],
+  const { rows: heads } = await tx.query<Head>({
+    name: 'load-heads', text: `SELECT ${headColumns} FROM sequences WHERE sequence_id = ANY($1::uuid[])`, values: [uuids(sequenceIds)],
   })
-  const loaded = new Map<string, { head: Head; variables: Row['variables']; changes: StoredChange[] }>()
-  for (const { version, position, data, variables, ...head } of rows) {
-    let sequence = loaded.get(head.sequenceId)
-    if (!sequence) loaded.set(head.sequenceId, (sequence = { head, variables, changes: [] }))
-    sequence.changes.push({ version, position, data })
+  const { rows: known } = await tx.query<{ sequence_id: string; variables: Readonly<Record<string, string>> }>({
+    name: 'load-variables', text: 'SELECT sequence_id, variables FROM sequence_variables WHERE sequence_id = ANY($1::uuid[])', values: [uuids(sequenceIds)],
+  })
+  const variables = new Map(known.map((row) => [row.sequence_id, row.variables]))
+  const loaded = new Map<string, { head: Head; variables: LoadedSequence['variables']; changes: StoredChange[] }>()
+  const byDay = new Map<string, string[]>()
+  for (const head of heads) {
+    loaded.set(head.sequenceId, { head, variables: variables.get(head.sequenceId) ?? null, changes: [] })
+    const ids = byDay.get(head.startedOn)
+    if (ids) ids.push(head.sequenceId)
+    else byDay.set(head.startedOn, [head.sequenceId])
   }
-  return [...loaded.values()]
-}
-
-/** Records how sequences ended. */
-export async function endHeads(tx: PoolClient, ended: readonly { readonly sequenceId: string; readonly outcome: SequenceOutcome }[]): Promise<void> {
-  if (ended.length === 0) return
-  await tx.query({
-    name: 'end-heads',
-    text: `UPDATE sequences s SET outcome = e.outcome FROM unnest($1::uuid[], $2::smallint[]) AS e (id, outcome) WHERE s.sequence_id = e.id`,
-    values: [uuids(ended.map(({ sequenceId }) => sequenceId)), ints(ended.map(({ outcome }) => outcomes.indexOf(outcome)))],
-  })
+  for (const [day, ids] of byDay) {
+    const { rows } = await tx.query<StoredChange & { sequenceId: string }>({
+      name: 'load-changes',
+      text: `SELECT sequence_id AS "sequenceId", version, position, data FROM changes
+             WHERE started_on = $1 AND sequence_id = ANY($2::uuid[]) ORDER BY sequence_id, version`,
+      values: [day, uuids(ids)],
+    })
+    for (const row of rows) loaded.get(row.sequenceId)!.changes.push(row)
+  }
+  // A head outlives its history: what retention has dropped is unknown.
+  return [...loaded.values()].filter(({ changes }) => changes.length > 0)
 }
 
 /** Stores the variables that later steps will be rendered with. */

@@ -1,6 +1,6 @@
 // Timers: one row for each running sequence, judged by the database's clock.
 import type { Pool, PoolClient } from 'pg'
-import { ints, uuids } from './arrays'
+import { ints } from './arrays'
 
 /** A timer as stored. */
 export interface TimerRow {
@@ -16,24 +16,6 @@ export async function dueTimers(tx: PoolClient, partition: number, upTo: number,
     values: [partition, upTo, limit],
   })
   return rows
-}
-
-/** Replaces timers: those that fired or are no longer true go, new ones come. */
-export async function replaceTimers(tx: PoolClient, partition: number, gone: readonly TimerRow[], set: readonly TimerRow[]): Promise<void> {
-  if (gone.length > 0) {
-    await tx.query({
-      name: 'clear-timers',
-      text: `DELETE FROM timers t USING unnest($2::bigint[], $3::uuid[]) AS g (due, id) WHERE t.partition = $1 AND t.due_at = g.due AND t.sequence_id = g.id`,
-      values: [partition, ints(gone.map(({ dueAt }) => dueAt)), uuids(gone.map(({ sequenceId }) => sequenceId))],
-    })
-  }
-  if (set.length > 0) {
-    await tx.query({
-      name: 'set-timers',
-      text: `INSERT INTO timers (partition, due_at, sequence_id) SELECT $1, due, id FROM unnest($2::bigint[], $3::uuid[]) AS s (due, id)`,
-      values: [partition, ints(set.map(({ dueAt }) => dueAt)), uuids(set.map(({ sequenceId }) => sequenceId))],
-    })
-  }
 }
 
 /** What the timer loop sees of a partition. */

@@ -1,0 +1,23 @@
+import './decodedHeaders'
+import { RecordBatch } from './recordBatch'
+
+/* eslint-disable @typescript-eslint/no-require-imports */
+const Decoder = require('kafkajs/src/protocol/decoder')
+const decodeBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder')
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+it('the client gives records with their headers as they were written', async () => {
+  const batch = RecordBatch.begin(64)
+  const value = Buffer.from('v')
+  batch.add('a', value, 0, 1, {})
+  batch.add('b', value, 0, 1, { ce_id: '1', 'content-type': 'x', 이름: 'é' })
+  batch.add('c', value, 0, 1, { twice: ['1', '2', '3'], empty: '', bytes: Buffer.from([0, 255]) })
+  const { records } = await decodeBatch(new Decoder(batch.finish(5)))
+  expect(records.map(({ headers }: { headers: object }) => headers)).toEqual([
+    {},
+    { ce_id: Buffer.from('1'), 'content-type': Buffer.from('x'), 이름: Buffer.from('é') },
+    { twice: [Buffer.from('1'), Buffer.from('2'), Buffer.from('3')], empty: Buffer.alloc(0), bytes: Buffer.from([0, 255]) },
+  ])
+  expect(records.map(({ key, timestamp, offset }: { key: Buffer; timestamp: string; offset: string }) => [key.toString(), timestamp, offset]))
+    .toEqual([['a', '5', '0'], ['b', '5', '1'], ['c', '5', '2']])
+})

@@ -1,0 +1,37 @@
+// Headers of a record, read in one pass: the client copies an object for each header of each record, 7 µs of the 8 a record took.
+import type { IHeaders } from 'kafkajs'
+
+interface ClientDecoder {
+  readonly buffer: Buffer
+  offset: number
+  readVarInt(): number
+  readVarIntArray(reader: unknown): unknown
+}
+
+// The client's decoder, patched below: it has no public name.
+/* eslint-disable @typescript-eslint/no-require-imports */
+const Decoder = require('kafkajs/src/protocol/decoder') as { prototype: ClientDecoder }
+const headerReader = require('kafkajs/src/protocol/recordBatch/header/v0/decoder') as unknown
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+const readArray = Decoder.prototype.readVarIntArray
+Decoder.prototype.readVarIntArray = function (this: ClientDecoder, reader: unknown): unknown {
+  // What the client does next is to reduce the array to one object.
+  return reader === headerReader ? { reduce: () => readHeaders(this) } : readArray.call(this, reader)
+}
+
+/** Reads the headers that a decoder stands before; several of one name become an array. */
+function readHeaders(decoder: ClientDecoder): IHeaders {
+  const { buffer } = decoder
+  const headers: Record<string, unknown> = {}
+  for (let left = decoder.readVarInt(); left > 0; left--) {
+    const nameEnd = decoder.readVarInt() + decoder.offset
+    const name = buffer.toString('utf8', decoder.offset, nameEnd)
+    decoder.offset = nameEnd
+    const length = decoder.readVarInt()
+    const value = length < 0 ? null : buffer.subarray(decoder.offset, (decoder.offset += length))
+    const before = headers[name]
+    headers[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
+  }
+  return headers as IHeaders
+}

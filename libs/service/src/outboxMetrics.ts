@@ -1,0 +1,16 @@
+// What a service tells Prometheus of its outbox.
+import type { Pool } from 'pg'
+import type { Registry } from 'prom-client'
+import { gaugeAtScrape } from './metrics'
+
+/** Registers the number of records that wait for Kafka. A few while writes are under way; growing while Kafka is away. */
+export function outboxMetrics(registry: Registry, pool: Pool): void {
+  gaugeAtScrape(
+    registry,
+    { name: 'stepcast_outbox_records', help: 'Records in the outbox: committed here, not acknowledged by Kafka yet.' },
+    async () => {
+      const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox')
+      return [{ value: rows[0]!.count }]
+    },
+  )
+}

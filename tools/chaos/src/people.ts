@@ -1,0 +1,99 @@
+// Who is sent to and with which templates: small, and together every way a sequence can go.
+import type { Api } from './http'
+import type { Random } from './random'
+
+/** How a person can be reached by push. */
+export type Devices = 'one' | 'two' | 'none' | 'bad'
+
+/** A person of the load. */
+export interface Person {
+  readonly userId: string
+  readonly devices: Devices
+}
+
+/** Draws the people. */
+export function peopleOf(random: Random, count: number): Person[] {
+  return Array.from({ length: count }, (_, index) => ({
+    userId: `user-${index + 1}`,
+    devices: random.weighted<Devices>([
+      ['one', 70],
+      ['two', 10],
+      ['none', 10],
+      ['bad', 10],
+    ]),
+  }))
+}
+
+/** Registers a person with the devices they have. */
+export async function register(api: Api, { userId, devices }: Person): Promise<void> {
+  if (devices === 'none') return void (await api.call('PUT', `/v1/users/${userId}`, { body: { locale: 'en' } }))
+  for (const device of devices === 'two' ? ['d1', 'd2'] : ['d1']) {
+    const token = `${devices === 'bad' ? 'bad' : 'phone'}_${userId}_${device}`
+    await api.call('PUT', `/v1/users/${userId}/devices/${device}`, { body: { platform: 'fcm', token } })
+  }
+}
+
+const inApp = {
+  channelType: 'in_app',
+  content: {
+    title: 'Shipped',
+    body: 'Order {{orderNo}} is on its way.',
+    imageUrl: null,
+    buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+  },
+}
+const push = {
+  channelType: 'push',
+  content: { title: 'Shipped', body: 'Order {{orderNo}}', url: 'https://shop.example/{{orderNo}}', data: {} },
+}
+
+/** A template and how often it is sent. */
+export interface Template {
+  readonly templateId: string
+  readonly weight: number
+  readonly sequence: object | null
+}
+
+/** Both channels in both orders, all three conditions, both ways of failing and of late signals, and a broadcast. */
+export const templates: readonly Template[] = [
+  {
+    templateId: 'feed-viewed',
+    weight: 35,
+    sequence: { steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 5 }, { channels: ['push'] }] },
+  },
+  {
+    templateId: 'feed-clicked',
+    weight: 15,
+    sequence: {
+      steps: [{ channels: ['in_app'], stopCondition: 'clicked', waitMinutes: 10 }, { channels: ['push'] }],
+      lateSignal: 'ignore',
+    },
+  },
+  {
+    templateId: 'push-delivered',
+    weight: 25,
+    sequence: { steps: [{ channels: ['push'], stopCondition: 'delivered', waitMinutes: 5 }, { channels: ['in_app'] }], onFailure: 'wait' },
+  },
+  {
+    templateId: 'push-clicked',
+    weight: 15,
+    sequence: { steps: [{ channels: ['push'], stopCondition: 'clicked', waitMinutes: 5 }, { channels: ['in_app'] }] },
+  },
+  { templateId: 'broadcast', weight: 10, sequence: null },
+]
+
+/** Makes and approves a template, or its next version with another window. */
+export async function approve(api: Api, { templateId, sequence }: Template, version = 1): Promise<void> {
+  const body = {
+    templateId,
+    name: templateId,
+    category: 'Transactional',
+    variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
+    channels: [inApp, push],
+    config: sequence === null ? { sequenceEnabled: false } : { sequenceEnabled: true, sequence },
+  }
+  const idempotencyKey = `${templateId}-${version}`
+  if (version === 1) await api.call('POST', '/v1/templates', { body, idempotencyKey })
+  else await api.call('PUT', `/v1/templates/${templateId}`, { body: { ...body, templateId: undefined }, idempotencyKey })
+  await api.call('POST', `/v1/templates/${templateId}/approve`, { idempotencyKey: `${idempotencyKey}-approve` })
+}

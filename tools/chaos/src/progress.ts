@@ -1,0 +1,58 @@
+// Whether the product works again: every partition has started a sequence, and had a command answered, since a moment.
+import { partitionOf, type SequenceChanged } from '@stepcast/contracts'
+import { answers } from './history'
+
+/** What has to work before a fault counts as recovered from. */
+export type Work = 'sequences' | 'in_app' | 'push'
+
+/** Follows the log. */
+export class Progress {
+  private readonly startedAt = new Map<number, number>()
+  private readonly answeredAt = new Map<string, number>()
+  private readonly commandedAt = new Map<string, number>()
+  private readonly open = new Set<string>()
+
+  constructor(private readonly partitions: number) {}
+
+  /** Sequences started and not ended. */
+  get running(): number {
+    return this.open.size
+  }
+
+  readonly onChange = ({ sequenceId, version, recordedAt, events }: SequenceChanged): void => {
+    const partition = partitionOf(sequenceId, this.partitions)
+    for (const event of events) {
+      switch (event.type) {
+        case 'SequenceStarted':
+          if (version === 1) this.open.add(sequenceId)
+          this.startedAt.set(partition, Math.max(this.startedAt.get(partition) ?? 0, recordedAt))
+          break
+        case 'StepCommanded':
+          for (const channel of event.channels) this.commandedAt.set(`${sequenceId}.${event.step}.${channel}`, event.commandedAt)
+          break
+        case 'EngagementRecorded':
+          if ((answers as readonly string[]).includes(event.kind)) this.answered(partition, event.channelType, event.messageId)
+          break
+        case 'SequenceEnded':
+          this.open.delete(sequenceId)
+          break
+        case 'StepDeferred':
+        case 'StepEnded':
+        case 'EscalationRegretted':
+          break
+      }
+    }
+  }
+
+  /** Whether this works in every partition again, judged by what was begun after that moment. */
+  works(work: Work, since: number): boolean {
+    return Array.from({ length: this.partitions }, (_, partition) => partition).every(
+      (partition) => ((work === 'sequences' ? this.startedAt.get(partition) : this.answeredAt.get(`${partition} ${work}`)) ?? 0) > since,
+    )
+  }
+
+  private answered(partition: number, channelType: string, messageId: string): void {
+    const place = `${partition} ${channelType}`
+    this.answeredAt.set(place, Math.max(this.answeredAt.get(place) ?? 0, this.commandedAt.get(messageId) ?? 0))
+  }
+}
