@@ -88,7 +88,7 @@ const begin = Date.now();
 try {
   const { compiled, removed } = await build();
   if (compiled + removed > 0 || !process.argv.includes('--quiet')) {
-    console.log(`Built ${compiled} files, removed ${removed}, in ${((Date.now() - begin) / 1000).toFixed(1)} s.`);
+    console.error(`Built ${compiled} files, removed ${removed}, in ${((Date.now() - begin) / 1000).toFixed(1)} s.`);
   }
 } catch (error) {
   console.error(error.message);

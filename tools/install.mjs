@@ -26,7 +26,7 @@ async function run(what, command, args) {
   const output = openSync(log, 'w')
   const begin = Date.now()
   const tell = () => process.stdout.isTTY && process.stdout.write(`\r${what} … ${Math.round((Date.now() - begin) / 1000)} s`)
-  if (!process.stdout.isTTY) console.log(`${what} …`)
+  if (!process.stdout.isTTY) console.error(`${what} …`)
   tell()
   const ticker = setInterval(tell, 1000)
   const code = await new Promise((done) => {

@@ -200,18 +200,21 @@ export class HomePartition {
     while (this.again && this.owned !== null && !this.stopped) {
       this.again = false
       while (this.owned !== null && !this.stopped && (this.publishError !== null || this.hasWork())) {
+        const { owned } = this
         try {
           if (this.publishError) throw this.publishError
           await this.linger()
+          // Taken over anew, or lost, meanwhile.
+          if (this.owned !== owned) continue
           // A cancel is answered when its job has begun: by then every command decided before it is on its topic.
           if (this.unpublished >= maxUnpublished || (this.hasJobs && this.unpublished > 0)) {
             await this.publishing
             continue
           }
-          await this.turn()
+          await this.turn(owned)
           this.failures = 0
         } catch (error) {
-          await this.recover(error as Error)
+          await this.recover(error as Error, owned)
         }
       }
     }
@@ -238,10 +241,9 @@ export class HomePartition {
     if (waiting > 0 && waiting < lingerUnless && this.barrier === null) await sleep(lingerMs)
   }
 
-  private async turn(): Promise<void> {
+  private async turn(owned: Owned): Promise<void> {
     const { turn, intake, mailboxes: boxes, permits, metrics } = this.options
     const mailboxes = boxes()
-    const owned = this.owned!
     const { hasJobs } = this
     const sendsWaiting = mailboxes.peek(this.partition, sends, maxSends)
     const engagementsWaiting = mailboxes.peek(this.partition, engagements, maxEngagements)
@@ -310,10 +312,12 @@ export class HomePartition {
     })
   }
 
-  private async recover(error: Error): Promise<void> {
-    const epoch = this.owned?.epoch
+  // A failure concerns the ownership that its turn ran under: after a rebalance this process may be its own successor.
+  private async recover(error: Error, owned: Owned): Promise<void> {
+    if (this.owned !== owned) return
+    const { epoch } = owned
     const { log } = this.options.turn.connection
-    if (epoch === undefined || error instanceof PartitionLost) {
+    if (error instanceof PartitionLost) {
       log.info({ partition: this.partition }, 'partition given up: it has another owner')
       this.options.metrics.fenced(this.partition)
       return this.lose()

@@ -357,7 +357,10 @@ class Turn {
         to = writeChange(scratch, from, { recordedAt: now, events })
         stored.push({ startedOn: head.startedOn, sequenceId, version: (before?.version ?? 0) + 1, position: ++position, from, to })
         if (state.status === 'ended' && before?.state.status !== 'ended') ended.push({ sequenceId, outcome: state.outcome })
-        if (before === null && draft.variables !== null && state.status === 'running') variables.push({ sequenceId, variables: draft.variables })
+        // Also of one that ends in its first turn: its commands may have to be published again after a crash.
+        if (before === null && draft.variables !== null && (state.status === 'running' || draft.effects.length > 0)) {
+          variables.push({ sequenceId, variables: draft.variables })
+        }
       }
     }
     const bytes = Buffer.from(scratch.buffer.subarray(0, to))

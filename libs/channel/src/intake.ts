@@ -61,7 +61,8 @@ export async function takeCommands(commands: readonly Commanded[], options: Inta
   // The last of each message, since a repeat says nothing new.
   const sends = lastOfEach(commands.filter(({ command }) => command.action === 'send'))
   const withdrawals = lastOfEach(commands.filter(({ command }) => command.action === 'withdraw'))
-  const messages = await resolved(sends, options)
+  const nowMs = await databaseNow(options.pool)
+  const messages = await resolved(sends, options, nowMs)
   await inTransaction(options.pool, async (tx) => {
     const isNew = await insertMessages(tx, messages)
     await insertTargets(
@@ -69,8 +70,14 @@ export async function takeCommands(commands: readonly Commanded[], options: Inta
       messages.filter(({ command }) => isNew.has(command.messageId)),
     )
     await report(tx, messages, isNew, options.service)
-    await withdraw(tx, withdrawals, options)
+    await withdraw(tx, withdrawals, options, nowMs)
   })
+}
+
+// As everywhere in the ledger: a process whose clock is wrong must not take every command for expired.
+async function databaseNow(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now')
+  return Math.floor(rows[0]!.now)
 }
 
 const lastOfEach = (commands: readonly Commanded[]): Commanded[] => [
@@ -78,7 +85,7 @@ const lastOfEach = (commands: readonly Commanded[]): Commanded[] => [
 ]
 
 /** Finds out whom to send to. A missing user or address is believed only when the replica has read as far as the topic reached now. */
-async function resolved(commands: readonly Commanded[], options: IntakeOptions): Promise<NewMessage[]> {
+async function resolved(commands: readonly Commanded[], options: IntakeOptions, nowMs: number): Promise<NewMessage[]> {
   const { users } = options
   const names = commands.map(({ command }) => command)
   let known = await users.load(names)
@@ -86,11 +93,10 @@ async function resolved(commands: readonly Commanded[], options: IntakeOptions):
     await users.caughtUp()
     known = await users.load(names)
   }
-  return commands.map((one) => newMessage(one, known.get(userKey(one.command.workspaceId, one.command.userId)), options))
+  return commands.map((one) => newMessage(one, known.get(userKey(one.command.workspaceId, one.command.userId)), options, nowMs))
 }
 
-function newMessage(one: Commanded, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions): NewMessage {
-  const nowMs = Date.now()
+function newMessage(one: Commanded, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions, nowMs: number): NewMessage {
   const answered = (kind: 'skipped' | 'failed', reason: string): NewMessage => ({
     ...one,
     answer: answerWithoutTarget(kind, reason, nowMs),
@@ -177,9 +183,8 @@ async function report(tx: PoolClient, messages: readonly NewMessage[], isNew: Re
 }
 
 /** Takes back what has not begun. A withdrawal that comes first leaves a row that answers the later `send`. */
-async function withdraw(tx: PoolClient, withdrawals: readonly Commanded[], options: IntakeOptions): Promise<void> {
+async function withdraw(tx: PoolClient, withdrawals: readonly Commanded[], options: IntakeOptions, nowMs: number): Promise<void> {
   if (withdrawals.length === 0) return
-  const nowMs = Date.now()
   const isNew = await insertMessages(
     tx,
     withdrawals.map((one) => ({ ...one, answer: answerWithoutTarget('skipped', 'withdrawn', nowMs) })),

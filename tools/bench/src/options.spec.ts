@@ -4,7 +4,7 @@ import { optionsOf } from './options'
 describe('the command line of the benchmark', () => {
   it('asks for nothing but Stepcast by default', () => {
     expect(optionsOf([])).toEqual({
-      n: 60_000,
+      n: 90_000,
       processes: 1,
       mode: 'workload',
       peakOnly: false,

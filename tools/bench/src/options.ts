@@ -26,7 +26,7 @@ export interface BenchOptions {
 }
 
 export const help = `npm run bench -- [options]
-  --n 60000            sequences of two steps; half are stopped in time, half time out
+  --n 90000            sequences of two steps; half are stopped in time, half time out
   --processes 1        orchestrator processes
   --peak-only          leave out timer lateness and latency
   --peers              the same workload on ${peerNames.join(', ')} as well
@@ -57,7 +57,7 @@ export function optionsOf(args: readonly string[]): BenchOptions | null {
   if (mode !== 'filled' && (values.timers !== undefined || values.events !== undefined))
     throw new WrongOption('--timers and --events go with --filled')
   return {
-    n: whole('n', values.n ?? (mode === 'filled' ? '30000' : '60000'), 1_000, 2_000_000),
+    n: whole('n', values.n ?? (mode === 'filled' ? '30000' : '90000'), 1_000, 2_000_000),
     processes: whole('processes', values.processes ?? '1', 1, 12),
     mode,
     peakOnly: values['peak-only'] ?? false,

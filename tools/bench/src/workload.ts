@@ -106,9 +106,9 @@ export class Stepcast {
   }
 
   // Reports of all and engagements of half have to be in before the timers are due: five seconds to put them on the topic, and
-  // 3,750 a second.
+  // 5,250 a second.
   private windowMs(): number {
-    return Math.max(10_000, 5_000 + Math.round(this.options.n / 2_500) * 1_000)
+    return Math.max(10_000, 5_000 + Math.round(this.options.n / 3_500) * 1_000)
   }
 
   // ── The phases ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,9 @@ const tickMs = 100
 /** Half of the sequences come over HTTP, so many to a request. */
 const receiversPerRequest = 6
 // What the gateway and send-svc are asked at the same time while they are away.
-const maxRequests = 40
+const maxRequests = 200
+/** At the end of a run: longer than the shortest window, so that it still sees every kind of reaction. */
+const waitedForMs = 4_000
 
 /** Sends, engages, cancels; keeps the book of what was promised. */
 export class Load {
@@ -56,8 +58,10 @@ export class Load {
   private readonly outbox: Outbox
   private readonly plans = new Map<string, readonly SequenceStep[]>()
   private readonly seen = new Set<string>()
-  private readonly timers = new Set<NodeJS.Timeout>()
+  /** What is still to come, by when. */
+  private readonly timers = new Map<NodeJS.Timeout, number>()
   private ticking: NodeJS.Timeout | null = null
+  private isClosing = false
   private requests = 0
   private sent = 0
   private debt = 0
@@ -73,9 +77,11 @@ export class Load {
     this.ticking = setInterval(() => this.tick(), tickMs)
   }
 
-  /** Sends nothing new; what is on its way, and people's reactions, go on. */
+  /** Sends nothing new; what is on its way, and people's reactions, go on, but nobody is waited for who would react much later. */
   stopSending(): void {
     if (this.ticking) clearInterval(this.ticking)
+    this.isClosing = true
+    for (const [timer, at] of this.timers) if (at - Date.now() > waitedForMs) this.cancelTimer(timer)
   }
 
   /** Requests, records and reactions that are still to come. */
@@ -85,14 +91,14 @@ export class Load {
 
   async stop(): Promise<void> {
     this.stopSending()
-    for (const timer of this.timers) clearTimeout(timer)
-    this.timers.clear()
+    for (const timer of this.timers.keys()) this.cancelTimer(timer)
     await this.outbox.stop()
   }
 
   private tick(): void {
     const { rate, random } = this.options
-    for (this.debt += (rate * tickMs) / 1_000; this.debt >= 1;) {
+    this.debt += (rate * tickMs) / 1_000
+    while (this.debt >= 1) {
       if (random.chance(1 / (receiversPerRequest + 1))) {
         this.sendOverHttp()
         this.debt -= receiversPerRequest
@@ -279,7 +285,6 @@ export class Load {
     this.request(async () => {
       await this.options.api.call('POST', path, {
         onBehalfOf: userId,
-        patienceMs: 20_000,
         ...(kind === 'clicked' && channelType === 'in_app' && { body: {} }),
       })
       this.receipts.push({ messageId, kind, sentAt, ackedAt: Date.now(), isKeyed: true })
@@ -366,12 +371,18 @@ export class Load {
     }
   }
 
+  private cancelTimer(timer: NodeJS.Timeout): void {
+    clearTimeout(timer)
+    this.timers.delete(timer)
+  }
+
   private later(ms: number, work: () => void): void {
+    if (this.isClosing && ms > waitedForMs) return
     const timer = setTimeout(() => {
       this.timers.delete(timer)
       work()
     }, ms)
-    this.timers.add(timer)
+    this.timers.set(timer, Date.now() + ms)
   }
 
   private request(work: () => Promise<void>): void {

@@ -10,8 +10,7 @@ import {
   type SendRequested,
   type SequenceChanged,
 } from '@stepcast/contracts'
-import { KafkaConnection, type KafkaConfig, type RegistryConfig } from '@stepcast/kafka'
-import { silentLog } from '@stepcast/kafka'
+import { KafkaConnection, silentLog, type KafkaConfig, type RegistryConfig } from '@stepcast/kafka'
 import { sleep } from '@stepcast/stack'
 import type { DeadLetter, Recorded } from './history'
 
@@ -27,7 +26,7 @@ interface Raw {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const again = 500
+const reopenAfterMs = 500
 
 /** Everything on the topics so far. */
 export class Watch {
@@ -154,7 +153,7 @@ export class Watch {
       try {
         return await this.open()
       } catch {
-        await sleep(again)
+        await sleep(reopenAfterMs)
       }
     }
   }
