@@ -50,6 +50,8 @@ const maxCached = 8_000
 const maxUnpublished = 2
 const receiptsPatienceMs = 30_000
 const maxBackoffMs = 5_000
+/** A process hears of a rebalance with its next heartbeat, 2 s at most. */
+const fencedPatienceMs = 3_000
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -76,6 +78,8 @@ export class HomePartition {
   private publishError: Error | null = null
   private forget: string[] = []
   private failures = 0
+  /** How often Kafka has given the partition to another process. */
+  private losses = 0
   /** Taking over and recovering, one after another: the later must not be overwritten by the earlier. */
   private owning: Promise<unknown> = Promise.resolve()
 
@@ -98,14 +102,18 @@ export class HomePartition {
 
   /** Makes this process the owner and publishes what the one before left unpublished; answers where to read from. */
   takeOver(): Promise<StartOffsets | null> {
-    return this.inTurn(() => this.takeOverNow())
+    const { losses } = this
+    return this.inTurn(() => this.takeOverNow(losses))
   }
 
-  private async takeOverNow(): Promise<StartOffsets | null> {
+  // Lost since it was asked for: whoever has the partition now must not be fenced by a takeover that comes late.
+  private async takeOverNow(losses: number): Promise<StartOffsets | null> {
     this.owned = null
-    for (let attempt = 0; !this.stopped; attempt++) {
+    for (let attempt = 0; !this.stopped && this.losses === losses; attempt++) {
       try {
-        return await this.own(null)
+        const offsets = await this.own(null)
+        if (this.losses === losses) return offsets
+        this.owned = null
       } catch (error) {
         if (error instanceof WrongCluster) throw error
         await this.backOff('taking over', attempt, error as Error)
@@ -116,8 +124,26 @@ export class HomePartition {
 
   /** The partition is another process's now. */
   lose(): void {
+    this.losses++
+    this.giveUp()
+  }
+
+  private giveUp(): void {
     this.owned = null
     this.forgetAll()
+  }
+
+  /**
+   * Fenced: another process has taken the partition over, and as a rule Kafka is about to say so. If it does not, the other one was
+   * late and has lost it again: then it is ours to take over once more, or it would stand still until the next rebalance.
+   */
+  private fenced(): void {
+    this.options.turn.connection.log.info({ partition: this.partition }, 'partition given up: it has another owner')
+    this.options.metrics.fenced(this.partition)
+    this.giveUp()
+    setTimeout(() => {
+      if (this.owned === null && !this.stopped) this.options.mailboxes().takeOverAgain(this.partition)
+    }, fencedPatienceMs).unref()
   }
 
   /** Something waits. */
@@ -316,18 +342,13 @@ export class HomePartition {
   private async recover(error: Error, owned: Owned): Promise<void> {
     if (this.owned !== owned) return
     const { epoch } = owned
-    const { log } = this.options.turn.connection
-    if (error instanceof PartitionLost) {
-      log.info({ partition: this.partition }, 'partition given up: it has another owner')
-      this.options.metrics.fenced(this.partition)
-      return this.lose()
-    }
+    if (error instanceof PartitionLost) return this.fenced()
     if (!(error instanceof CursorMoved)) await this.backOff('a turn', this.failures++, error)
     while (!this.stopped && this.owned?.epoch === epoch) {
       try {
         return await this.inTurn(() => this.beginAgain(epoch))
       } catch (failure) {
-        if (failure instanceof PartitionLost) return this.lose()
+        if (failure instanceof PartitionLost) return this.fenced()
         if (failure instanceof WrongCluster) return this.options.turn.connection.fatal(failure)
         await this.backOff('recovering', this.failures++, failure as Error)
       }

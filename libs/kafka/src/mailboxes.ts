@@ -182,6 +182,13 @@ export class Mailboxes {
     for (const topic of this.options.topics) this.readFrom(partition, topic, offsets[topic]!)
   }
 
+  /** Has a partition taken over anew if it is still assigned to this process. */
+  takeOverAgain(partition: number): void {
+    if (!this.owned.has(partition)) return
+    this.shut(partition)
+    this.begin(partition, this.generation)
+  }
+
   /** Leaves the group. */
   async close(): Promise<void> {
     if (this.commitTimer) clearInterval(this.commitTimer)
@@ -205,22 +212,26 @@ export class Mailboxes {
     const now = new Set(assigned)
     for (const partition of this.owned) if (!now.has(partition)) this.options.lost(partition)
     this.owned = now
-    for (const partition of now) {
-      for (const topic of this.options.topics) {
-        this.box(partition, topic).empty()
-        this.pause(partition, topic)
-      }
+    for (const partition of now) this.shut(partition)
+    for (const partition of now) this.begin(partition, generation)
+  }
+
+  private shut(partition: number): void {
+    for (const topic of this.options.topics) {
+      this.box(partition, topic).empty()
+      this.pause(partition, topic)
     }
-    for (const partition of now) {
-      this.options.takeOver(partition).then(
-        (offsets) => {
-          if (generation !== this.generation || offsets === null) return
-          this.reset(partition, offsets)
-          this.options.arrived(partition)
-        },
-        (error: Error) => this.connection.fatal(error),
-      )
-    }
+  }
+
+  private begin(partition: number, generation: number): void {
+    this.options.takeOver(partition).then(
+      (offsets) => {
+        if (generation !== this.generation || offsets === null) return
+        this.reset(partition, offsets)
+        this.options.arrived(partition)
+      },
+      (error: Error) => this.connection.fatal(error),
+    )
   }
 
   private accept(physical: string, partition: number, fetchedOffset: number | null, nextOffset: number, records: RawIncoming[]): void {
