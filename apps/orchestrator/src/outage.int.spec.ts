@@ -3,16 +3,15 @@ import { Client } from 'pg'
 import {
   messageIdOf,
   sequenceIdOf,
-  templateVersionKey,
   topics,
   type DispatchStep,
   type EngagementKind,
-  type SendRequested,
-  type TemplateChanged,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
-import { eventually, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
+import {
+  approveTwoSteps, eventually, produceSends, sendRequested, specStack, watchTopic, type SpecStack, type WatchedTopic,
+} from '@stepcast/testing'
 import { AppModule } from './app.module'
 
 /** Timers a second that the orchestrator of this spec may catch up. */
@@ -41,61 +40,15 @@ beforeAll(async () => {
   stack = await specStack(__filename)
   connection = stack.connection()
   ;[pushes, inApp] = await Promise.all([watchTopic(connection, topics.pushCommands), watchTopic(connection, topics.inAppCommands)])
-  const value: TemplateChanged = {
-    workspaceId: 'w',
-    templateId: 'welcome',
-    changedAt: Date.now(),
-    change: {
-      type: 'TemplateApproved',
-      version: 1,
-      name: 'welcome',
-      category: 'Custom',
-      variableSchema: '[]',
-      channels: JSON.stringify([
-        { channelType: 'in_app', content: { title: 't', body: 'b', imageUrl: null, buttons: [] } },
-        { channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } },
-      ]),
-      config: JSON.stringify({
-        sequenceEnabled: true,
-        sequence: {
-          steps: [
-            { channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 5 },
-            { channels: ['push'], stopCondition: null, waitMinutes: null },
-          ],
-          onFailure: 'advance',
-          lateSignal: 'stop',
-          dispatchTtlMinutes: 60,
-        },
-      }),
-    },
-  }
-  await (await connection.producer()).send(topics.templates, [{ key: templateVersionKey('w', 'welcome', 1), value }])
+  await approveTwoSteps(connection, 'welcome')
 })
 afterAll(async () => {
   await stop()
   await stack.stop()
 })
 
-async function send(sendId: string, users: readonly string[]): Promise<void> {
-  const sends = users.map((userId): SendRequested => ({
-    workspaceId: 'w',
-    sendId,
-    userId,
-    templateId: 'welcome',
-    templateVersion: null,
-    campaignId: null,
-    variables: {},
-    tag: null,
-    source: null,
-    requestedAt: Date.now(),
-  }))
-  await (
-    await connection.producer()
-  ).send(
-    topics.sends,
-    sends.map((value) => ({ key: value.userId, value })),
-  )
-}
+const send = (sendId: string, users: readonly string[]): Promise<void> =>
+  produceSends(connection, users.map((userId) => sendRequested('welcome', sendId, userId)))
 
 async function report(sendId: string, users: readonly string[], kind: EngagementKind): Promise<void> {
   await (

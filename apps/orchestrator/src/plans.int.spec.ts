@@ -3,17 +3,14 @@ import { Client, Pool, type QueryConfig } from 'pg'
 import {
   messageIdOf,
   sequenceIdOf,
-  templateVersionKey,
   topics,
   type CancelScope,
   type EngagementKind,
-  type SendRequested,
-  type TemplateChanged,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
-import { eventually, specStack, watchTopic, type SpecStack } from '@stepcast/testing'
+import { approveTwoSteps, eventually, produceSends, sendRequested, specStack, watchTopic, type SpecStack } from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { expireEarly } from './sql/early'
 import { exceptionsQuestion } from './sql/exceptions'
@@ -117,24 +114,7 @@ async function liveThroughEverything(): Promise<void> {
       }),
     )
   const send = (sendId: string, to: readonly string[]): Promise<void> =>
-    producer.send(
-      topics.sends,
-      to.map((userId) => {
-        const value: SendRequested = {
-          workspaceId: 'w',
-          sendId,
-          userId,
-          templateId: 'welcome',
-          templateVersion: null,
-          campaignId: null,
-          variables: { who: userId },
-          tag: null,
-          source: null,
-          requestedAt: Date.now(),
-        }
-        return { key: userId, value }
-      }),
-    )
+    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId } })))
   const cancel = (scope: CancelScope, id: string): Promise<void> =>
     producer.send(topics.controls, [
       { key: 'w', value: { cancelId: `${scope} ${id}`, workspaceId: 'w', scope, id, requestedBy: 'spec', requestedAt: Date.now() } },
@@ -142,7 +122,7 @@ async function liveThroughEverything(): Promise<void> {
   const count = async (sql: string): Promise<number> => (await pool.query(`SELECT count(*)::int AS count FROM ${sql}`)).rows[0].count
 
   let service = await start()
-  await producer.send(topics.templates, [{ key: templateVersionKey('w', 'welcome', 1), value: template }])
+  await approveTwoSteps(connection, 'welcome')
   await report('early', 'viewed', users.slice(0, 20))
   await eventually(async () => (await count('early_engagements')) === 20)
   await send('early', users)
@@ -167,35 +147,6 @@ async function liveThroughEverything(): Promise<void> {
   for (const filter of [{ sendId: 'main' }, { userId: 'u1' }])
     await listSequences(listened, 'w', filter as Parameters<typeof listSequences>[2], null, 100)
   await Promise.all([inApp.stop(), pushes.stop()])
-}
-
-const template: TemplateChanged = {
-  workspaceId: 'w',
-  templateId: 'welcome',
-  changedAt: Date.now(),
-  change: {
-    type: 'TemplateApproved',
-    version: 1,
-    name: 'welcome',
-    category: 'Custom',
-    variableSchema: JSON.stringify([{ name: 'who', type: 'string', required: false, default: null }]),
-    channels: JSON.stringify([
-      { channelType: 'in_app', content: { title: 't', body: 'b', imageUrl: null, buttons: [] } },
-      { channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } },
-    ]),
-    config: JSON.stringify({
-      sequenceEnabled: true,
-      sequence: {
-        steps: [
-          { channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 5 },
-          { channels: ['push'], stopCondition: null, waitMinutes: null },
-        ],
-        onFailure: 'advance',
-        lateSignal: 'stop',
-        dispatchTtlMinutes: 60,
-      },
-    }),
-  },
 }
 
 /** As many rows as a quiet day leaves, over eight days: those the engine has made in advance too. */

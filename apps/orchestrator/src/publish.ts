@@ -29,8 +29,6 @@ export async function publishChanges(connection: KafkaConnection, partition: num
 
 // Reused by every publish of the process: values are encoded here and copied into their batch in the same tick.
 const scratch = new ScratchEncoder()
-// Room for the records that may still come before a chunk is found full.
-const batchBytes = maxChunkBytes + 64 * 1024
 
 /** One batch for each topic that the records at hand go to, until one of them is full. */
 class Chunk {
@@ -54,7 +52,7 @@ class Chunk {
       const headers = new SharedHeaders({
         ce_specversion: '1.0', ce_type: type, ce_source: '/orchestrator', ce_time: new Date().toISOString(), 'content-type': 'application/avro',
       })
-      this.batches.set(topic, (open = { batch: RecordBatch.begin(batchBytes), headers }))
+      this.batches.set(topic, (open = { batch: RecordBatch.begin(), headers }))
     }
     open.batch.add(key, scratch.buffer, 0, end, { ce_id: id, traceparent }, open.headers)
     this.fullest = Math.max(this.fullest, open.batch.size)

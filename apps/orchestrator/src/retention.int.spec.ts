@@ -12,7 +12,9 @@ import {
 import { silentLog, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
-import { eventually, specPartitions, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
+import {
+  eventually, produceSends, sendRequested, specPartitions, specStack, watchTopic, type SpecStack, type WatchedTopic,
+} from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { retire, type RetentionOptions, type Retired } from './retention'
 import { ensureChangePartitions } from './sql/changes'
@@ -193,24 +195,7 @@ it('an engagement for a sequence whose day was dropped, even one still in memory
     },
   }
   await producer.send(topics.templates, [{ key: templateVersionKey('w', 'welcome', 1), value: template }])
-  const send = (userId: string): Promise<void> =>
-    producer.send(topics.sends, [
-      {
-        key: userId,
-        value: {
-          workspaceId: 'w',
-          sendId: 's',
-          userId,
-          templateId: 'welcome',
-          templateVersion: null,
-          campaignId: null,
-          variables: {},
-          tag: null,
-          source: null,
-          requestedAt: Date.now(),
-        },
-      },
-    ])
+  const send = (userId: string): Promise<void> => produceSends(connection, [sendRequested('welcome', 's', userId)])
   const report = (userId: string, kind: EngagementReported['kind']): Promise<void> => {
     const sequenceId = sequenceIdOf('w', 's', userId)
     return producer.send(topics.engagements, [

@@ -10,7 +10,7 @@ export class SharedHeaders {
   constructor(headers: Readonly<Record<string, string>>) {
     const names = Object.keys(headers)
     this.count = names.length
-    const writer = new RecordBatch(names.length * 64)
+    const writer = RecordBatch.headers(names.length * 64)
     for (const name of names) writer.header(name, headers[name]!)
     this.bytes = writer.take()
   }
@@ -36,13 +36,18 @@ export class RecordBatch {
   private buffer: Buffer
   private at = 0
 
-  constructor(initialBytes = 16 * 1024, front = 0) {
+  private constructor(initialBytes: number, front: number) {
     this.buffer = Buffer.allocUnsafe(Math.max(64, initialBytes))
     this.at = front
   }
 
-  /** An empty batch with room for its front. */
-  static begin(initialBytes: number): RecordBatch {
+  /** Room for headers alone. For {@link SharedHeaders}. */
+  static headers(initialBytes: number): RecordBatch {
+    return new RecordBatch(initialBytes, 0)
+  }
+
+  /** An empty batch with room for its front. It grows by doubling: most turns are small, and a buffer of the largest size costs each of them. */
+  static begin(initialBytes = 16 * 1024): RecordBatch {
     return new RecordBatch(initialBytes + frontBytes, frontBytes)
   }
 
