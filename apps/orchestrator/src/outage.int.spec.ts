@@ -84,6 +84,8 @@ async function outlastWindows(sendId: string, users: readonly string[]): Promise
   await start()
   await send(sendId, users)
   await eventually(() => commandsOf(inApp, sendId).length >= users.length)
+  // A receipt's time is never before its command's: reported at once, the timers of one turn would all be due together.
+  await sleep(users.length)
   await report(sendId, users, 'requested')
   const database = new Client({ connectionString: stack.databaseUrl })
   await database.connect()
