@@ -10,7 +10,7 @@ const base = {
   // NestJS 12 and a few others are ESM-only: Jest loads them down-levelled.
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose)/)'],
   moduleNameMapper: {
-    '^@stepcast/(contracts|sequence|kafka|postgres|channel|service|replica|template|testing)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@stepcast/(accounts|client|contracts|sequence|kafka|postgres|channel|service|replica|template|testing)$': '<rootDir>/libs/$1/src/index.ts',
     '^@stepcast/(stack|local|bench)$': '<rootDir>/tools/$1/src/index.ts',
   },
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/\\.stepcast', '/\\.cache/'],
