@@ -11,6 +11,8 @@ export class Progress {
   private readonly answeredAt = new Map<string, number>()
   private readonly commandedAt = new Map<string, number>()
   private readonly open = new Set<string>()
+  /** A change may be read again after the end: when topics are delivered twice, a start is copied whose end came too late to be. */
+  private readonly ended = new Set<string>()
 
   constructor(private readonly partitions: number) {}
 
@@ -19,12 +21,12 @@ export class Progress {
     return this.open.size
   }
 
-  readonly onChange = ({ sequenceId, version, recordedAt, events }: SequenceChanged): void => {
+  readonly onChange = ({ sequenceId, recordedAt, events }: SequenceChanged): void => {
     const partition = partitionOf(sequenceId, this.partitions)
     for (const event of events) {
       switch (event.type) {
         case 'SequenceStarted':
-          if (version === 1) this.open.add(sequenceId)
+          if (!this.ended.has(sequenceId)) this.open.add(sequenceId)
           this.startedAt.set(partition, Math.max(this.startedAt.get(partition) ?? 0, recordedAt))
           break
         case 'StepCommanded':
@@ -35,6 +37,7 @@ export class Progress {
           break
         case 'SequenceEnded':
           this.open.delete(sequenceId)
+          this.ended.add(sequenceId)
           break
         case 'StepDeferred':
         case 'StepEnded':

@@ -188,14 +188,8 @@ class Running {
       last = now
       return this.load.pending === 0 && this.progress.running === 0 && Date.now() - quietSince > quietMs
     }
-    // Still not quiet after a third of the time: it may be our own reading that stands still, and not the product.
-    const drained = (await this.until(isQuiet, drainWithinMs / 3)) || (await this.drainRefreshed(isQuiet))
+    const drained = await this.until(isQuiet, drainWithinMs)
     return (await this.options.stage.watch.caughtUp(15_000)) && drained
-  }
-
-  private async drainRefreshed(isQuiet: () => boolean): Promise<boolean> {
-    await this.options.stage.watch.refresh()
-    return this.until(isQuiet, drainWithinMs)
   }
 
   private async lastHistory(): Promise<History> {

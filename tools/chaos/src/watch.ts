@@ -142,11 +142,6 @@ export class Watch {
     return true
   }
 
-  /** Reads with a new client: the old one may have stopped to read a partition without a word, as seen after the broker was killed. */
-  async refresh(): Promise<void> {
-    await this.reopen(this.connection!)
-  }
-
   async close(): Promise<void> {
     this.closed = true
     await this.connection?.close()
