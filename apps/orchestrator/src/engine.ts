@@ -115,9 +115,12 @@ export class Engine {
     const { pool, connection } = this.options.turn
     await this.keep('partitions of the coming days', () => ensureChangePartitions(pool))
     await this.keep('early engagements', () => this.expireEarly())
-    // Longer than sends stay on their topic: no late child can be missed.
-    await this.keep('tombstones', () =>
-      pool.query('DELETE FROM tombstones WHERE recorded_at < now() - make_interval(days => $1)', [tombstonesKeptDays]))
+    // Longer than sends stay on their topic: no late child can be missed, and no cancel comes a second time.
+    await this.keep('tombstones', async () => {
+      for (const table of ['tombstones', 'cancels']) {
+        await pool.query(`DELETE FROM ${table} WHERE recorded_at < now() - make_interval(days => $1)`, [tombstonesKeptDays])
+      }
+    })
     const today = new Date().toISOString().slice(0, 10)
     if (this.retiredOn === today) return
     await this.keep('retention', async () => {

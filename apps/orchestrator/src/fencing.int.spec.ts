@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { messageIdOf, partitionOf, sequenceIdOf, topics, type EngagementKind, type SequenceChanged } from '@stepcast/contracts'
 import { consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import {
-  approveTwoSteps, eventually, produceSends, sendRequested, specPartitions, SpecProcesses, specStack, turnsOf,
+  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, SpecProcesses, specStack, turnsOf,
   type Session, type SpecProcess, type SpecStack,
 } from '@stepcast/testing'
 
@@ -148,10 +148,7 @@ class Load {
 }
 
 async function report(facts: readonly { messageId: string; kind: EngagementKind }[]): Promise<void> {
-  await (await connection.producer()).send(topics.engagements, facts.map(({ messageId, kind }) => ({
-    key: messageId.split('.')[0]!,
-    value: { workspaceId: 'w', messageId, kind, occurredAt: Date.now(), source: 'spec', reason: null, providerMessageId: null, detail: {} },
-  })))
+  await produceEngagements(connection, facts.map(({ messageId, kind }) => engagementReported(messageId, kind)))
 }
 
 /** Both orchestrators are members of the group, so both own partitions. */

@@ -6,7 +6,10 @@ import {
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type RunningService } from '@stepcast/service'
-import { eventually, specPartitions, specStack, watchDeadLetters, watchTopic, type SpecStack, type WatchedDeadLetters, type WatchedTopic } from '@stepcast/testing'
+import {
+  engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, specStack, watchDeadLetters, watchTopic,
+  type SpecStack, type WatchedDeadLetters, type WatchedTopic,
+} from '@stepcast/testing'
 import { AppModule } from './app.module'
 
 let stack: SpecStack
@@ -58,20 +61,10 @@ async function approve(templateId: string, config: object, version = 1, workspac
   await (await connection.producer()).send(topics.templates, [{ key: templateVersionKey(workspaceId, templateId, version), value }])
 }
 
-const sendOf = (sendId: string, userId: string, more: Partial<SendRequested> = {}): SendRequested => ({
-  workspaceId: 'w', sendId, userId, templateId: 'welcome', templateVersion: null, campaignId: null, variables: {}, tag: null, source: null, requestedAt: Date.now(), ...more,
-})
-
-/** As outsiders do: random keys, any partition. */
-async function produceSends(sends: readonly SendRequested[]): Promise<void> {
-  await (await connection.producer()).send(topics.sends, sends.map((value) => ({ key: randomBytes(4).toString('hex'), value })))
-}
+const sendOf = (sendId: string, userId: string, more: Partial<SendRequested> = {}): SendRequested => sendRequested('welcome', sendId, userId, more)
 
 async function report(messageId: string, kind: EngagementKind, more: { workspaceId?: string; reason?: string } = {}): Promise<void> {
-  const { workspaceId = 'w', reason = null } = more
-  await (await connection.producer()).send(topics.engagements, [{
-    key: messageId.split('.')[0]!, value: { workspaceId, messageId, kind, occurredAt: Date.now(), source: 'spec', reason, providerMessageId: null, detail: {} },
-  }])
+  await produceEngagements(connection, [engagementReported(messageId, kind, more)])
 }
 
 const commands = async (sequenceId: string, channel: 'inAppCommands' | 'pushCommands'): Promise<DispatchStep[]> =>
@@ -106,7 +99,7 @@ it('every route declares its scope', () => expectEveryRouteScoped(service.app))
 
 it('viewed in time stops the sequence: no push is ever commanded, and the story says why', async () => {
   const sequenceId = sequenceIdOf('w', 's1', 'u1')
-  await produceSends([sendOf('s1', 'u1', { variables: { who: 'Ada' } })])
+  await produceSends(connection, [sendOf('s1', 'u1', { variables: { who: 'Ada' } })])
   const [command] = await commanded(sequenceId, 'inAppCommands')
   expect(command).toMatchObject({ action: 'send', messageId: messageIdOf(sequenceId, 1, 'in_app'), step: 1, channelType: 'in_app', windowMs: 5_000, variables: { who: 'Ada' } })
   await report(command!.messageId, 'requested')
@@ -122,7 +115,7 @@ it('viewed in time stops the sequence: no push is ever commanded, and the story 
 
 it('ignored, the push is commanded exactly once, after the window and not before', async () => {
   const sequenceId = sequenceIdOf('w', 's2', 'u2')
-  await produceSends([sendOf('s2', 'u2'), sendOf('s2', 'u2')])
+  await produceSends(connection, [sendOf('s2', 'u2'), sendOf('s2', 'u2')])
   const [inApp] = await commanded(sequenceId, 'inAppCommands')
   await report(inApp!.messageId, 'requested')
   const [push] = await commanded(sequenceId, 'pushCommands')
@@ -139,7 +132,7 @@ it('ignored, the push is commanded exactly once, after the window and not before
 it('a thousand sends and engagements with random keys, each twice, make a thousand sequences; positions are gapless per partition', async () => {
   const users = Array.from({ length: 1_000 }, (_, n) => `many-${n}`)
   const sends = users.map((userId) => sendOf('s3', userId))
-  await produceSends([...sends, ...sends])
+  await produceSends(connection, [...sends, ...sends])
   const ids = users.map((userId) => sequenceIdOf('w', 's3', userId))
   const wanted = new Set(ids)
   const found = await eventually(async () => {
@@ -149,7 +142,7 @@ it('a thousand sends and engagements with random keys, each twice, make a thousa
   expect(new Set(found.map(({ messageId }) => messageId)).size).toBe(1_000)
   const producer = await connection.producer()
   const seen = ids.map((sequenceId) => ({
-    key: 'any', value: { workspaceId: 'w', messageId: messageIdOf(sequenceId, 1, 'in_app'), kind: 'viewed' as const, occurredAt: Date.now(), source: 'spec', reason: null, providerMessageId: null, detail: {} },
+    key: 'any', value: engagementReported(messageIdOf(sequenceId, 1, 'in_app'), 'viewed'),
   }))
   await producer.send(topics.engagements, [...seen, ...seen])
   await eventually(async () => {
@@ -172,7 +165,7 @@ it('a thousand sends and engagements with random keys, each twice, make a thousa
 it('what cannot start becomes a dead letter with its reason and origin, its neighbours start', async () => {
   const producer = await connection.producer()
   const before = dead.letters.length
-  await produceSends([
+  await produceSends(connection, [
     sendOf('s4', 'u', { templateId: 'nobody' }), sendOf('s4', 'u', { workspaceId: 'elsewhere' }), sendOf('s4', 'u', { templateVersion: 9 }),
     sendOf('s4', 'bad\nuser'), sendOf('s4', 'u-big', { variables: { who: 'x'.repeat(70_000) } }), sendOf('s4', 'good'),
   ])
@@ -193,21 +186,21 @@ it('what cannot start becomes a dead letter with its reason and origin, its neig
 
 it('a missing required variable is refused by name; an archived template refuses new sends only', async () => {
   await approve('greeting', twoSteps('clicked'))
-  await produceSends([sendOf('s5', 'u', { templateId: 'greeting' })])
+  await produceSends(connection, [sendOf('s5', 'u', { templateId: 'greeting' })])
   await eventually(async () => dead.letters.some(({ headers }) => headers.reason === 'missing_variables' && headers.detail!.includes('who')))
   await approve('old', twoSteps('viewed'))
-  await produceSends([sendOf('s6', 'before', { templateId: 'old' })])
+  await produceSends(connection, [sendOf('s6', 'before', { templateId: 'old' })])
   await commanded(sequenceIdOf('w', 's6', 'before'), 'inAppCommands')
   const value: TemplateChanged = { workspaceId: 'w', templateId: 'old', changedAt: Date.now(), change: { type: 'TemplateArchived', archivedAt: Date.now() } }
   await (await connection.producer()).send(topics.templates, [{ key: 'w/old', value }])
-  await produceSends([sendOf('s6', 'after', { templateId: 'old' })])
+  await produceSends(connection, [sendOf('s6', 'after', { templateId: 'old' })])
   await eventually(async () => dead.letters.some(({ headers }) => headers.reason === 'archived_template'))
 })
 
 it('approve-then-send at once always works, and the latest version is taken', async () => {
   await approve('quick', twoSteps('viewed'), 1)
   await approve('quick', twoSteps('clicked'), 2)
-  await produceSends([sendOf('s7', 'u', { templateId: 'quick' })])
+  await produceSends(connection, [sendOf('s7', 'u', { templateId: 'quick' })])
   const [command] = await commanded(sequenceIdOf('w', 's7', 'u'), 'inAppCommands')
   expect(command!.templateVersion).toBe(2)
 })
@@ -216,7 +209,7 @@ it('an engagement that comes before its send is kept and applied; one of another
   const early = sequenceIdOf('w', 's8', 'early')
   await report(messageIdOf(early, 1, 'in_app'), 'clicked')
   await new Promise((resolve) => setTimeout(resolve, 500))
-  await produceSends([sendOf('s8', 'early'), sendOf('s8', 'other')])
+  await produceSends(connection, [sendOf('s8', 'early'), sendOf('s8', 'other')])
   expect(await ended(early)).toMatchObject({ outcome: 'stopped', engagement: 'clicked' })
   const other = sequenceIdOf('w', 's8', 'other')
   await commanded(other, 'inAppCommands')
@@ -231,7 +224,7 @@ it('an engagement that comes before its send is kept and applied; one of another
 
 it('a cancelled sequence commands nothing any more; what was not begun is withdrawn; a send cancelled before fan-out is born cancelled', async () => {
   const sequenceId = sequenceIdOf('w', 's9', 'u')
-  await produceSends([sendOf('s9', 'u')])
+  await produceSends(connection, [sendOf('s9', 'u')])
   await commanded(sequenceId, 'inAppCommands')
   expect((await get(`/v1/sequences/${sequenceId}/cancel`, { method: 'POST' })).status).toBe(200)
   expect(await ended(sequenceId)).toMatchObject({ outcome: 'cancelled' })
@@ -242,7 +235,7 @@ it('a cancelled sequence commands nothing any more; what was not begun is withdr
   await eventually(async () => {
     const sendId = 's10'
     const userId = `probe-${Date.now()}`
-    await produceSends([sendOf(sendId, userId)])
+    await produceSends(connection, [sendOf(sendId, userId)])
     const born = sequenceIdOf('w', sendId, userId)
     await ended(born).catch(() => null)
     return (await eventsOf(born)).join() === 'SequenceStarted,SequenceEnded'
@@ -267,7 +260,7 @@ it('quiet hours defer the push, in-app is exempt', async () => {
   await database.end()
   expect(JSON.stringify(rows)).not.toContain('15550100')
   await approve('loud', { ...twoSteps('viewed'), sequence: { steps: [{ channels: ['in_app', 'push'], stopCondition: null, waitMinutes: null }], onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60 } })
-  await produceSends([sendOf('s11', 'sleeper', { templateId: 'loud' })])
+  await produceSends(connection, [sendOf('s11', 'sleeper', { templateId: 'loud' })])
   const sequenceId = sequenceIdOf('w', 's11', 'sleeper')
   await commanded(sequenceId, 'inAppCommands')
   const deferred = await eventually(async () => (await changesOf(sequenceId)).flatMap(({ events }) => events).find(({ type }) => type === 'StepDeferred'))
@@ -277,7 +270,7 @@ it('quiet hours defer the push, in-app is exempt', async () => {
 
 it('a restart in the middle of a window: the timer still fires, once', async () => {
   const sequenceId = sequenceIdOf('w', 's12', 'u')
-  await produceSends([sendOf('s12', 'u')])
+  await produceSends(connection, [sendOf('s12', 'u')])
   const [inApp] = await commanded(sequenceId, 'inAppCommands')
   await report(inApp!.messageId, 'requested')
   await eventually(async () => (await eventsOf(sequenceId)).includes('EngagementRecorded'))

@@ -10,7 +10,8 @@ import {
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, eventually, produceSends, sendRequested, specStack, watchTopic, type SpecStack, type WatchedTopic,
+  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic,
+  type SpecStack, type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 
@@ -51,28 +52,10 @@ const send = (sendId: string, users: readonly string[]): Promise<void> =>
   produceSends(connection, users.map((userId) => sendRequested('welcome', sendId, userId)))
 
 async function report(sendId: string, users: readonly string[], kind: EngagementKind): Promise<void> {
-  await (
-    await connection.producer()
-  ).send(
-    topics.engagements,
-    users.map((userId, n) => {
-      const sequenceId = sequenceIdOf('w', sendId, userId)
-      // A millisecond apart, so that timers are not all due at the same one: those fire together.
-      const occurredAt = Date.now() - n
-      return {
-        key: sequenceId,
-        value: {
-          workspaceId: 'w',
-          messageId: messageIdOf(sequenceId, 1, 'in_app'),
-          kind,
-          occurredAt,
-          source: 'spec',
-          reason: null,
-          providerMessageId: null,
-          detail: {},
-        },
-      }
-    }),
+  await produceEngagements(
+    connection,
+    // A millisecond apart, so that timers are not all due at the same one: those fire together.
+    users.map((userId, n) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind, { occurredAt: Date.now() - n })),
   )
 }
 

@@ -50,6 +50,8 @@ const maxCached = 8_000
 const maxUnpublished = 2
 const receiptsPatienceMs = 30_000
 const maxBackoffMs = 5_000
+/** Variables are personal: with no other turn by then, those of ended sequences go in one of their own. */
+const forgetWithinMs = 1_000
 /** A process hears of a rebalance with its next heartbeat, 2 s at most. */
 const fencedPatienceMs = 3_000
 
@@ -76,7 +78,10 @@ export class HomePartition {
   private publishing: Promise<void> = Promise.resolve()
   private unpublished = 0
   private publishError: Error | null = null
+  /** Sequences whose end is published: their variables go with the next turn. */
   private forget: string[] = []
+  private forgetTimer: NodeJS.Timeout | null = null
+  private mustForget = false
   private failures = 0
   /** How often Kafka has given the partition to another process. */
   private losses = 0
@@ -189,7 +194,23 @@ export class HomePartition {
     this.barrier = null
     this.hasJobs = false
     this.publishError = null
-    this.forget = []
+    this.forgetThese([])
+  }
+
+  private forgetThese(sequenceIds: string[]): void {
+    if (this.forgetTimer) clearTimeout(this.forgetTimer)
+    this.forgetTimer = null
+    this.mustForget = false
+    this.forget = sequenceIds
+    this.forgetSoon()
+  }
+
+  private forgetSoon(): void {
+    if (this.forget.length === 0 || this.forgetTimer !== null) return
+    this.forgetTimer = setTimeout(() => {
+      this.mustForget = true
+      this.kick()
+    }, forgetWithinMs).unref()
   }
 
   // One way for a new owner (`epoch` null: raise it) and for recovery after any error (keep it, or find the partition lost).
@@ -207,7 +228,7 @@ export class HomePartition {
       return locked
     })
     mustBeOurs(cursor, clusterId, this.partition, bounds)
-    this.forget = [...(await republish(connection, pool, this.partition, cursor.publishedPosition, cursor.logPosition))]
+    this.forgetThese([...(await republish(connection, pool, this.partition, cursor.publishedPosition, cursor.logPosition))])
     const sendsOffset = this.skipTrimmed(sends, cursor.sendsOffset, bounds.sends.low)
     const engagementsOffset = this.skipTrimmed(engagements, cursor.engagementsOffset, bounds.engagements.low)
     this.owned = { epoch: cursor.ownerEpoch, logPosition: cursor.logPosition, publishedPosition: cursor.logPosition, sendsOffset, engagementsOffset }
@@ -248,7 +269,7 @@ export class HomePartition {
 
   private hasWork(): boolean {
     const mailboxes = this.options.mailboxes()
-    return this.hasJobs || mailboxes.behind(this.partition, sends) || mailboxes.behind(this.partition, engagements) || this.firing(this.owned!.engagementsOffset) !== null
+    return this.hasJobs || this.mustForget || mailboxes.behind(this.partition, sends) || mailboxes.behind(this.partition, engagements) || this.firing(this.owned!.engagementsOffset) !== null
   }
 
   /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
@@ -279,7 +300,8 @@ export class HomePartition {
     const sendsOffset = Math.max(owned.sendsOffset, sendsWaiting.nextOffset)
     const engagementsOffset = Math.max(owned.engagementsOffset, engagementsWaiting.nextOffset)
     const firing = this.firing(engagementsOffset)
-    const forget = this.forget
+    // As of now: a publish that ends during the turn adds to the list, and what this turn does not delete must stay on it.
+    const forget = [...this.forget]
     const startedAt = performance.now()
     const result = await permits.run(() => takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
       starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs,
@@ -298,7 +320,7 @@ export class HomePartition {
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
     owned.engagementsOffset = done.engagementsOffset
-    this.forget.splice(0, done.forgotten)
+    this.forgetThese(this.forget.slice(done.forgotten))
     this.remember(result.remembered)
     if (done.fired) this.barrier = null
     if (done.tookJobs) this.hasJobs = result.more
@@ -330,6 +352,7 @@ export class HomePartition {
       // failpoint: after-publish
       owned.publishedPosition = logPosition
       for (const change of changes) if (change.ended && change.variables) this.forget.push(change.head.sequenceId)
+      this.forgetSoon()
     }).catch((error: Error) => {
       this.publishError = error
     }).finally(() => {

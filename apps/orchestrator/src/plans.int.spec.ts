@@ -10,7 +10,9 @@ import {
 import type { KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
-import { approveTwoSteps, eventually, produceSends, sendRequested, specStack, watchTopic, type SpecStack } from '@stepcast/testing'
+import {
+  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic, type SpecStack,
+} from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { expireEarly } from './sql/early'
 import { exceptionsQuestion } from './sql/exceptions'
@@ -94,25 +96,7 @@ async function liveThroughEverything(): Promise<void> {
   const pushes = await watchTopic(connection, topics.pushCommands)
   const users = Array.from({ length: 300 }, (_, n) => `u${n}`)
   const report = (sendId: string, kind: EngagementKind, of: readonly string[]): Promise<void> =>
-    producer.send(
-      topics.engagements,
-      of.map((userId) => {
-        const sequenceId = sequenceIdOf('w', sendId, userId)
-        return {
-          key: sequenceId,
-          value: {
-            workspaceId: 'w',
-            messageId: messageIdOf(sequenceId, 1, 'in_app'),
-            kind,
-            occurredAt: Date.now(),
-            source: 'spec',
-            reason: null,
-            providerMessageId: null,
-            detail: {},
-          },
-        }
-      }),
-    )
+    produceEngagements(connection, of.map((userId) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind)))
   const send = (sendId: string, to: readonly string[]): Promise<void> =>
     produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId } })))
   const cancel = (scope: CancelScope, id: string): Promise<void> =>

@@ -1,5 +1,5 @@
 // Quiet hours: whether an instant lies inside a person's, and when they end (rule 21).
-import { DateTime } from 'luxon'
+import { DateTime, IANAZone } from 'luxon'
 
 /** What the orchestrator keeps of a user: nothing but this. */
 export interface QuietHours {
@@ -7,27 +7,56 @@ export interface QuietHours {
   readonly timezone: string | null
   /** HH:mm, local. */
   readonly start: string
-  /** HH:mm, local; before or at `start` means the next day. */
+  /** HH:mm, local; before `start` means the next day, equal to it no quiet hours. */
   readonly end: string
 }
 
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+
 /**
- * The end of the quiet hours that contain `now`, milliseconds; null outside of them. A local time that daylight saving
- * skips is the next valid instant, one that comes twice is the first.
+ * The next allowed instant, milliseconds, when `now` is inside quiet hours; null outside of them.
+ *
+ * What counts is the person's clock on the wall: an instant is quiet when that clock shows `start` or later and not yet `end`. So a time that
+ * daylight saving skips is never quiet, quiet hours whose end is skipped are over when the clock jumps past it, and a time that comes twice is quiet twice.
+ * The zone is the user's, else the workspace's, else UTC; a name that this machine does not know counts as none.
  */
-export function quietUntil(quiet: QuietHours, workspaceTimezone: string | undefined, now: number): number | null {
-  const wanted = DateTime.fromMillis(now, { zone: quiet.timezone ?? workspaceTimezone ?? 'UTC' })
-  const local = wanted.isValid ? wanted : DateTime.fromMillis(now, { zone: 'UTC' })
-  if (quiet.start === quiet.end) return null
-  const at = (day: DateTime, time: string): DateTime => {
-    const [hour, minute] = time.split(':').map(Number)
-    return day.set({ hour: hour!, minute: minute!, second: 0, millisecond: 0 })
+export function quietUntil({ timezone, start, end }: QuietHours, workspaceTimezone: string | undefined, now: number): number | null {
+  if (start === end) return null
+  const zone = [timezone, workspaceTimezone].find((name) => name && IANAZone.create(name).isValid) ?? 'UTC'
+  const [from, to] = [sinceMidnight(start), sinceMidnight(end)]
+  const isQuiet = (clock: number): boolean => (from < to ? from <= clock && clock < to : clock >= from || clock < to)
+  for (let instant = now; ; ) {
+    const clock = clockAt(instant, zone)
+    if (!isQuiet(clock)) return instant === now ? null : instant
+    // Where the clock would show the end if nothing changed it before; it comes closer every time, and zones change twice a year.
+    const reached = instant + ((to - clock + dayMs) % dayMs)
+    instant = firstChange(zone, instant, reached) ?? reached
   }
-  // Quiet hours over midnight that began yesterday, and those that begin today.
-  for (const day of [local.minus({ days: 1 }), local]) {
-    const start = at(day, quiet.start)
-    const end = quiet.end > quiet.start ? at(day, quiet.end) : at(day.plus({ days: 1 }), quiet.end)
-    if (start <= local && local < end) return end.toMillis()
+}
+
+function sinceMidnight(time: string): number {
+  const [hour, minute] = time.split(':').map(Number)
+  return (hour! * 60 + minute!) * minuteMs
+}
+
+/** What a clock in the zone shows, milliseconds since midnight. */
+function clockAt(instant: number, zone: string): number {
+  const { hour, minute, second, millisecond } = DateTime.fromMillis(instant, { zone })
+  return (hour * 60 + minute) * minuteMs + second * 1_000 + millisecond
+}
+
+const offsetAt = (zone: string, instant: number): number => IANAZone.create(zone).offset(instant)
+
+/** The first instant after `after` with another offset than that of `after`, at or before `until`; null when both have the same. By halves: 27 questions. */
+function firstChange(zone: string, after: number, until: number): number | null {
+  const offset = offsetAt(zone, after)
+  if (offsetAt(zone, until) === offset) return null
+  let [same, changed] = [after, until]
+  while (changed - same > 1) {
+    const middle = Math.floor((same + changed) / 2)
+    if (offsetAt(zone, middle) === offset) same = middle
+    else changed = middle
   }
-  return null
+  return changed
 }

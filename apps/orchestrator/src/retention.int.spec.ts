@@ -6,14 +6,15 @@ import {
   sequenceIdOf,
   templateVersionKey,
   topics,
-  type EngagementReported,
+  type EngagementKind,
   type TemplateChanged,
 } from '@stepcast/contracts'
 import { silentLog, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  eventually, produceSends, sendRequested, specPartitions, specStack, watchTopic, type SpecStack, type WatchedTopic,
+  engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, specStack, watchTopic,
+  type SpecStack, type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { retire, type RetentionOptions, type Retired } from './retention'
@@ -196,24 +197,8 @@ it('an engagement for a sequence whose day was dropped, even one still in memory
   }
   await producer.send(topics.templates, [{ key: templateVersionKey('w', 'welcome', 1), value: template }])
   const send = (userId: string): Promise<void> => produceSends(connection, [sendRequested('welcome', 's', userId)])
-  const report = (userId: string, kind: EngagementReported['kind']): Promise<void> => {
-    const sequenceId = sequenceIdOf('w', 's', userId)
-    return producer.send(topics.engagements, [
-      {
-        key: sequenceId,
-        value: {
-          workspaceId: 'w',
-          messageId: messageIdOf(sequenceId, 1, 'in_app'),
-          kind,
-          occurredAt: Date.now(),
-          source: 'spec',
-          reason: null,
-          providerMessageId: null,
-          detail: {},
-        },
-      },
-    ])
-  }
+  const report = (userId: string, kind: EngagementKind): Promise<void> =>
+    produceEngagements(connection, [engagementReported(messageIdOf(sequenceIdOf('w', 's', userId), 1, 'in_app'), kind)])
   const commanded = (userId: string): Promise<unknown> => eventually(() => watched.values().some((command) => command.userId === userId))
   const outcomeOf = async (userId: string): Promise<number | null> =>
     (await pool.query('SELECT outcome FROM sequences WHERE sequence_id = $1', [sequenceIdOf('w', 's', userId)])).rows[0]?.outcome ?? null

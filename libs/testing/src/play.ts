@@ -1,6 +1,6 @@
 // What outside producers write, for specs that need a template and sends.
 import { randomBytes } from 'node:crypto'
-import { templateVersionKey, topics, type SendRequested } from '@stepcast/contracts'
+import { parseMessageId, templateVersionKey, topics, type EngagementReported, type SendRequested } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 
 /** Approves a template of workspace `w`: in-app until viewed, then push; a variable `text` that need not be given. */
@@ -41,4 +41,18 @@ export const sendRequested = (templateId: string, sendId: string, userId: string
 /** Produces sends as outsiders do: random keys, any partition. */
 export async function produceSends(connection: KafkaConnection, sends: readonly SendRequested[]): Promise<void> {
   await (await connection.producer()).send(topics.sends, sends.map((value) => ({ key: randomBytes(4).toString('hex'), value })))
+}
+
+/** A report of workspace `w` as an outside producer writes it: now, with nothing but its kind, unless told. */
+export const engagementReported = (
+  messageId: string, kind: EngagementReported['kind'], more: Partial<EngagementReported> = {},
+): EngagementReported => ({
+  workspaceId: 'w', messageId, kind, occurredAt: Date.now(), source: 'spec', reason: null, providerMessageId: null, detail: {}, ...more,
+})
+
+/** Produces reports, keyed by their sequences. */
+export async function produceEngagements(connection: KafkaConnection, reports: readonly EngagementReported[]): Promise<void> {
+  await (await connection.producer()).send(
+    topics.engagements, reports.map((value) => ({ key: parseMessageId(value.messageId)!.sequenceId, value })),
+  )
 }
