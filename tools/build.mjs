@@ -1,4 +1,5 @@
-// Compiles every package's src/**/*.ts to its dist by swc, in one process, leaving alone what is newer than its source.
+// Compiles every package's src/**/*.ts to its dist by swc, in one process, leaving alone what is newer than its source: to CommonJS, and
+// beside it to ES modules (`.mjs`) where the package's exports offer one, for browsers.
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -28,18 +29,28 @@ async function packageDirectories() {
   return directories;
 }
 
+/** Whether a package's exports name an ES module of ours. */
+async function offersModules(directory) {
+  const manifest = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8').catch(() => '{}'));
+  return manifest.exports?.['.']?.import?.endsWith('.mjs') ?? false;
+}
+
+// A browser resolves nothing: './feed' must be './feed.mjs'.
+const withEndings = (code) => code.replace(/\b(from|import) (['"])(\.{1,2}\/[^'"]+)\2/g, '$1 $2$3.mjs$2');
+
 /** The compiled files a package should have, with their sources, and the outputs nobody asks for any more. */
 async function planOf(directory) {
   const sources = (await filesBelow(join(directory, 'src'))).filter((file) => /(?<!\.d|\.spec)\.ts$/.test(file));
-  const wanted = sources.map((file) => ({
+  const endings = (await offersModules(directory)) ? ['.js', '.mjs'] : ['.js'];
+  const wanted = sources.flatMap((file) => endings.map((ending) => ({
     source: join(directory, 'src', file),
-    output: join(directory, 'dist', file.replace(/\.ts$/, '.js')),
-  }));
+    output: join(directory, 'dist', file.replace(/\.ts$/, ending)),
+  })));
   // A package without TypeScript may fill its dist by other means, as the dashboard does.
   if (sources.length === 0) return { wanted, stale: [] };
   const expected = new Set(wanted.flatMap(({ output }) => [output, `${output}.map`]));
   const stale = (await filesBelow(join(directory, 'dist')))
-    .filter((file) => /\.js(\.map)?$/.test(file))
+    .filter((file) => /\.m?js(\.map)?$/.test(file))
     .map((file) => join(directory, 'dist', file))
     .filter((file) => !expected.has(file));
   return { wanted, stale };
@@ -67,11 +78,13 @@ async function build() {
     for (const { source, output } of next) {
       if ((await modifiedAt(output)) > Math.max(await modifiedAt(source), settingsAt)) continue;
       try {
-        const { code, map } = await transformFile(source, { ...options, sourceFileName: relative(dirname(output), source) });
+        const asModule = output.endsWith('.mjs');
+        const settingsOf = asModule ? { ...options, module: { type: 'es6' } } : options;
+        const { code, map } = await transformFile(source, { ...settingsOf, sourceFileName: relative(dirname(output), source) });
         await mkdir(dirname(output), { recursive: true });
         if (map !== undefined) await writeFile(`${output}.map`, map);
         const link = map === undefined ? '' : `\n//# sourceMappingURL=${output.slice(output.lastIndexOf('/') + 1)}.map\n`;
-        await writeFile(output, code + link);
+        await writeFile(output, (asModule ? withEndings(code) : code) + link);
         compiled++;
       } catch (error) {
         failures.push(`${relative(root, source)}: ${error.message}`);

@@ -2,6 +2,7 @@
 import { type RunningService, startService, type ServiceOptions } from '@stepcast/service'
 import { GatewayModule } from './app.module'
 import { Authentication } from './authentication'
+import { corsOfUsers } from './cors'
 
 /** Starts the gateway. */
 export const startGateway = (options: Pick<ServiceOptions, 'env' | 'ownsProcess'> = {}): Promise<RunningService> =>
@@ -12,8 +13,7 @@ export const startGateway = (options: Pick<ServiceOptions, 'env' | 'ownsProcess'
       return (request) => authentication.callerOf(request)
     },
     prepare: (app) => {
-      // Tokens are sent on purpose, never by the browser itself, so any page may call with one.
-      app.enableCors({ origin: '*', maxAge: 3_600, exposedHeaders: ['retry-after'] })
+      app.enableCors(corsOfUsers)
       app.use((_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void) => {
         response.setHeader('x-content-type-options', 'nosniff')
         next()

@@ -10,7 +10,7 @@ const command: DispatchStep = {
   variables: { orderNo: '42' }, commandedAt: now - 1_000, expiresAt: now + 1_000, windowMs: 60_000,
 }
 const known: Known = {
-  now, optOut: null, erasedAt: null,
+  now, minuteMs: 60_000, optOut: null, erasedAt: null,
   template: {
     workspaceId: 'demo', templateId: 'order-shipped', version: 1, name: 'Order shipped', category: 'Marketing',
     variableSchema: [
@@ -30,12 +30,21 @@ const known: Known = {
 
 it('puts rendered content into the feed', () => {
   expect(answerTo(command, known)).toEqual({
-    answer: 'requested', category: 'Marketing',
+    answer: 'requested', category: 'Marketing', expiresAt: null,
     content: {
       title: 'Shipped', body: 'Order 42 of our shop', imageUrl: null,
       buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
     },
   })
+})
+
+it('gives an item the end its content asks for, which nobody reads in it', () => {
+  const [channel] = known.template!.channels
+  const content = { ...(channel!.content as object), expiresInMinutes: 90 }
+  const template = { ...known.template!, channels: [{ channelType: 'in_app', content }] } as unknown as Known['template']
+  const answer = answerTo(command, { ...known, template })
+  expect(answer).toMatchObject({ answer: 'requested', expiresAt: now + 90 * 60_000 })
+  expect(answer).not.toHaveProperty('content.expiresInMinutes')
 })
 
 it('needs no user record, and takes one without opt-outs', () => {

@@ -6,7 +6,7 @@ import { render, resolveVariables, type ContentOf, type TemplateVersion } from '
 export const channelType = 'in_app'
 
 /** What a person sees. */
-export type Content = ContentOf[typeof channelType]
+export type Content = Omit<ContentOf[typeof channelType], 'expiresInMinutes'>
 
 /** What a user does not want; absent for users nobody told us about, who want everything. */
 export interface OptOut {
@@ -18,6 +18,8 @@ export interface OptOut {
 export interface Known {
   /** By the database's clock, milliseconds since the epoch. */
   readonly now: number
+  /** The length of a minute, milliseconds. */
+  readonly minuteMs: number
   readonly template: Omit<TemplateVersion, 'archived'> | null
   readonly optOut: OptOut | null
   /** When the user was erased last; null: never. */
@@ -26,7 +28,8 @@ export interface Known {
 
 /** An answer. Once given it stays: a repeated command hears it again. */
 export type Answer =
-  | { readonly answer: 'requested'; readonly category: string; readonly content: Content }
+  /** `expiresAt`: when the item leaves the feed, milliseconds since the epoch; null: it is kept 90 days. */
+  | { readonly answer: 'requested'; readonly category: string; readonly content: Content; readonly expiresAt: number | null }
   | { readonly answer: 'skipped'; readonly reason: 'withdrawn' | 'opted_out' | 'erased' }
   | { readonly answer: 'failed'; readonly reason: 'expired' | 'template_unknown' | 'no_content' | 'missing_variables' }
 
@@ -34,7 +37,7 @@ const skipped = (reason: Extract<Answer, { answer: 'skipped' }>['reason']): Answ
 const failed = (reason: Extract<Answer, { answer: 'failed' }>['reason']): Answer => ({ answer: 'failed', reason })
 
 /** Answers a command that was never answered before. */
-export function answerTo(command: DispatchStep, { now, template, optOut, erasedAt }: Known): Answer {
+export function answerTo(command: DispatchStep, { now, minuteMs, template, optOut, erasedAt }: Known): Answer {
   // Not begun, and now it never will be: a send that comes later hears the same.
   if (command.action === 'withdraw') return skipped('withdrawn')
   if (now >= command.expiresAt) return failed('expired')
@@ -45,5 +48,7 @@ export function answerTo(command: DispatchStep, { now, template, optOut, erasedA
   if (optOut?.channels.includes(channelType) || optOut?.categories.includes(template.category)) return skipped('opted_out')
   const { variables, missing } = resolveVariables(template.variableSchema, command.variables, {})
   if (missing.length > 0) return failed('missing_variables')
-  return { answer: 'requested', category: template.category, content: render(channel.content as Content, variables) }
+  const { expiresInMinutes, ...content } = channel.content as ContentOf[typeof channelType]
+  const expiresAt = expiresInMinutes ? now + expiresInMinutes * minuteMs : null
+  return { answer: 'requested', category: template.category, content: render(content, variables), expiresAt }
 }

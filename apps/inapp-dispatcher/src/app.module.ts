@@ -12,7 +12,7 @@ import { eraseUsers } from './erasure'
 import { FeedController } from './feed.controller'
 import { purge } from './purge'
 import { FeedStreams } from './stream'
-import { Feed1700000000000, schema } from './tables'
+import { migrations, schema } from './tables'
 import { POOL } from './tokens'
 
 const purgeEveryMs = 3_600_000
@@ -22,6 +22,12 @@ const databaseUrlOf = ({ DATABASE_URL }: Env): string => {
   return DATABASE_URL
 }
 
+const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
+  const minuteMs = Number(STEPCAST_MINUTE_MS || 60_000)
+  if (Number.isSafeInteger(minuteMs) && minuteMs >= 1) return minuteMs
+  throw new ConfigError(`STEPCAST_MINUTE_MS is "${STEPCAST_MINUTE_MS}"; it must be a whole number of milliseconds, 1 or more`)
+}
+
 @Module({
   controllers: [FeedController],
   providers: [
@@ -29,7 +35,7 @@ const databaseUrlOf = ({ DATABASE_URL }: Env): string => {
       provide: POOL, inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const databaseUrl = databaseUrlOf(env)
-        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Feed1700000000000] })
+        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations })
         return createPool({
           databaseUrl, schema, applicationName: serviceName,
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
@@ -65,6 +71,7 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
   private purging: NodeJS.Timeout | null = null
 
   constructor(
+    @Inject(ENV) private readonly env: Env,
     @Inject(POOL) private readonly pool: Pool,
     @Inject(KafkaConnection) private readonly connection: KafkaConnection,
     @Inject(TemplatesReplica) private readonly templates: TemplatesReplica,
@@ -85,7 +92,7 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     ])
     await templates.start()
     await users.start()
-    this.dispatch = await startDispatch({ connection, pool, templates, users })
+    this.dispatch = await startDispatch({ connection, pool, templates, users, minuteMs: minuteMsOf(this.env) })
     this.purging = setInterval(() => {
       purge(pool).catch((error: unknown) => this.log.warn({ err: error }, 'purging failed; the next hour tries again'))
     }, purgeEveryMs)

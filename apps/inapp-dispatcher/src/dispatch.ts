@@ -17,6 +17,8 @@ export interface DispatchOptions {
   readonly pool: Pool
   readonly templates: TemplatesReplica
   readonly users: UsersReplica<OptOut>
+  /** The length of a minute, milliseconds. */
+  readonly minuteMs: number
   /** Called when answers are stored and before they are reported. */
   readonly onStored?: () => Promise<void>
 }
@@ -73,7 +75,7 @@ async function answerAll(options: DispatchOptions, commands: readonly DispatchSt
     const answers = fresh.map((command) => {
       const template = templates.get(templateKey(command)) ?? null
       const optOut = optOuts.get(userKey(command.workspaceId, command.userId)) ?? null
-      return { command, answer: answerTo(command, { now, template, optOut, erasedAt: erasedAt(command) }) }
+      return { command, answer: answerTo(command, { now, minuteMs: options.minuteMs, template, optOut, erasedAt: erasedAt(command) }) }
     })
     await storeAnswers(tx, answers, now)
   })

@@ -5,13 +5,21 @@ import type { Pool } from 'pg'
 import { z } from 'zod'
 import { KafkaConnection } from '@stepcast/kafka'
 import type { UserName } from '@stepcast/replica'
+import { categories } from '@stepcast/template'
 import { Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
 import { countUnread, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
 import { FeedStreams } from './stream'
 import { POOL } from './tokens'
 
-const feedQuery = pageQuery.extend({ readState: z.enum(readStates).default('all') })
+const feedQuery = pageQuery.extend({
+  readState: z.enum(readStates).default('all'),
+  category: z.union([z.string(), z.array(z.string())]).transform((given) => [given].flat().flatMap((names) => names.split(',')))
+    .pipe(z.array(z.enum(categories)).max(categories.length)).optional()
+    .describe(`One of ${categories.join(', ')}; several by commas or by repeating it`),
+})
+const streamQuery = z.object({ unread: z.enum(['true', 'false']).default('false').describe('true: `unread` events as well') })
+type StreamQuery = z.infer<typeof streamQuery>
 const click = z.strictObject({ buttonId: z.string().min(1).max(128).optional() }).optional()
 type Click = z.infer<typeof click>
 type FeedQuery = z.infer<typeof feedQuery>
@@ -24,7 +32,9 @@ const feedPage = z.object({
       title: z.string(), body: z.string(), imageUrl: z.string().nullable(),
       buttons: z.array(z.object({ id: z.string(), label: z.string(), url: z.string().nullable() })),
     }).describe('Rendered'),
-    createdAt: z.string(), deliveredAt: moment, viewedAt: moment, clickedAt: moment,
+    createdAt: z.string(),
+    expiresAt: z.string().nullable().describe('When it leaves the feed; null: it is kept 90 days'),
+    deliveredAt: moment, viewedAt: moment, clickedAt: moment,
   })),
   nextCursor: z.string().nullable(),
 })
@@ -39,16 +49,21 @@ export class FeedController {
     @Inject(FeedStreams) private readonly streams: FeedStreams,
   ) {}
 
-  /** The user's feed, newest first; `readState=unread` leaves out what was viewed or clicked, `read` the rest. Items are kept 90 days. */
+  /**
+   * The user's feed, newest first; `readState=unread` leaves out what was viewed or clicked, `read` the rest; `category` all others.
+   * Items are kept until they expire, 90 days at most.
+   */
   @Get()
   @Describe({
-    summary: "Read the user's feed", description: 'Newest first. `unread`: neither viewed nor clicked. Items are kept 90 days.',
+    summary: "Read the user's feed",
+    description: 'Newest first. `unread`: neither viewed nor clicked. Items are kept until they expire, 90 days at most.',
     answer: feedPage,
   })
   list(
     @Caller() caller: Caller, @Query({ schema: feedQuery }) query: FeedQuery,
   ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
-    return listFeed(this.pool, userOf(caller), query.readState, page({ limit: query.limit, cursor: query.cursor }, 2))
+    const filter = { readState: query.readState, categories: query.category ?? null }
+    return listFeed(this.pool, userOf(caller), filter, page({ limit: query.limit, cursor: query.cursor }, 2))
   }
 
   /** How many items are unread: neither viewed nor clicked. */
@@ -59,19 +74,24 @@ export class FeedController {
   }
 
   /**
-   * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. An event
-   * may come twice. `Last-Event-ID` brings what changed since (100 items at most). A stream ends after an hour: connect again.
+   * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with `?unread=true` also
+   * `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what changed since, or `reset`
+   * where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. A stream ends after
+   * an hour: connect again.
    */
   @Get('stream')
   @Describe({
     summary: 'Follow the feed',
-    description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, a comment every 25 s. '
-      + 'An event may come twice. `Last-Event-ID` brings what changed since. A stream ends after an hour: connect again.',
+    description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with '
+      + '`?unread=true` also `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what '
+      + 'changed since, or `reset` where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. '
+      + 'A stream ends after an hour: connect again.',
   })
   async stream(
-    @Caller() caller: Caller, @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response,
+    @Caller() caller: Caller, @Query({ schema: streamQuery }) { unread }: StreamQuery,
+    @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response,
   ): Promise<void> {
-    await this.streams.open(userOf(caller), response, lastEventId ?? null)
+    await this.streams.open(userOf(caller), response, { lastEventId: lastEventId ?? null, unread: unread === 'true' })
   }
 
   /** The client has the message. 204 once Kafka has the receipt, also when repeated; 404: not this user's message; 503: send it again. */

@@ -16,7 +16,7 @@ import { AppModule } from './app.module'
 import { startDispatch } from './dispatch'
 import { eraseUsers } from './erasure'
 import { purge } from './purge'
-import { Feed1700000000000, schema } from './tables'
+import { migrations, schema } from './tables'
 
 let stack: SpecStack
 let service: RunningService
@@ -36,6 +36,7 @@ beforeAll(async () => {
   pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', max: 3 })
   await approve('order-shipped', 'Transactional')
   await approve('sale', 'Marketing')
+  await approve('flash', 'Marketing', connection, 2)
 })
 
 afterAll(async () => {
@@ -44,7 +45,9 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-async function approve(templateId: string, category: 'Transactional' | 'Marketing', on = connection): Promise<void> {
+async function approve(
+  templateId: string, category: 'Transactional' | 'Marketing', on = connection, expiresInMinutes?: number,
+): Promise<void> {
   const approved = templateApproved(1, {
     name: templateId, category, variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '7' }],
     channels: [{
@@ -52,6 +55,7 @@ async function approve(templateId: string, category: 'Transactional' | 'Marketin
       content: {
         title: 'Shipped', body: 'Order {{orderNo}}', imageUrl: null,
         buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+        ...(expiresInMinutes === undefined ? {} : { expiresInMinutes }),
       },
     }],
     config: { sequenceEnabled: false, sequence: null },
@@ -132,7 +136,7 @@ describe('a command', () => {
         content: {
           title: 'Shipped', body: 'Order 42', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
         },
-        createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), deliveredAt: null, viewedAt: null, clickedAt: null,
+        createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), expiresAt: null, deliveredAt: null, viewedAt: null, clickedAt: null,
       }],
       nextCursor: null,
     })
@@ -219,7 +223,7 @@ it('reports after a crash between storing and reporting', async () => {
   const other = await specStack(__filename.replace('feed', 'crash'))
   const crashing = createPool({ databaseUrl: other.databaseUrl, schema, applicationName: 'spec', max: 5 })
   try {
-    await migrate({ databaseUrl: other.databaseUrl, schema, applicationName: 'spec', migrations: [Feed1700000000000] })
+    await migrate({ databaseUrl: other.databaseUrl, schema, applicationName: 'spec', migrations })
     const dying = other.connection('dying')
     await approve('order-shipped', 'Transactional', dying)
     const templates = new TemplatesReplica({ connection: dying, pool: crashing, service: 'crash' })
@@ -231,7 +235,7 @@ it('reports after a crash between storing and reporting', async () => {
     await (await dying.producer()).send(topics.inAppCommands, [{ key: sent.sequenceId, value: sent }])
     let crashes = 0
     const consumer = await startDispatch({
-      connection: dying, pool: crashing, templates, users,
+      connection: dying, pool: crashing, templates, users, minuteMs: 60_000,
       onStored: async () => {
         if (++crashes < 3) throw new Error('crashed before the report')
       },
@@ -285,6 +289,32 @@ describe('the feed', () => {
     const { body } = await call('GET', '/v1/feed?readState=unread', 'reader')
     expect(body.items.map((item: any) => item.messageId)).toEqual([unread.messageId])
     expect((await call('GET', '/v1/feed?readState=read', 'reader')).body.items).toHaveLength(2)
+  })
+
+  it('holds the categories asked for', async () => {
+    await inFeedOf('chooser', command('chooser'), command('chooser', { templateId: 'sale' }))
+    const inCategory = async (query: string): Promise<string[]> =>
+      (await call('GET', `/v1/feed?${query}`, 'chooser')).body.items.map((item: any) => item.category).sort()
+    expect(await inCategory('category=Marketing')).toEqual(['Marketing'])
+    expect(await inCategory('category=Alerts')).toEqual([])
+    for (const both of ['category=Marketing,Transactional', 'category=Marketing&category=Transactional', 'readState=unread']) {
+      expect(await inCategory(both)).toEqual(['Marketing', 'Transactional'])
+    }
+    const { status, body } = await call('GET', '/v1/feed?category=Marketing,News', 'chooser')
+    const allowed = expect.stringContaining('"Alerts", "Polls", "Custom", not "News"')
+    expect([status, body.errors]).toEqual([422, [{ path: '/category/1', message: allowed }]])
+  })
+
+  it('loses an item when its time is over, and still takes its receipts', async () => {
+    const [flash, stays] = [command('late-riser', { templateId: 'flash' }), command('late-riser')]
+    await inFeedOf('late-riser', flash, stays)
+    const { items } = (await call('GET', '/v1/feed?category=Marketing', 'late-riser')).body
+    expect(Date.parse(items[0].expiresAt) - Date.parse(items[0].createdAt)).toBe(2_000)
+    expect(items[0].content).not.toHaveProperty('expiresInMinutes')
+    await eventually(async () => (await call('GET', '/v1/feed/unread-count', 'late-riser')).body.unread === 1)
+    expect((await call('GET', '/v1/feed', 'late-riser')).body.items.map((item: any) => item.messageId)).toEqual([stays.messageId])
+    expect((await call('POST', `/v1/feed/${flash.messageId}/viewed`, 'late-riser')).status).toBe(204)
+    expect((await reported(flash.messageId, 2)).map(({ kind }) => kind)).toEqual(['requested', 'viewed'])
   })
 
   it('hides an item for good and still takes its receipts', async () => {
@@ -404,12 +434,13 @@ describe('an erased user', () => {
 interface Event { id: string; event: string; data: any }
 
 /** Opens a stream; `next` waits for its next event. */
-async function openStream(userId: string, of: RunningService, lastEventId?: string) {
+async function openStream(userId: string, of: RunningService, lastEventId?: string, query = '') {
   const abort = new AbortController()
-  const response = await fetch(`${of.url}/v1/feed/stream`, {
+  const response = await fetch(`${of.url}/v1/feed/stream${query}`, {
     headers: { ...(await headersFor(callerOf(userId))), ...(lastEventId ? { 'last-event-id': lastEventId } : {}) }, signal: abort.signal,
   })
   const events: Event[] = []
+  let lastId = ''
   let ended = false
   const reading = (async () => {
     let text = ''
@@ -419,13 +450,14 @@ async function openStream(userId: string, of: RunningService, lastEventId?: stri
         const fields = Object.fromEntries(text.slice(0, end).split('\n').map((line) => [
           line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2),
         ]))
+        lastId = fields.id ?? lastId
         if (fields.event) events.push({ id: fields.id!, event: fields.event, data: JSON.parse(fields.data!) })
         text = text.slice(end + 2)
       }
     }
   })().catch(() => {}).finally(() => (ended = true))
   return {
-    type: response.headers.get('content-type'), events, ended: () => ended,
+    type: response.headers.get('content-type'), events, ended: () => ended, lastId: () => lastId,
     next: (n: number) => eventually(() => (events.length >= n ? events : null)),
     close: async () => {
       abort.abort()
@@ -462,6 +494,68 @@ describe('a stream', () => {
     const again = await openStream('resumer', second, id)
     expect((await again.next(1)).map(({ data }) => data.messageId)).toContain(missed.messageId)
     await again.close()
+  })
+
+  it('that saw no event goes on where it was opened, also after a restart of the service', async () => {
+    let third = await start()
+    const stream = await openStream('waiter', third)
+    const id = await eventually(() => stream.lastId() || null)
+    await third.stop()
+    await eventually(stream.ended)
+    const missed = command('waiter')
+    await inFeedOf('waiter', missed)
+    third = await start()
+    const again = await openStream('waiter', third, id)
+    expect(await again.next(1)).toMatchObject([{ event: 'item', data: { messageId: missed.messageId } }])
+    await again.close()
+    await third.stop()
+  })
+
+  it('tells each of 100 changes, and of more only that the feed must be read anew', async () => {
+    const missed = Array.from({ length: 100 }, () => command('absent'))
+    await publish(...missed)
+    const stored = `SELECT count(*) AS n FROM messages WHERE user_id = 'absent'`
+    await eventually(async () => (await pool.query(stored)).rows[0].n === missed.length)
+    const before = String(Date.now() - 60_000)
+    const all = await openStream('absent', service, before)
+    expect(new Set((await all.next(100)).map(({ data }) => data.messageId))).toEqual(new Set(missed.map(({ messageId }) => messageId)))
+    await all.close()
+    await publish(command('absent'))
+    await eventually(async () => (await pool.query(stored)).rows[0].n === missed.length + 1)
+    const reset = await openStream('absent', service, before)
+    expect(await reset.next(1)).toEqual([{ id: reset.lastId(), event: 'reset', data: {} }])
+    expect(Number(reset.lastId())).toBeGreaterThan(Number(before))
+    await reset.close()
+  })
+
+  it('with an id that is none of ours is told to begin anew', async () => {
+    const stream = await openStream('stranger', service, 'yesterday')
+    expect((await stream.next(1))[0]).toMatchObject({ event: 'reset' })
+    await stream.close()
+  })
+
+  it('tells what is hidden or over by now as hidden', async () => {
+    const [flash, hidden] = [command('returner', { templateId: 'flash' }), command('returner')]
+    const stream = await openStream('returner', service)
+    const id = await eventually(() => stream.lastId() || null)
+    await stream.close()
+    await inFeedOf('returner', flash, hidden)
+    await call('DELETE', `/v1/feed/${hidden.messageId}`, 'returner')
+    await eventually(async () => (await call('GET', '/v1/feed', 'returner')).body.items.length === 0)
+    const again = await openStream('returner', second, id)
+    expect(await again.next(2)).toMatchObject([flash, hidden].map(({ messageId }) => ({ event: 'hidden', data: { messageId } })))
+    await again.close()
+  })
+
+  it('that asks for it is told how many items are unread', async () => {
+    const stream = await openStream('counter', service, undefined, '?unread=true')
+    expect(await stream.next(1)).toMatchObject([{ event: 'unread', data: { unread: 0 } }])
+    const sent = command('counter')
+    await publish(sent)
+    expect((await stream.next(3)).slice(1)).toMatchObject([{ event: 'item' }, { event: 'unread', data: { unread: 1 } }])
+    await call('POST', `/v1/feed/${sent.messageId}/viewed`, 'counter', undefined, second)
+    expect((await stream.next(5)).slice(3)).toMatchObject([{ event: 'item' }, { event: 'unread', data: { unread: 0 } }])
+    await stream.close()
   })
 
   it('ends when its listening connection breaks, so that nothing is missed', async () => {

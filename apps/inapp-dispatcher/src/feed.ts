@@ -13,6 +13,8 @@ export interface FeedItem {
   readonly category: string
   readonly content: Content
   readonly createdAt: Date
+  /** When it leaves the feed; null: it is kept 90 days. */
+  readonly expiresAt: Date | null
   readonly deliveredAt: Date | null
   readonly viewedAt: Date | null
   readonly clickedAt: Date | null
@@ -26,27 +28,37 @@ export const readStates = ['unread', 'read', 'all'] as const
 export type ReadState = (typeof readStates)[number]
 
 /** The columns of a {@link FeedItem}. */
-export const itemColumns = `message_id AS "messageId", template_id AS "templateId", category, content, created_at AS "createdAt",
-  delivered_at AS "deliveredAt", viewed_at AS "viewedAt", clicked_at AS "clickedAt"`
+export const itemColumns = `message_id AS "messageId", template_id AS "templateId", category, content,
+  created_at AS "createdAt", expires_at AS "expiresAt", delivered_at AS "deliveredAt", viewed_at AS "viewedAt", clicked_at AS "clickedAt"`
 
 /** Rows that are items of somebody's feed. */
-export const inFeed = `answer = 'requested' AND hidden_at IS NULL`
+export const inFeed = `answer = 'requested' AND hidden_at IS NULL AND (expires_at IS NULL OR expires_at > now())`
+
+/** Items of a feed that are unread. */
+export const unreadInFeed = `${inFeed} AND viewed_at IS NULL AND clicked_at IS NULL`
 
 const readStateSql: Readonly<Record<ReadState, string>> = {
   unread: 'viewed_at IS NULL AND clicked_at IS NULL', read: '(viewed_at IS NOT NULL OR clicked_at IS NOT NULL)', all: 'true',
 }
 
+/** Which items a page holds. */
+export interface FeedFilter {
+  readonly readState: ReadState
+  /** Null: of every category. */
+  readonly categories: readonly string[] | null
+}
+
 /** A page of the feed, newest first. */
 export async function listFeed(
-  pool: Pool, { workspaceId, userId }: UserName, readState: ReadState, page: Page,
+  pool: Pool, { workspaceId, userId }: UserName, { readState, categories }: FeedFilter, page: Page,
 ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
   const after = afterOf(page)
   const { rows } = await pool.query<FeedItem>(
     `SELECT ${itemColumns} FROM messages
      WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql[readState]}
-       AND ($3::timestamptz IS NULL OR (created_at, message_id) < ($3, $4::text))
+       AND ($3::timestamptz IS NULL OR (created_at, message_id) < ($3, $4::text)) AND ($6::text[] IS NULL OR category = ANY($6))
      ORDER BY created_at DESC, message_id DESC LIMIT $5`,
-    [workspaceId, userId, after?.createdAt ?? null, after?.messageId ?? null, page.limit + 1],
+    [workspaceId, userId, after?.createdAt ?? null, after?.messageId ?? null, page.limit + 1, categories],
   )
   return pageOf(rows, page, (item) => [item.createdAt.getTime(), item.messageId])
 }
@@ -64,13 +76,13 @@ function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null
 /** How many items are unread. */
 export async function countUnread(pool: Pool, { workspaceId, userId }: UserName): Promise<number> {
   const { rows } = await pool.query<{ n: number }>(
-    `SELECT count(*) AS n FROM messages WHERE workspace_id = $1 AND user_id = $2 AND ${inFeed} AND ${readStateSql.unread}`,
+    `SELECT count(*) AS n FROM messages WHERE workspace_id = $1 AND user_id = $2 AND ${unreadInFeed}`,
     [workspaceId, userId],
   )
   return rows[0]!.n
 }
 
-/** An item for a receipt, hidden or not, with the database's time. Null: none of this user's. */
+/** An item for a receipt, hidden, expired or not, with the database's time. Null: none of this user's. */
 export async function findItem(
   pool: Pool, { workspaceId, userId }: UserName, messageId: string,
 ): Promise<(FeedItem & { now: Date }) | null> {

@@ -30,9 +30,10 @@ export async function storeAnswers(
 ): Promise<void> {
   const { rows } = await tx.query<{ message_id: string; workspace_id: string; user_id: string; answer: string }>(
     `INSERT INTO messages
-       (message_id, workspace_id, user_id, template_id, answer, reason, commanded_at, category, content, created_at, updated_at)
-     SELECT *, $10::timestamptz, $10::timestamptz
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::jsonb[])
+       (message_id, workspace_id, user_id, template_id, answer, reason, commanded_at, category, content, expires_at, created_at, updated_at)
+     SELECT *, $11::timestamptz, $11::timestamptz
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::jsonb[],
+       $10::timestamptz[])
      ON CONFLICT (message_id) DO NOTHING
      RETURNING message_id, workspace_id, user_id, answer`,
     [
@@ -44,6 +45,7 @@ export async function storeAnswers(
       answers.map(({ command }) => new Date(command.commandedAt).toISOString()),
       answers.map(({ answer }) => (answer.answer === 'requested' ? answer.category : null)),
       answers.map(({ answer }) => (answer.answer === 'requested' ? JSON.stringify(answer.content) : null)),
+      answers.map(({ answer }) => (answer.answer === 'requested' && answer.expiresAt ? new Date(answer.expiresAt).toISOString() : null)),
       new Date(at).toISOString(),
     ],
   )

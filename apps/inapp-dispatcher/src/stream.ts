@@ -4,7 +4,7 @@ import { Client, type Pool } from 'pg'
 import type { UserName } from '@stepcast/replica'
 import { unavailable, type Log } from '@stepcast/service'
 import { announcements, feedOf, readAnnouncement } from './announce'
-import { inFeed, itemColumns, type FeedItem } from './feed'
+import { inFeed, itemColumns, unreadInFeed, type FeedItem } from './feed'
 
 /** What the streams need. */
 export interface FeedStreamsOptions {
@@ -15,9 +15,20 @@ export interface FeedStreamsOptions {
   readonly heartbeatMs?: number
 }
 
+/** What a stream shall tell. */
+export interface StreamWishes {
+  /** The id of the last event seen; null: of no interest. */
+  readonly lastEventId: string | null
+  /** Also how many items are unread. */
+  readonly unread: boolean
+}
+
 interface Stream extends UserName {
   readonly feed: string
   readonly response: ServerResponse
+  readonly unread: boolean
+  /** What happens while the stream tells what was missed, to be told after that; null once it has. */
+  held: string[] | null
 }
 
 type Row = FeedItem & { workspaceId: string; userId: string; hidden: boolean; updatedAt: Date }
@@ -30,9 +41,13 @@ const streamMs = 3_600_000
 const unreadBytesAtMost = 1_000_000
 const itemsAtOnce = 1_000
 const waitingAtMost = 100_000
-// Commits become visible later than the time they carry: what is this much older than the last event is told again.
-const overlapMs = 10_000
+// Commits become visible later than the time they carry: what is this much older than the last event is told again. A transaction takes
+// milliseconds; the slowest recovery that a chaos run measured took 35 s.
+const overlapMs = 60_000
+// Beyond this many it is cheaper to read the feed anew than to tell each.
 const resumedAtMost = 100
+// Resuming takes milliseconds; whoever has this much happen to them meanwhile comes back and resumes again.
+const heldAtMost = 1_000
 
 /** The streams of one process. Nothing runs while none is open. */
 export class FeedStreams {
@@ -47,19 +62,28 @@ export class FeedStreams {
 
   /**
    * Opens a stream on a response: `item` events with a feed item that is new or changed, `hidden` events with a messageId. An event may
-   * come twice. With the id of the last event seen, what changed since is told first (100 items at most).
+   * come twice. With the id of the last event seen, what changed since is told first, or one `reset` where that is more than 100 items.
+   * Then comes an id without an event: a stream that breaks before its first event goes on from there.
    * Throws a 503 problem when this process has 10,000 streams or the database cannot be listened to.
    */
-  async open(user: UserName, response: ServerResponse, lastEventId: string | null): Promise<void> {
+  async open(user: UserName, response: ServerResponse, { lastEventId, unread }: StreamWishes): Promise<void> {
     if (this.count >= streamsAtMost) throw unavailable(`This instance has ${streamsAtMost} open feeds already: try again.`)
     await (this.listener ??= this.listen())
     if (response.destroyed) return
-    const stream: Stream = { ...user, feed: feedOf(user.workspaceId, user.userId), response }
+    const stream: Stream = { ...user, feed: feedOf(user.workspaceId, user.userId), response, unread, held: [] }
     this.add(stream)
+    const now = await this.now()
+    const missed = lastEventId === null ? [] : await this.changedSince(user, lastEventId)
+    // Ended meanwhile: its client comes back.
+    if (response.writableEnded || response.destroyed) return
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
-    response.write(': open\n\n')
-    const since = Number(lastEventId ?? NaN)
-    if (Number.isSafeInteger(since)) for (const row of await this.changedSince(user, since)) tell(stream, row)
+    if (missed === null) write(response, `id: ${now}\nevent: reset\ndata: {}\n\n`)
+    else for (const row of missed) write(response, textOf(row))
+    // Behind what was missed: a stream that breaks before this begins there again.
+    write(response, `id: ${now}\n: open\n\n`)
+    for (const text of stream.held!) write(response, text)
+    stream.held = null
+    if (unread) await this.tellUnread([stream]).catch((error: unknown) => this.failed(error))
   }
 
   /** Ends every stream; their clients connect again. */
@@ -133,43 +157,86 @@ export class FeedStreams {
       while (this.waiting.size > 0) {
         const messageIds = [...this.waiting].slice(0, itemsAtOnce)
         for (const messageId of messageIds) this.waiting.delete(messageId)
+        const changed = new Set<Stream>()
         for (const row of await this.load(messageIds)) {
-          for (const stream of this.byFeed.get(feedOf(row.workspaceId, row.userId)) ?? []) tell(stream, row)
+          for (const stream of this.byFeed.get(feedOf(row.workspaceId, row.userId)) ?? []) {
+            if (!isOf(stream, row)) continue
+            send(stream, textOf(row))
+            if (stream.unread) changed.add(stream)
+          }
         }
+        await this.tellUnread([...changed])
       }
     } catch (error) {
-      this.options.log.warn({ error: (error as Error).message }, 'new items cannot be read: clients connect again')
-      this.waiting.clear()
-      this.closeAll()
+      this.failed(error)
     } finally {
       this.telling = false
     }
   }
 
+  private failed(error: unknown): void {
+    this.options.log.warn({ error: (error as Error).message }, 'new items cannot be read: clients connect again')
+    this.waiting.clear()
+    this.closeAll()
+  }
+
+  private async tellUnread(streams: readonly Stream[]): Promise<void> {
+    if (streams.length === 0) return
+    const { rows } = await this.options.pool.query<UserName & { unread: number }>(
+      `SELECT w AS "workspaceId", u AS "userId", count(message_id) AS unread
+       FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS asked (w, u)) AS users
+       LEFT JOIN messages ON workspace_id = w AND user_id = u AND ${unreadInFeed}
+       GROUP BY w, u`,
+      [streams.map(({ workspaceId }) => workspaceId), streams.map(({ userId }) => userId)],
+    )
+    for (const row of rows) {
+      const text = `event: unread\ndata: ${JSON.stringify({ unread: row.unread })}\n\n`
+      for (const stream of streams) if (isOf(stream, row)) send(stream, text)
+    }
+  }
+
+  // The database's clock, which every id is of, in milliseconds.
+  private async now(): Promise<number> {
+    const { rows } = await this.options.pool.query<{ now: Date }>('SELECT clock_timestamp() AS now')
+    return rows[0]!.now.getTime()
+  }
+
   private async load(messageIds: readonly string[]): Promise<Row[]> {
     const { rows } = await this.options.pool.query<Row>(
       `SELECT ${rowColumns} FROM messages WHERE message_id = ANY($1::text[]) AND answer = 'requested' AND user_id IS NOT NULL
-       ORDER BY created_at, message_id`, [messageIds])
+       ORDER BY updated_at, created_at, message_id`, [messageIds])
     return rows
   }
 
-  private async changedSince({ workspaceId, userId }: UserName, since: number): Promise<Row[]> {
+  /** What changed since an event; null where that cannot be told one by one: too much, or the id is none of ours. */
+  private async changedSince({ workspaceId, userId }: UserName, eventId: string): Promise<Row[] | null> {
+    // Milliseconds since the epoch; a Date bears 8.64e15.
+    if (!/^\d{1,15}$/.test(eventId)) return null
     const { rows } = await this.options.pool.query<Row>(
-      `SELECT ${rowColumns} FROM messages WHERE workspace_id = $1 AND user_id = $2 AND answer = 'requested' AND updated_at >= $3
+      `SELECT ${rowColumns} FROM messages WHERE workspace_id = $1 AND user_id = $2 AND answer = 'requested'
+         AND updated_at >= least($3, clock_timestamp()) - make_interval(secs => $5)
        ORDER BY updated_at LIMIT $4`,
-      [workspaceId, userId, new Date(Math.min(since, Date.now()) - overlapMs), resumedAtMost],
+      [workspaceId, userId, new Date(Number(eventId)).toISOString(), resumedAtMost + 1, overlapMs / 1_000],
     )
-    return rows
+    return rows.length > resumedAtMost ? null : rows
   }
 }
 
 const rowColumns = `${itemColumns}, workspace_id AS "workspaceId", user_id AS "userId", updated_at AS "updatedAt",
   NOT (${inFeed}) AS hidden`
 
-function tell(stream: Stream, { workspaceId, userId, hidden, updatedAt, ...item }: Row): void {
-  if (workspaceId !== stream.workspaceId || userId !== stream.userId) return
+// Feeds are known by a short hash: whoever shares it must not hear of the other.
+const isOf = (stream: Stream, { workspaceId, userId }: UserName): boolean => workspaceId === stream.workspaceId && userId === stream.userId
+
+function textOf({ workspaceId: _workspaceId, userId: _userId, hidden, updatedAt, ...item }: Row): string {
   const [event, data] = hidden ? ['hidden', { messageId: item.messageId }] : ['item', item]
-  write(stream.response, `id: ${updatedAt.getTime()}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  return `id: ${updatedAt.getTime()}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+function send({ response, held }: Stream, text: string): void {
+  if (held === null) write(response, text)
+  else if (held.length < heldAtMost) held.push(text)
+  else response.destroy()
 }
 
 function write(response: ServerResponse, text: string): void {

@@ -32,8 +32,16 @@ CREATE TABLE erased_users (
 );
 `
 
+const expirySql = `
+ALTER TABLE messages ADD expires_at timestamptz;  -- when the item leaves the feed; null: it is kept 90 days
+-- One index for all that is asked of one user: pages of the feed, what changed since an event, erasure. Hidden and expired rows are in it
+-- too, since a stream that resumes tells of them.
+CREATE INDEX messages_of_user ON messages (workspace_id, user_id, created_at DESC, message_id DESC) WHERE user_id IS NOT NULL;
+DROP INDEX messages_feed;
+`
+
 /** The first migration. */
-export class Feed1700000000000 implements MigrationInterface {
+class Feed1700000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     for (const sql of [tablesSql, replicaOffsetsSql, templatesReplicaSql, usersReplicaSql]) await runner.query(sql)
   }
@@ -42,3 +50,21 @@ export class Feed1700000000000 implements MigrationInterface {
     await runner.query('DROP TABLE messages, erased_users, replica_offsets, template_versions, archived_templates, users')
   }
 }
+
+/** Items that expire; a user's rows by one index. */
+class Expiry1764100000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(expirySql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE INDEX messages_feed ON messages (workspace_id, user_id, created_at DESC, message_id DESC)
+        WHERE answer = 'requested' AND hidden_at IS NULL;
+      DROP INDEX messages_of_user;
+      ALTER TABLE messages DROP expires_at`)
+  }
+}
+
+/** Every migration, oldest first. */
+export const migrations = [Feed1700000000000, Expiry1764100000000]

@@ -94,6 +94,12 @@ it('fills in defaults of content, variables and config', () => {
   })
 })
 
+it('in-app content may say when it leaves the feed, up to 90 days; absent stays absent', () => {
+  const stored = (more: Json): unknown => parse(templateBody, broadcast(withContent(inApp, more))).definition.channels[0]!.content
+  for (const expiresInMinutes of [1, 129_600, null]) expect(stored({ expiresInMinutes })).toMatchObject({ expiresInMinutes })
+  expect(stored({})).toEqual(inApp.content)
+})
+
 it('read and engaged are stored as viewed and clicked', () => {
   const { definition } = parse(
     templateBody,
@@ -125,6 +131,10 @@ it('switched off, a sequence is a broadcast and its settings are dropped', () =>
 it.each<[string, unknown, string[]]>([
   ['a body that is no object', [], ['']],
   ['an unknown field, by name', body({ colour: 'red' }), ['/colour']],
+  ['an expiry at once', broadcast(withContent(inApp, { expiresInMinutes: 0 })), ['/channels/0/content/expiresInMinutes']],
+  ['an expiry beyond 90 days', broadcast(withContent(inApp, { expiresInMinutes: 129_601 })), ['/channels/0/content/expiresInMinutes']],
+  ['an expiry with a fraction', broadcast(withContent(inApp, { expiresInMinutes: 1.5 })), ['/channels/0/content/expiresInMinutes']],
+  ['an expiry of a push', broadcast(withContent(push, { expiresInMinutes: 5 })), ['/channels/0/content/expiresInMinutes']],
   ['an unknown field of content', broadcast(withContent(sms, { from: '+1' })), ['/channels/0/content/from']],
   ['an unknown field of a step', withSteps({ ...steps[0], delay: 5 }, steps[1]!, steps[2]!), ['/config/sequence/steps/0/delay']],
   ['a templateId with capitals', body({ templateId: 'Order' }), ['/templateId']],
@@ -308,6 +318,12 @@ describe('warns of', () => {
       '/config/sequence/steps/1/stopCondition',
     ]))
   it('a dispatch time raised above a window', () => expect(warned(withSequence({ dispatchTtlMinutes: 61 }))).toHaveLength(2))
+  it('an item that leaves the feed before its window ends', () => {
+    const expiring = (expiresInMinutes: number): Json =>
+      body({ channels: [withContent(inApp, { expiresInMinutes }), push, sms] })
+    expect(warned(expiring(29))).toEqual(['/channels/0/content/expiresInMinutes'])
+    expect(warned(expiring(30))).toEqual([])
+  })
   it('a variable nothing uses', () =>
     expect(warned(body({ variableSchema: [orderNo, { name: 'x' }] }))).toEqual(['/variableSchema/1/name']))
   it('an SMS of several segments', () => {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { channelTypes, templateIdPattern, type ChannelType, type StopCondition } from '@stepcast/contracts'
 import {
   categories,
+  feedMinutesAtMost,
   sequenceDefaults,
   variableNamePattern,
   variableTypes,
@@ -41,7 +42,19 @@ const buttons = z
   .max(5)
   .default([])
 
-const inApp = z.strictObject({ title: text(1, 200), body: text(1, 4_000), imageUrl: urlOrNull, buttons })
+const inApp = z.strictObject({
+  title: text(1, 200),
+  body: text(1, 4_000),
+  imageUrl: urlOrNull,
+  buttons,
+  expiresInMinutes: z
+    .int()
+    .min(1)
+    .max(feedMinutesAtMost)
+    .nullable()
+    .optional()
+    .describe('The item leaves the feed this many minutes after it came, 129,600 (90 days) at most; null or absent: it is kept 90 days'),
+})
 
 // https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages (data); ours name the message to the app.
 const reservedDataKey = /^(from$|message_type$|google|gcm|stepcast_)/

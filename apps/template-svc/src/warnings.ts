@@ -47,6 +47,17 @@ export function warningsOf({ channels, config, variableSchema }: TemplateDefinit
   })
   if (!config.sequenceEnabled) return warnings
   const { steps, dispatchTtlMinutes } = config.sequence
+  channels.forEach((channel, i) => {
+    if (channel.channelType !== 'in_app') return
+    const { expiresInMinutes } = channel.content
+    const waitMinutes = steps.find((step) => step.channels.includes('in_app'))?.waitMinutes
+    if (expiresInMinutes && waitMinutes && expiresInMinutes < waitMinutes) {
+      warnings.push({
+        path: `/channels/${i}/content/expiresInMinutes`,
+        message: `the item leaves the feed after ${expiresInMinutes} minutes, before the ${waitMinutes} of its step have passed`,
+      })
+    }
+  })
   steps.forEach((step, s) => {
     if (step.stopCondition === 'delivered' && step.channels.includes('push')) {
       warnings.push({

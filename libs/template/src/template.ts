@@ -35,7 +35,12 @@ export interface InAppContent {
   readonly body: string
   readonly imageUrl: string | null
   readonly buttons: readonly Button[]
+  /** The item leaves the feed this many minutes after it came; null or absent: it is kept 90 days. */
+  readonly expiresInMinutes?: number | null
 }
+
+/** The longest an item of the feed may be kept, minutes: the 90 days that items are kept anyway. */
+export const feedMinutesAtMost = 129_600
 
 export interface PushContent {
   readonly title: string
