@@ -1,7 +1,7 @@
 // The log of arrivals: every request that reached a provider here, written down before it is answered.
 import { closeSync, openSync, writeSync } from 'node:fs'
 
-/** The providers whose faults can be set; `fcm` is the one spoken so far. */
+/** The providers spoken here. */
 export const providerNames = ['fcm', 'apns', 'twilio', 'solapi'] as const
 /** One of {@link providerNames}. */
 export type ProviderName = (typeof providerNames)[number]
@@ -9,14 +9,16 @@ export type ProviderName = (typeof providerNames)[number]
 /** One request that arrived. */
 export interface Arrival {
   readonly provider: ProviderName
-  /** From the payload; null when it carries none. */
+  /** From the payload, the callback address or the custom fields; null when it carries none. */
   readonly messageId: string | null
   /** The device token or number addressed. */
   readonly to: string
   /** RFC 3339. */
   readonly at: string
-  /** The HTTP status with its error code, or `hang`, or `reset`. */
+  /** The HTTP status with its error code, or `hang`, `reset` or `goaway`. */
   readonly answer: string
+  /** Whether the message was taken, and so may have been paid for, whatever became of the answer. */
+  readonly accepted: boolean
 }
 
 /** What to look for; all given conditions hold. */
@@ -27,10 +29,19 @@ export interface ArrivalQuery {
   readonly sinceMs?: number
 }
 
-// 200 bytes each: 40 MB. The oldest go first; the file keeps them all.
+/** How often one message arrived for one target. */
+export interface ArrivalCount {
+  readonly provider: ProviderName
+  readonly messageId: string
+  readonly to: string
+  readonly arrived: number
+  readonly accepted: number
+}
+
+// 250 bytes each: 50 MB. The oldest go first; the file keeps them all.
 const maxKept = 200_000
 
-/** The arrivals of this process, and of those before it where a file is kept. */
+/** The arrivals of this process. */
 export class Arrivals {
   private kept: Arrival[] = []
   private readonly file: number | null
@@ -56,6 +67,20 @@ export class Arrivals {
         (provider === undefined || arrival.provider === provider) &&
         (sinceMs === undefined || Date.parse(arrival.at) >= sinceMs),
     )
+  }
+
+  /** Those that match, counted per provider, message and target, in order of first arrival; requests without a messageId are left out. */
+  count(query: ArrivalQuery): ArrivalCount[] {
+    const counts = new Map<string, { -readonly [K in keyof ArrivalCount]: ArrivalCount[K] }>()
+    for (const { provider, messageId, to, accepted } of this.find(query)) {
+      if (messageId === null) continue
+      const key = `${provider} ${messageId} ${to}`
+      let count = counts.get(key)
+      if (count === undefined) counts.set(key, (count = { provider, messageId, to, arrived: 0, accepted: 0 }))
+      count.arrived += 1
+      if (accepted) count.accepted += 1
+    }
+    return [...counts.values()]
   }
 
   close(): void {

@@ -2,19 +2,19 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { z } from 'zod'
-import type { Fault } from './faults'
+import { retryAfter, type Answer } from './answer'
+import type { Desk, Judged, Reply } from './desk'
+import type { RequestFault } from './faults'
+import type { Phones } from './phones'
+import { codeOf } from './specialAddresses'
 
-/** Keys of `message.data` by which the sandbox (and an app) knows a message. */
-export const dataKeys = { messageId: 'stepcast_message_id', workspaceId: 'stepcast_workspace_id', userId: 'stepcast_user_id' } as const
-
-/** An HTTP answer. */
-export interface Answer {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body: object
-  /** How the log of arrivals names it, e.g. `404 UNREGISTERED`. */
-  readonly logged: string
-}
+/** Keys of `message.data`, and of an APNs payload, by which the sandbox (and an app) knows a message. */
+export const dataKeys = {
+  messageId: 'stepcast_message_id',
+  workspaceId: 'stepcast_workspace_id',
+  userId: 'stepcast_user_id',
+  url: 'stepcast_url',
+} as const
 
 const tokenLifetimeS = 3_600
 // One per service account and hour is usual; 10,000 tell of a client that never reuses its token.
@@ -94,7 +94,7 @@ const sendSchema = z.strictObject({
 /** A message FCM can read. */
 export type FcmMessage = z.output<typeof sendSchema>['message']
 
-/** Reads the body of a send; a string says what is wrong, and where. */
+/** Reads the body of a send: the message, or what is wrong and where. */
 export function readMessage(body: unknown): FcmMessage | { readonly field: string; readonly description: string } {
   const parsed = sendSchema.safeParse(body)
   if (!parsed.success) {
@@ -114,7 +114,7 @@ export function readMessage(body: unknown): FcmMessage | { readonly field: strin
 }
 
 /** 200: taken. */
-export const accepted = (project: string): Answer => ({
+const accepted = (project: string): Answer => ({
   status: 200,
   body: { name: `projects/${project}/messages/${randomUUID()}` },
   logged: '200',
@@ -132,39 +132,94 @@ function refusal(code: number, status: string, message: string, details: readonl
   }
 }
 
-/** 401: no access token, or one that has expired. */
-export const unauthenticated = (): Answer => refusal(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.', [])
+const withFcmError = (code: number, status: string, message: string, errorCode: string, headers: Record<string, string> = {}): Answer =>
+  refusal(code, status, message, [{ '@type': fcmErrorType, errorCode }], headers)
 
-/** 400 for what the request says; the token is not to blame, so there is no FcmError. */
-export const invalidArgument = (field: string, description: string): Answer =>
+/** The answers by FCM's error codes (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode). */
+const byCode = {
+  UNSPECIFIED_ERROR: () => withFcmError(500, 'UNKNOWN', 'Unknown error.', 'UNSPECIFIED_ERROR'),
+  INVALID_ARGUMENT: () =>
+    refusal(400, 'INVALID_ARGUMENT', 'The registration token is not a valid FCM registration token', [
+      { '@type': fcmErrorType, errorCode: 'INVALID_ARGUMENT' },
+      {
+        '@type': 'type.googleapis.com/google.rpc.BadRequest',
+        fieldViolations: [{ field: 'message.token', description: 'The registration token is not a valid FCM registration token' }],
+      },
+    ]),
+  UNREGISTERED: () => withFcmError(404, 'NOT_FOUND', 'Requested entity was not found.', 'UNREGISTERED'),
+  SENDER_ID_MISMATCH: () => withFcmError(403, 'PERMISSION_DENIED', 'SenderId mismatch', 'SENDER_ID_MISMATCH'),
+  QUOTA_EXCEEDED: (retryAfterS?: number) =>
+    withFcmError(429, 'RESOURCE_EXHAUSTED', 'Quota exceeded for sending messages.', 'QUOTA_EXCEEDED', retryAfter(retryAfterS)),
+  UNAVAILABLE: () => withFcmError(503, 'UNAVAILABLE', 'The service is currently unavailable.', 'UNAVAILABLE'),
+  INTERNAL: () => withFcmError(500, 'INTERNAL', 'Internal error encountered.', 'INTERNAL'),
+  THIRD_PARTY_AUTH_ERROR: () => withFcmError(401, 'UNAUTHENTICATED', 'Auth error from APNS or Web Push Service', 'THIRD_PARTY_AUTH_ERROR'),
+} as const
+const codes = Object.keys(byCode) as (keyof typeof byCode)[]
+
+const unauthenticated = (): Answer => refusal(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.', [])
+
+/** For what the request says; the token is not to blame, so there is no FcmError. */
+const invalidArgument = (field: string, description: string): Answer =>
   refusal(400, 'INVALID_ARGUMENT', description, [
     { '@type': 'type.googleapis.com/google.rpc.BadRequest', fieldViolations: [{ field, description }] },
   ])
 
-/** 404: the app is gone from the device. */
-export const unregistered = (): Answer =>
-  refusal(404, 'NOT_FOUND', 'Requested entity was not found.', [{ '@type': fcmErrorType, errorCode: 'UNREGISTERED' }])
-
-/** What a fault answers; null where it does not answer by itself. */
-export function faultAnswer(fault: Fault): Answer | null {
+function faultAnswer(fault: RequestFault): Answer | null {
   switch (fault.mode) {
-    case '429': {
-      const headers: Record<string, string> = fault.retryAfterS === undefined ? {} : { 'retry-after': String(fault.retryAfterS) }
-      return refusal(
-        429,
-        'RESOURCE_EXHAUSTED',
-        'Quota exceeded for sending messages.',
-        [{ '@type': fcmErrorType, errorCode: 'QUOTA_EXCEEDED' }],
-        headers,
-      )
-    }
+    case '429':
+      return byCode.QUOTA_EXCEEDED(fault.retryAfterS)
     case '500':
-      return refusal(500, 'INTERNAL', 'Internal error encountered.', [{ '@type': fcmErrorType, errorCode: 'INTERNAL' }])
+      return byCode.INTERNAL()
     case 'reject':
-      return refusal(403, 'PERMISSION_DENIED', 'SenderId mismatch', [{ '@type': fcmErrorType, errorCode: 'SENDER_ID_MISMATCH' }])
+      return byCode.SENDER_ID_MISMATCH()
     case 'hang':
     case 'slow':
     case 'accept-then-reset':
+    case 'goaway':
       return null
+  }
+}
+
+function answerTo(project: string, message: ReturnType<typeof readMessage>): Answer {
+  if (!('token' in message)) return invalidArgument(message.field, message.description)
+  if (message.token.startsWith('bad_')) return byCode.UNREGISTERED()
+  const code = codeOf(message.token, codes)
+  return code === null ? accepted(project) : byCode[code]()
+}
+
+/** FCM: its token endpoint and its sends, whatever connection they came over. */
+export class Fcm {
+  private readonly tokens = new AccessTokens()
+
+  constructor(
+    private readonly desk: Desk,
+    private readonly phones: Phones,
+  ) {}
+
+  /** `POST /token`: the OAuth2 grant of a service account → `{ access_token, expires_in, token_type }`, or 400 as Google words it. */
+  token(form: Readonly<Record<string, unknown>>): Answer {
+    return this.tokens.grant(form, Date.now())
+  }
+
+  /** `POST /v1/projects/{project}/messages:send` → 200 `{ name }`, or a google.rpc error with its FcmError. */
+  send(project: string, body: unknown, authorization: string | undefined, isHttp2: boolean): Reply {
+    const message = readMessage(body)
+    const answer = answerTo(project, message)
+    const refusal = this.tokens.accepts(authorization, Date.now()) ? null : unauthenticated()
+    return this.desk.take({ provider: 'fcm', refusal, answer, messages: [this.judged(message, answer)], faultAnswer }, isHttp2)
+  }
+
+  private judged(message: ReturnType<typeof readMessage>, { status, logged }: Answer): Judged {
+    if (!('token' in message)) return { messageId: null, to: '', isAccepted: false, logged }
+    const { token: to, data = {}, notification = {} } = message
+    const { [dataKeys.messageId]: messageId = null, [dataKeys.workspaceId]: workspaceId, [dataKeys.userId]: userId } = data
+    const accept = (): void => {
+      if (messageId === null || !workspaceId || !userId) return
+      const url = data[dataKeys.url]
+      const { title = '', body = '', image = null } = notification
+      const links = url === undefined ? [] : [{ label: '', url }]
+      this.phones.receive({ channel: 'push', provider: 'fcm', messageId, workspaceId, userId, to, title, body, imageUrl: image, links })
+    }
+    return { messageId, to, isAccepted: status === 200, logged, accept }
   }
 }

@@ -1,35 +1,24 @@
-// The sandbox over HTTP: it answers as FCM does, forgets no arrival, and does what the faults say.
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+// The sandbox over HTTP: it answers as FCM does, forgets no arrival, does what the faults say, and lets phones answer.
+import { get } from 'node:http'
 import { importPKCS8, SignJWT } from 'jose'
-import { expectEveryRouteScoped, type RunningService } from '@stepcast/service'
-import type { Arrival } from './arrivals'
-import { startSandbox } from './start'
-
-interface Answer {
-  status: number
-  headers: Headers
-  body: any
-}
+import { expectEveryRouteScoped } from '@stepcast/service'
+import { type Received, type SandboxStage, sandboxStage, until } from './testing'
 
 const messageId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c.2.push'
 
 describe('provider sandbox', () => {
-  let sandbox: RunningService
-  let product: Server
+  let stage: SandboxStage
   let bearer: string
-  const reported: { url: string; authorization: string; user: string }[] = []
+  const call: SandboxStage['call'] = (...args) => stage.call(...args)
+  const arrivals: SandboxStage['arrivals'] = (query) => stage.arrivals(query)
+  const reported = (): { url: string; authorization: string; user: string }[] =>
+    stage.told.map(({ url, headers }) => ({
+      url,
+      authorization: headers.authorization!,
+      user: Buffer.from(String(headers['on-behalf-of']), 'latin1').toString('utf8'),
+    }))
 
-  const call = async (method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> => {
-    const response = await fetch(`${sandbox.url}${path}`, {
-      method,
-      headers: { 'content-type': 'application/json', ...headers },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
-  }
-  const push = (token: string, id = messageId): Promise<Answer> =>
+  const push = (token: string, id = messageId): Promise<Received> =>
     call(
       'POST',
       '/v1/projects/p1/messages:send',
@@ -42,22 +31,9 @@ describe('provider sandbox', () => {
       },
       { authorization: `Bearer ${bearer}` },
     )
-  const arrivals = async (query = ''): Promise<Arrival[]> => (await call('GET', `/log${query}`)).body.items
 
   beforeAll(async () => {
-    product = createServer((request, response) => {
-      reported.push({
-        url: request.url!,
-        authorization: request.headers.authorization!,
-        user: Buffer.from(String(request.headers['on-behalf-of']), 'latin1').toString('utf8'),
-      })
-      response.writeHead(204).end()
-    }).listen(0)
-    sandbox = await startSandbox(
-      { LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: `http://127.0.0.1:${(product.address() as AddressInfo).port}` },
-      false,
-    )
-
+    stage = await sandboxStage()
     const account = (await call('GET', '/service-account.json')).body
     const assertion = await new SignJWT({ scope: 'https://www.googleapis.com/auth/firebase.messaging' })
       .setProtectedHeader({ alg: 'RS256' })
@@ -73,15 +49,15 @@ describe('provider sandbox', () => {
     bearer = ((await granted.json()) as { access_token: string }).access_token
   })
   afterAll(async () => {
-    await sandbox.stop()
-    product.close()
+    await stage.stop()
   })
   afterEach(async () => {
     await call('DELETE', '/faults')
+    stage.told.length = 0
   })
 
   it('declares a scope for every route', () => {
-    expectEveryRouteScoped(sandbox.app)
+    expectEveryRouteScoped(stage.sandbox.app)
   })
 
   it('refuses a grant without an assertion', async () => {
@@ -162,16 +138,148 @@ describe('provider sandbox', () => {
     expect((await call('POST', `/phones/${messageId}/clicked`)).status).toBe(409)
     await call('POST', '/phones', { workspaceId: 'demo', apiKey: 'sk_1' })
     expect((await call('POST', `/phones/${messageId}/clicked`)).status).toBe(204)
-    expect(reported).toEqual([{ url: `/v1/push/${messageId}/clicked`, authorization: 'Bearer sk_1', user: '사용자-7' }])
+    expect(reported()).toEqual([{ url: `/v1/push/${messageId}/clicked`, authorization: 'Bearer sk_1', user: '사용자-7' }])
   })
 
   it('lets simulated phones answer by themselves, once', async () => {
-    reported.length = 0
     await call('POST', '/phones', { workspaceId: 'demo', apiKey: 'sk_1', behaviour: { deliveredRate: 1, clickedRate: 1, delayMs: 20 } })
     const id = messageId.replace('.2.', '.5.')
     await push('sim_1', id)
     await push('sim_1', id)
-    await new Promise((resolve) => setTimeout(resolve, 400))
-    expect(reported.map(({ url }) => url)).toEqual([`/v1/push/${id}/delivered`, `/v1/push/${id}/clicked`])
+    await until(() => stage.told.length >= 2)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(reported().map(({ url }) => url)).toEqual([`/v1/push/${id}/delivered`, `/v1/push/${id}/clicked`])
+  })
+
+  it('lets a channel behave differently from the others', async () => {
+    const behaviour = { deliveredRate: 1, clickedRate: 1, delayMs: 20 }
+    await call('POST', '/phones', { workspaceId: 'demo', apiKey: 'sk_1', behaviour, channels: { push: { clickedRate: 0 } } })
+    const id = messageId.replace('.2.', '.6.')
+    await push('sim_1', id)
+    await until(() => stage.told.length >= 1)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(reported().map(({ url }) => url)).toEqual([`/v1/push/${id}/delivered`])
+    expect((await call('PUT', '/phones/demo/behaviour', { behaviour: { clickedRate: 2 } })).status).toBe(422)
+    expect((await call('PUT', '/phones/nobody/behaviour', {})).status).toBe(404)
+    expect((await call('PUT', '/phones/demo/behaviour', { behaviour })).status).toBe(204)
+  })
+
+  it.each([
+    ['UNSPECIFIED_ERROR', 500],
+    ['INVALID_ARGUMENT', 400],
+    ['UNREGISTERED', 404],
+    ['SENDER_ID_MISMATCH', 403],
+    ['QUOTA_EXCEEDED', 429],
+    ['UNAVAILABLE', 503],
+    ['INTERNAL', 500],
+    ['THIRD_PARTY_AUTH_ERROR', 401],
+  ])('answers %s where a token asks for it', async (code, status) => {
+    const answer = await push(`code_${code}_1`)
+    expect(answer.status).toBe(status)
+    expect(answer.body.error.details[0]).toMatchObject({ '@type': expect.stringContaining('FcmError'), errorCode: code })
+  })
+
+  it('counts how often a message arrived for a target, and how often it was accepted', async () => {
+    const since = new Date().toISOString()
+    const id = messageId.replace('.2.', '.7.')
+    await push('bad_7', id)
+    await call('POST', '/faults', { provider: 'fcm', mode: '500', rate: 1, count: 1 })
+    await push('phone-7', id)
+    await call('POST', '/faults', { provider: 'fcm', mode: 'accept-then-reset', rate: 1, count: 1 })
+    await push('phone-7', id).catch(() => null)
+    await push('phone-7', id)
+    expect(await stage.counts(`?provider=fcm&since=${since}`)).toEqual([
+      { provider: 'fcm', messageId: id, to: 'bad_7', arrived: 1, accepted: 0 },
+      { provider: 'fcm', messageId: id, to: 'phone-7', arrived: 3, accepted: 2 },
+    ])
+  })
+
+  it('refuses faults of callbacks where there are none', async () => {
+    const refused = await call('POST', '/faults', { provider: 'fcm', mode: 'late-callbacks', rate: 1 })
+    expect(refused.status).toBe(422)
+    expect(refused.body.errors).toMatchObject([{ path: '/mode' }])
+  })
+
+  it('shows what the phones hold, newest first, without keys', async () => {
+    const id = messageId.replace('.2.', '.8.')
+    await push('phone-8', id)
+    await push('tablet-8', id)
+    const { body } = await call('GET', '/phones?to=tablet-8&limit=1')
+    expect(body.items).toMatchObject([
+      {
+        messageId: id,
+        channel: 'push',
+        userId: '사용자-7',
+        to: ['phone-8', 'tablet-8'],
+        title: 'Shipped',
+        body: 'Order 1',
+        deliveredAt: null,
+      },
+    ])
+    await call('POST', `/phones/${id}/delivered`)
+    expect((await call('GET', '/phones?to=phone-8')).body.items[0].deliveredAt).not.toBeNull()
+    expect(JSON.stringify((await call('GET', '/about')).body)).not.toContain('sk_1')
+  })
+
+  it('tells the page what is new as it comes', async () => {
+    const id = messageId.replace('.2.', '.9.')
+    const stream = await fetch(`${stage.sandbox.url}/live`)
+    const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
+    await push('phone-9', id)
+    let text = ''
+    await until(async () => (text += (await reader.read()).value ?? '').includes('event: message'))
+    await reader.cancel()
+    expect(JSON.parse(/data: (.*)/.exec(text)![1]!)).toMatchObject({ messageId: id, to: ['phone-9'] })
+  })
+
+  it('gives the page tokens of people, once a signing key is registered, and only under a local name', async () => {
+    const path = `/people/demo/${encodeURIComponent('사용자-7')}/token`
+    expect((await call('GET', path)).status).toBe(409)
+    await call('POST', '/phones', { workspaceId: 'demo', apiKey: 'sk_1', signingKid: 'demo.1', signingSecret: 's'.repeat(43) })
+    const { body } = await call('GET', path)
+    const [header, claims] = body.token.split('.').map((part: string) => Buffer.from(part, 'base64url').toString('utf8'))
+    expect(JSON.parse(header)).toEqual({ alg: 'HS256', kid: 'demo.1' })
+    expect(JSON.parse(claims)).toMatchObject({ sub: '사용자-7' })
+    expect(Date.parse(body.expiresAt) - Date.now()).toBeLessThanOrEqual(900_000)
+    expect(await statusUnderHost(`${stage.sandbox.url}${path}`, 'evil.example')).toBe(403)
+  })
+
+  it('learns whose a number is from the product', async () => {
+    await call('POST', '/phones', { workspaceId: 'demo', apiKey: 'sk_1' })
+    stage.answer = ({ url }) =>
+      url.startsWith('/v1/sequences') ? { status: 200, body: { userId: 'ada', items: [{ userId: 'bob' }] } } : { status: 204 }
+    const id = messageId.replace('.2.push', '.3.sms')
+    const account = `AC${'0'.repeat(32)}`
+    const form = new URLSearchParams({
+      To: '+821012345678',
+      From: '+15005550006',
+      Body: 'Hi',
+      StatusCallback: `${stage.productUrl}/v1/callbacks/twilio/demo?m=${id}`,
+    })
+    const authorization = `Basic ${Buffer.from(`${account}:token`).toString('base64')}`
+    expect((await call('POST', `/2010-04-01/Accounts/${account}/Messages.json`, form, { authorization })).status).toBe(201)
+    expect((await call('GET', '/people')).body.items).toEqual(expect.arrayContaining([{ workspaceId: 'demo', userId: 'bob' }]))
+    await until(async () => (await call('GET', '/phones?to=%2B821012345678')).body.items[0]?.userId === 'ada')
+    stage.answer = () => ({ status: 204 })
+  })
+
+  it('serves its page with a policy that runs nothing of others', async () => {
+    const page = await fetch(stage.sandbox.url)
+    expect(page.status).toBe(200)
+    const policy = page.headers.get('content-security-policy')!
+    expect(policy).toContain("script-src 'self'")
+    expect(policy).not.toContain('unsafe')
+    expect(policy).toContain(`connect-src 'self' ${stage.productUrl}`)
+    const html = await page.text()
+    expect(html).not.toMatch(/ on\w+=|<script>|style=/)
   })
 })
+
+// fetch does not let a caller choose the Host.
+const statusUnderHost = (url: string, host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    get(url, { headers: { host } }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode!)
+    }).on('error', reject)
+  })
