@@ -7,6 +7,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common'
+import { AccountSeal, Seal } from '@stepcast/accounts'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
@@ -19,11 +20,12 @@ import { ApiDocument } from './apiDocument'
 import { Authentication } from './authentication'
 import { configOf, type GatewayConfig } from './config'
 import { ContextKey } from './contextKey'
-import { Forward } from './forward'
+import { Forward, ForwardPublic } from './forward'
 import { type GrpcServer, startGrpc } from './grpc'
 import { migrations } from './migrations'
+import { Passage } from './passage'
 import { ProbeRoutes } from './probeRoutes'
-import { Seal } from './seal'
+import { ProviderRoutes } from './providerRoutes'
 import { Upstreams } from './upstreams'
 import { WholeReadiness } from './wholeReadiness'
 import { WorkspaceRoutes } from './workspaceRoutes'
@@ -33,7 +35,7 @@ const schema = 'gateway'
 const applicationName = 'gateway'
 
 @Module({
-  controllers: [ProbeRoutes, WorkspaceRoutes, Forward],
+  controllers: [ProbeRoutes, WorkspaceRoutes, ProviderRoutes, ForwardPublic, Forward],
   providers: [
     { provide: Config, inject: [ENV], useFactory: configOf },
     { provide: ContextKey, inject: [ENV], useFactory: (env: Env) => contextKey(env.STEPCAST_INTERNAL_SECRET) },
@@ -76,11 +78,17 @@ const applicationName = 'gateway'
     },
     { provide: Seal, inject: [Config], useFactory: ({ encryptionSecret }: GatewayConfig) => new Seal(encryptionSecret) },
     {
+      provide: AccountSeal,
+      inject: [Config],
+      useFactory: ({ encryptionSecret }: GatewayConfig) => new AccountSeal(encryptionSecret),
+    },
+    {
       provide: Authentication,
       inject: [Pool, Seal, Config],
       useFactory: (pool: Pool, seal: Seal, { rootKey }: GatewayConfig) => new Authentication(pool, seal, rootKey),
     },
     { provide: Upstreams, inject: [Config], useFactory: ({ serviceUrls }: GatewayConfig) => new Upstreams(serviceUrls) },
+    { provide: Passage, inject: [Upstreams, LOG], useFactory: (upstreams: Upstreams, log: Log) => new Passage(upstreams, log) },
     {
       provide: WholeReadiness,
       inject: [Readiness, Upstreams],
@@ -110,7 +118,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
 
   /** Only the gateway's own calls are parsed here; the others' bodies stream through. */
   configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(json({ limit: '64kb' })).forRoutes(WorkspaceRoutes)
+    consumer.apply(json({ limit: '64kb' })).forRoutes(WorkspaceRoutes, ProviderRoutes)
   }
 
   async onApplicationBootstrap(): Promise<void> {

@@ -1,5 +1,6 @@
 // Who is calling from outside: a server with an API key, a person's app with a user token, or the installation's own root key.
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { Seal } from '@stepcast/accounts'
 import { freeIdProblem } from '@stepcast/contracts'
 import { type CallerContext, forbidden, unauthenticated, unreadable } from '@stepcast/service'
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
@@ -7,7 +8,6 @@ import type { Request } from 'express'
 import type { Pool } from 'pg'
 import { type KeyOwner, ownerOfKey } from './apiKeys'
 import { Recent } from './recent'
-import type { Seal } from './seal'
 import { parseKid, verifyingKey } from './signingKeys'
 
 // A user token lives a day at most; the minute allows for a signer's clock that is ahead of ours.

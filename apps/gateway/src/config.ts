@@ -1,4 +1,5 @@
 // The gateway's settings, read once; a missing one is named.
+import { encryptionSecretOf } from '@stepcast/accounts'
 import type { Env } from '@stepcast/service'
 import { services, type ServiceName } from './services'
 
@@ -6,7 +7,7 @@ export interface GatewayConfig {
   readonly databaseUrl: string
   /** Makes workspaces; belongs to none. */
   readonly rootKey: string
-  /** Encrypts signing secrets at rest. Another value makes the stored ones unreadable. */
+  /** Encrypts signing secrets and provider accounts at rest. Another value makes the stored ones unreadable. */
   readonly encryptionSecret: string
   readonly host: string
   /** 0: any free port. */
@@ -24,7 +25,7 @@ export function configOf(env: Env): GatewayConfig {
   return {
     databaseUrl: need('DATABASE_URL'),
     rootKey: need('STEPCAST_ROOT_KEY'),
-    encryptionSecret: env.STEPCAST_ENCRYPTION_KEY || need('STEPCAST_INTERNAL_SECRET'),
+    encryptionSecret: encryptionSecretOf(env),
     host: env.HOST || '127.0.0.1',
     grpcPort: Number(env.GRPC_PORT || 0),
     serviceUrls: Object.fromEntries(services.map(({ name, urlVariable }) => [name, need(urlVariable)])) as Record<ServiceName, string>,

@@ -127,7 +127,7 @@ it('every route declares its scope', () => {
     routesOf(gateway.app)
       .filter(({ scopes }) => scopes?.includes('public'))
       .map(({ path }) => path),
-  ).toEqual(['/', '/docs', '/healthz', '/readyz', '/v1/openapi.json'])
+  ).toEqual(['/', '/docs', '/healthz', '/l/:token', '/readyz', '/v1/callbacks/:provider/:workspaceId', '/v1/openapi.json'])
 })
 
 describe('workspaces', () => {
@@ -143,6 +143,7 @@ describe('workspaces', () => {
       name: 'Acme',
       timezone: 'Asia/Seoul',
       currency: 'KRW',
+      resendUnknown: { sms: false, kakao: false },
       createdAt: expect.stringMatching(/Z$/),
       apiKey: expect.objectContaining({
         keyId: expect.stringMatching(/^ak_/),
@@ -187,6 +188,16 @@ describe('workspaces', () => {
     )
     const told = (await readTopic(stack.connection(), topics.workspaces)).filter(({ key }) => key === workspace.workspaceId)
     expect(told.map(({ value }) => JSON.parse(value!.settings).timezone)).toEqual(['UTC', 'Europe/Berlin'])
+  })
+
+  it('says for each paid channel whether messages of unknown outcome are sent again', async () => {
+    const workspace = await makeWorkspace()
+    const change = (resendUnknown: object) => call('PUT', '/v1/workspace', { key: workspace.apiKey.key, body: { resendUnknown } })
+    expect(await change({ sms: true })).toMatchObject({ status: 200, body: { resendUnknown: { sms: true, kakao: false } } })
+    expect(await change({ kakao: true })).toMatchObject({ status: 200, body: { resendUnknown: { sms: true, kakao: true } } })
+    expect(await change({ push: true })).toMatchObject({ status: 422, body: { errors: [{ path: '/resendUnknown/push' }] } })
+    const told = (await readTopic(stack.connection(), topics.workspaces)).filter(({ key }) => key === workspace.workspaceId)
+    expect(JSON.parse(told.at(-1)!.value!.settings).resendUnknown).toEqual({ sms: true, kakao: true })
   })
 
   it('the same Idempotency-Key makes one workspace, and its secrets are shown once', async () => {
@@ -431,6 +442,41 @@ describe('passing on', () => {
     expect(headers.get('x-stepcast-secret')).toBeNull()
   })
 
+  it('a callback reaches the dispatcher of its provider as it came, signature and all', async () => {
+    behaviours.set(`/v1/callbacks/twilio/${workspace.workspaceId}`, (request, response) => void echo(request, response))
+    const body = 'MessageStatus=delivered&MessageSid=SM1'
+    const answer = await fetch(`${gateway.url}/v1/callbacks/twilio/${workspace.workspaceId}?m=a.1.sms`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': 'c2lnbmF0dXJl', 'authorization': 'Basic abc',
+        'x-stepcast-context': 'forged',
+      },
+      body,
+    })
+    expect(await answer.json()).toMatchObject({
+      method: 'POST',
+      url: `/v1/callbacks/twilio/${workspace.workspaceId}?m=a.1.sms`,
+      caller: null,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': 'c2lnbmF0dXJl', 'authorization': 'Basic abc' },
+      sha256: createHash('sha256').update(body).digest('hex'),
+    })
+    expect(await call('POST', '/v1/callbacks/nobody/demo', { body: {} })).toMatchObject({ status: 404 })
+    expect(await call('GET', '/v1/callbacks/twilio/demo')).toMatchObject({ status: 404 })
+    const large = await fetch(`${gateway.url}/v1/callbacks/solapi/demo`, { method: 'POST', body: Buffer.alloc(1024 * 1024 + 1) })
+    expect(large.status).toBe(413)
+  })
+
+  it('a tracked link reaches the dispatcher that made it, and its redirect is not followed here', async () => {
+    behaviours.set('/l/sAbc', (_request, response) => response.writeHead(302, { location: 'https://shop.example/42' }).end())
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await fetch(`${gateway.url}/l/sAbc`, { method, redirect: 'manual' })
+      expect([answer.status, answer.headers.get('location')]).toEqual([302, 'https://shop.example/42'])
+    }
+    expect((await call('GET', '/l/kAbc')).body).toMatchObject({ url: '/l/kAbc', caller: null })
+    expect(await call('GET', '/l/xAbc')).toMatchObject({ status: 404 })
+    expect(await call('POST', '/l/sAbc')).toMatchObject({ status: 404 })
+  })
+
   it('needs credentials, and the root key is none here', async () => {
     expect(await call('GET', '/v1/templates')).toMatchObject({ status: 401 })
     expect(await call('GET', '/v1/templates', { key: rootKey })).toMatchObject({ status: 403 })
@@ -552,6 +598,12 @@ describe('operators and newcomers', () => {
         '/v1/workspace',
         '/v1/workspace/api-keys',
         '/v1/workspace/api-keys/{keyId}',
+        '/v1/workspace/providers',
+        '/v1/workspace/providers/{provider}',
+        '/v1/workspace/providers/apns',
+        '/v1/workspace/providers/fcm',
+        '/v1/workspace/providers/solapi',
+        '/v1/workspace/providers/twilio',
         '/v1/workspace/signing-keys',
         '/v1/workspace/signing-keys/{kid}',
         '/v1/workspaces',

@@ -7,6 +7,8 @@ interface Service {
   readonly part: string
   readonly urlVariable: string
   readonly prefixes: readonly string[]
+  /** Which calls without credentials are its own: the provider whose callbacks it takes, the first letter of its tracked links. */
+  readonly takes?: { readonly callbacksOf: string; readonly linksOf: string }
   /** The largest body it takes; null where it streams without end (CSV audiences). */
   readonly maxBodyBytes: number | null
 }
@@ -26,6 +28,22 @@ export const services = [
     maxBodyBytes: megabyte,
   },
   { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], maxBodyBytes: megabyte },
+  {
+    name: 'sms-dispatcher',
+    part: 'SMS',
+    urlVariable: 'SMS_DISPATCHER_URL',
+    prefixes: ['/v1/sms'],
+    takes: { callbacksOf: 'twilio', linksOf: 's' },
+    maxBodyBytes: megabyte,
+  },
+  {
+    name: 'messenger-dispatcher',
+    part: 'KakaoTalk',
+    urlVariable: 'MESSENGER_DISPATCHER_URL',
+    prefixes: ['/v1/kakao'],
+    takes: { callbacksOf: 'solapi', linksOf: 'k' },
+    maxBodyBytes: megabyte,
+  },
   { name: 'metrics-svc', part: 'metrics', urlVariable: 'METRICS_SVC_URL', prefixes: ['/v1/metrics'], maxBodyBytes: megabyte },
 ] as const satisfies readonly Service[]
 
@@ -34,6 +52,16 @@ export type ServiceName = (typeof services)[number]['name']
 /** The routes to register for every prefix: itself and all below it. */
 export const forwardedPaths: string[] = services.flatMap(({ prefixes }) => prefixes.flatMap((prefix) => [prefix, `${prefix}/*rest`]))
 
+/** A service by its name. */
+export type NamedService = Service & { name: ServiceName }
+const named: readonly NamedService[] = services
+
+/** The service that takes callbacks of a provider; undefined when none does. */
+export const serviceOfCallbacks = (provider: string): NamedService | undefined => named.find(({ takes }) => takes?.callbacksOf === provider)
+
+/** The service that a tracked link belongs to: its token's first letter says so. */
+export const serviceOfLink = (token: string): NamedService | undefined => named.find(({ takes }) => takes?.linksOf === token.charAt(0))
+
 /** The service that answers a path; undefined when none does. */
-export const serviceOf = (path: string): (Service & { name: ServiceName }) | undefined =>
-  services.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)))
+export const serviceOf = (path: string): NamedService | undefined =>
+  named.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)))

@@ -1,9 +1,9 @@
 // Signing keys of a workspace: secrets with which its backend signs user tokens, shown once and kept encrypted.
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import type { Seal } from '@stepcast/accounts'
 import { conflict, type Page } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import { z } from 'zod'
-import type { Seal } from './seal'
 
 // Two are in use while one is rotated out.
 const maxActiveKeys = 20

@@ -1,5 +1,6 @@
 // The calls about workspaces and their keys, the gateway's own.
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common'
+import { Seal } from '@stepcast/accounts'
 import { inTransaction, OutboxRelay } from '@stepcast/postgres'
 import {
   Caller,
@@ -19,7 +20,6 @@ import { Pool } from 'pg'
 import { z } from 'zod'
 import { apiKey, type ApiKey, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
 import { Authentication } from './authentication'
-import { Seal } from './seal'
 import { listSigningKeys, makeSigningKey, revokeSigningKey, signingKey, type SigningKey } from './signingKeys'
 import {
   changeWorkspace,
@@ -77,7 +77,7 @@ export class WorkspaceRoutes {
       shownOnce = { key, secret }
       const { updatedAt: _, ...rest } = created
       const made: MadeWorkspace = { ...rest, apiKey: { ...firstKey, key: null }, signingKey: { ...firstSigningKey, secret: null } }
-      return { made, told: await tellWorkspace(tx, created) }
+      return { made, told: await tellWorkspace(tx, created.workspaceId) }
     })
     await this.acknowledged(told, ' Its keys were not shown: make one by POST /v1/workspaces/{workspaceId}/api-keys with the root key.')
     const shown = shownOnce as { key: string; secret: string } | null
@@ -108,8 +108,8 @@ export class WorkspaceRoutes {
   }
 
   /**
-   * Changes name, timezone (IANA) or currency (ISO 4217); what is left out stays. Answered once Kafka has it, 503 after 5 s (kept, told
-   * later).
+   * Changes name, timezone (IANA), currency (ISO 4217) or whether unknown paid messages are resent; what is left out stays. Answered once
+   * Kafka has it, 503 after 5 s (kept, told later).
    */
   @Put('workspace')
   @RequireScope('admin')
@@ -125,7 +125,7 @@ export class WorkspaceRoutes {
   ): Promise<Workspace> {
     const { changed, told } = await idempotent(this.pool, caller, 'PUT /v1/workspace', key, fingerprintOf(body), async (tx) => {
       const changed = (await changeWorkspace(tx, caller.workspaceId, body)) ?? gone(caller.workspaceId)
-      return { changed, told: await tellWorkspace(tx, changed) }
+      return { changed, told: await tellWorkspace(tx, changed.workspaceId) }
     })
     await this.acknowledged(told)
     return changed

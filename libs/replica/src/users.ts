@@ -51,11 +51,13 @@ export class UsersReplica<Kept> {
   /** What is kept of these users, by {@link userKey}; those unknown are missing. At most a few thousand names a call. */
   async load(users: readonly UserName[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, Kept>> {
     if (users.length === 0) return new Map()
-    const { rows } = await on.query<{ workspace_id: string; user_id: string; data: Kept }>(
-      `SELECT workspace_id, user_id, data FROM users
-       JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
-      [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
-    )
+    // Named, so that PostgreSQL plans it once a connection: dispatchers ask before every few calls.
+    const { rows } = await on.query<{ workspace_id: string; user_id: string; data: Kept }>({
+      name: 'load-users',
+      text: `SELECT workspace_id, user_id, data FROM users
+             JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
+      values: [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
+    })
     return new Map(rows.map((row) => [userKey(row.workspace_id, row.user_id), row.data]))
   }
 

@@ -18,6 +18,10 @@ export interface WorkspaceSettings {
   readonly timezone?: string
   /** ISO 4217. */
   readonly currency?: string
+  /** Provider accounts by the provider's name; the text opens only by `@stepcast/accounts`. */
+  readonly providers?: Readonly<Record<string, { readonly sealed: string; readonly updatedAt: string }>>
+  /** Whether attempts of unknown outcome are repeated on a channel where each costs money; no unless told (rule 12). */
+  readonly resendUnknown?: { readonly sms?: boolean; readonly kakao?: boolean }
 }
 
 /** Workspaces, read from the service's own table. */

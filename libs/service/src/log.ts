@@ -8,6 +8,20 @@ export type Log = Logger
 /** Injection token of the service's {@link Log}. */
 export const LOG = Symbol('log')
 
+// Errors carry more than their message: PostgreSQL's `detail` and `where` quote values, TypeORM's `parameters` are. These name a place.
+const saidOfErrors = [
+  'code', 'errno', 'syscall', 'address', 'port', 'severity', 'schema', 'table', 'column', 'constraint', 'dataType', 'routine', 'retriable',
+] as const
+
+/** An error as it is logged: what it is and where it happened, never the values it happened with. */
+export function loggedError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: typeof error }
+  const { type, message, stack } = pino.stdSerializers.err(error)
+  const fields = error as unknown as Record<string, unknown>
+  const said = saidOfErrors.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]] as const]))
+  return { type, message, stack, ...Object.fromEntries(said) }
+}
+
 /** The log of a service; `LOG_LEVEL` is one of pino's levels, `info` by default. */
 export const createLog = (name: string, level = 'info'): Log =>
   pino({
@@ -15,6 +29,7 @@ export const createLog = (name: string, level = 'info'): Log =>
     level,
     base: { pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: loggedError },
     mixin: () => ({ trace: currentTraceparent()?.slice(3, 35) }),
   })
 

@@ -15,8 +15,12 @@ export const withTraceparent = <T>(traceparent: string, run: () => T): T => trac
 export const isTraceparent = (text: unknown): text is string =>
   typeof text === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(text)
 
-/** Express middleware: the request's own trace, or a new one, for as long as the request is worked on. */
+// Nothing follows from a probe, and keeping a trace makes every promise of the process dearer from the first one on (Node 20).
+const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
+
+/** Express middleware: the request's own trace, or a new one, for as long as the request is worked on. Probes have none. */
 export function keepTrace(request: Request, _response: Response, next: NextFunction): void {
+  if (probes.has(request.path)) return next()
   const given = request.headers.traceparent
   const traceparent = isTraceparent(given) ? given : newTraceparent()
   request.headers.traceparent = traceparent
