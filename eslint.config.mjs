@@ -45,8 +45,8 @@ export default tseslint.config(
     },
   },
   {
-    // Specs may use what apps may not.
-    files: ['**/*.spec.ts', '**/testing.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
+    // Specs, and suites that several specs run (`*.features.ts`), may use what apps may not.
+    files: ['**/*.spec.ts', '**/*.features.ts', '**/testing.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
     rules: { '@nx/enforce-module-boundaries': 'off', '@typescript-eslint/no-explicit-any': 'off' },
   },
   { files: ['**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },

@@ -1,7 +1,8 @@
 // Google's access token of a service account: the JWT-bearer grant (RFC 7523), cached until shortly before it expires.
-import { importPKCS8, SignJWT } from 'jose'
-import { request } from 'undici'
-import type { ServiceAccount } from './config'
+import { createPrivateKey } from 'node:crypto'
+import { SignJWT } from 'jose'
+import { request, type Dispatcher } from 'undici'
+import type { FcmAccount } from '@stepcast/accounts'
 
 const messagingScope = 'https://www.googleapis.com/auth/firebase.messaging'
 // Renewed this long before its end, so that no request leaves with a token about to expire.
@@ -13,6 +14,16 @@ export class AccessTokenUnavailable extends Error {
   readonly retriable = true
 }
 
+/** Where access tokens are had. */
+export interface TokenEndpoint {
+  /**
+   * `https://oauth2.googleapis.com/token`, or the sandbox's. The installation's, not the `token_uri` of the account: a workspace
+   * must not choose whom this process talks to.
+   */
+  readonly url: string
+  readonly dispatcher: Dispatcher
+}
+
 /** The token of one service account, shared by all requests. */
 export class AccessToken {
   private current: { token: string; renewAt: number } | null = null
@@ -20,7 +31,8 @@ export class AccessToken {
 
   /** @param now a clock that never jumps, milliseconds */
   constructor(
-    private readonly account: ServiceAccount,
+    private readonly account: FcmAccount['serviceAccount'],
+    private readonly endpoint: TokenEndpoint,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -36,22 +48,23 @@ export class AccessToken {
   }
 
   private async ask(): Promise<string> {
-    const { clientEmail, privateKey, tokenUri } = this.account
     const assertion = await new SignJWT({ scope: messagingScope })
       .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
-      .setIssuer(clientEmail)
-      .setAudience(tokenUri)
+      .setIssuer(this.account.client_email)
+      .setAudience(this.endpoint.url)
       .setIssuedAt()
       .setExpirationTime('1h')
-      .sign(await importPKCS8(privateKey, 'RS256'))
-    const granted = await this.grant(assertion, tokenUri)
+      .sign(createPrivateKey(this.account.private_key))
+    const granted = await this.grant(assertion)
     this.current = { token: granted.access_token, renewAt: this.now() + granted.expires_in * 1_000 - renewBeforeMs }
     return granted.access_token
   }
 
-  private async grant(assertion: string, tokenUri: string): Promise<{ access_token: string; expires_in: number }> {
+  private async grant(assertion: string): Promise<{ access_token: string; expires_in: number }> {
+    const { url, dispatcher } = this.endpoint
     try {
-      const { statusCode, body } = await request(tokenUri, {
+      const { statusCode, body } = await request(url, {
+        dispatcher,
         method: 'POST',
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
@@ -62,7 +75,7 @@ export class AccessToken {
       if (statusCode !== 200) throw new Error(`${statusCode} ${text.slice(0, 200)}`)
       return JSON.parse(text) as { access_token: string; expires_in: number }
     } catch (cause) {
-      throw new AccessTokenUnavailable(`${tokenUri} gave no access token: ${(cause as Error).message}`)
+      throw new AccessTokenUnavailable(`${url} gave no access token: ${(cause as Error).message}`)
     }
   }
 }

@@ -1,91 +1,31 @@
 // What the push dispatcher reads from the environment, once.
-import { readFileSync } from 'node:fs'
-import { ConfigError } from '@stepcast/kafka'
+import { address, dispatcherConfigFromEnv, required, type DispatcherConfig } from '@stepcast/channel'
 import type { Env } from '@stepcast/service'
-import { z } from 'zod'
 
-/** A Google service account, the part of its file that signing in needs. */
-export interface ServiceAccount {
-  readonly projectId: string
-  readonly clientEmail: string
-  /** PKCS#8 PEM. */
-  readonly privateKey: string
-  readonly tokenUri: string
-}
-
-/** How to reach FCM. */
-export interface FcmConfig {
-  readonly account: ServiceAccount
-  /** `https://fcm.googleapis.com`, or the sandbox. */
-  readonly endpoint: string
-}
-
-/** The service's settings. */
-export interface Config {
-  readonly databaseUrl: string
-  /** null: push is switched off, every message is `skipped(channel_disabled)`. */
-  readonly fcm: FcmConfig | null
+/** The service's settings. Endpoints are the installation's: a workspace cannot make us call where it likes. */
+export interface Config extends DispatcherConfig {
+  readonly fcmEndpoint: string
+  /** Where access tokens come from. */
+  readonly fcmTokenEndpoint: string
+  /** null: Apple's, by the account's environment. */
+  readonly apnsEndpoint: string | null
   readonly peopleSvcUrl: string
-  readonly internalSecret: string
-  /** Length of a minute in windows, deadlines and waits between attempts; 60,000 but in tests and demos. */
-  readonly minuteMs: number
-  readonly concurrency: number
-  readonly ratePerWorkspace: number
-  readonly timeoutMs: number
 }
+
+// 100 calls at a time are one full connection to FCM and thousands a second; a crash leaves as many of each provider unknown, and their
+// repeats collapse. 10,000 a second is FCM's default quota of a project; one workspace may have half of it.
+const defaults = { concurrency: 100, ratePerWorkspace: 5_000, ratePerProvider: 10_000, timeoutMs: 10_000 }
 
 /**
- * Reads DATABASE_URL, FCM_SERVICE_ACCOUNT_FILE, FCM_ENDPOINT, PEOPLE_SVC_URL, STEPCAST_INTERNAL_SECRET, STEPCAST_MINUTE_MS,
- * PUSH_CONCURRENCY (64), PUSH_RATE_PER_WORKSPACE (5,000 a second) and PUSH_TIMEOUT_MS (10,000).
+ * Reads what {@link dispatcherConfigFromEnv} does (prefix PUSH), FCM_ENDPOINT, FCM_TOKEN_ENDPOINT, APNS_ENDPOINT and PEOPLE_SVC_URL.
  * @throws ConfigError naming the variable.
  */
 export function configFromEnv(env: Env): Config {
   return {
-    databaseUrl: required(env, 'DATABASE_URL', 'postgres://user:password@host:port/database'),
-    fcm: env.FCM_SERVICE_ACCOUNT_FILE
-      ? {
-          account: accountFrom(env.FCM_SERVICE_ACCOUNT_FILE),
-          endpoint: (env.FCM_ENDPOINT || 'https://fcm.googleapis.com').replace(/\/+$/, ''),
-        }
-      : null,
+    ...dispatcherConfigFromEnv(env, 'PUSH', defaults),
+    fcmEndpoint: address(env, 'FCM_ENDPOINT', 'https://fcm.googleapis.com'),
+    fcmTokenEndpoint: address(env, 'FCM_TOKEN_ENDPOINT', 'https://oauth2.googleapis.com/token'),
+    apnsEndpoint: env.APNS_ENDPOINT ? address(env, 'APNS_ENDPOINT', '') : null,
     peopleSvcUrl: required(env, 'PEOPLE_SVC_URL', 'the address of people-svc').replace(/\/+$/, ''),
-    internalSecret: required(env, 'STEPCAST_INTERNAL_SECRET', 'the secret that all services share'),
-    minuteMs: whole(env, 'STEPCAST_MINUTE_MS', 60_000),
-    concurrency: whole(env, 'PUSH_CONCURRENCY', 64),
-    ratePerWorkspace: whole(env, 'PUSH_RATE_PER_WORKSPACE', 5_000),
-    timeoutMs: whole(env, 'PUSH_TIMEOUT_MS', 10_000),
-  }
-}
-
-function required(env: Env, name: string, what: string): string {
-  const value = env[name]
-  if (!value) throw new ConfigError(`${name} is missing: give ${what}`)
-  return value
-}
-
-function whole(env: Env, name: string, otherwise: number): number {
-  const value = Number(env[name] || otherwise)
-  if (!Number.isInteger(value) || value < 1) throw new ConfigError(`${name} is "${env[name]}"; it must be a whole number, 1 or more`)
-  return value
-}
-
-const accountSchema = z.object({
-  project_id: z.string().min(1),
-  client_email: z.string().min(3),
-  private_key: z.string().min(1),
-  token_uri: z.url(),
-})
-
-function accountFrom(path: string): ServiceAccount {
-  try {
-    const { project_id, client_email, private_key, token_uri } = accountSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
-    return { projectId: project_id, clientEmail: client_email, privateKey: private_key, tokenUri: token_uri }
-  } catch (cause) {
-    // Not the content: the file holds a private key.
-    const detail =
-      cause instanceof z.ZodError
-        ? `field ${cause.issues.map(({ path: field }) => field.join('.')).join(', ')} is missing or wrong`
-        : 'it cannot be read as JSON'
-    throw new ConfigError(`FCM_SERVICE_ACCOUNT_FILE names ${path}, which is no service account: ${detail}`)
   }
 }

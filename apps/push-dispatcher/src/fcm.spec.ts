@@ -1,10 +1,10 @@
-// FCM against the provider sandbox: the suite of every provider, and signing in.
+// FCM against the provider sandbox over HTTP/2: the suite of every provider, signing in, and the codes of tokens.
+import { generateKeyPairSync } from 'node:crypto'
+import type { FcmAccount } from '@stepcast/accounts'
+import type { Provider, ProviderMessage } from '@stepcast/channel'
 import { itIsAProvider, type Weather } from '../../../libs/channel/src/provider.features'
-import { startSandbox } from '../../provider-sandbox/src/start'
-import type { ProviderMessage } from '@stepcast/channel'
-import type { RunningService } from '@stepcast/service'
-import type { ServiceAccount } from './config'
-import { Fcm } from './fcm'
+import { startSandbox, type RunningSandbox } from '../../provider-sandbox/src/start'
+import { FcmKind } from './fcm'
 
 const faults: Record<Exclude<Weather, 'fair'>, object> = {
   quota_exceeded: { mode: '429', retryAfterS: 3 },
@@ -12,18 +12,32 @@ const faults: Record<Exclude<Weather, 'fair'>, object> = {
   rejected: { mode: 'reject' },
   hangs: { mode: 'hang' },
   accepted_then_reset: { mode: 'accept-then-reset' },
+  goes_away: { mode: 'goaway' },
 }
+const account: FcmAccount = {
+  serviceAccount: {
+    project_id: 'shop-project',
+    client_email: 'sender@shop-project.iam.gserviceaccount.com',
+    private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  },
+}
+const permit = { signal: new AbortController().signal, mayBegin: () => true }
 
 describe('FCM', () => {
-  let sandbox: RunningService
-  let account: ServiceAccount
-  let provider: Fcm
-  let unreachable: Fcm
+  let sandbox: RunningSandbox
+  let kinds: FcmKind[]
+  let provider: Provider<'push'>
 
+  const opened = (changes: { endpoint?: string; tokenEndpoint?: string } = {}): Provider<'push'> => {
+    const { tlsUrl, ca } = sandbox
+    const kind = new FcmKind({ endpoint: tlsUrl, tokenEndpoint: `${tlsUrl}/token`, connections: 64, ca, ...changes })
+    kinds.push(kind)
+    return kind.open(account, { minuteMs: 60_000 })
+  }
   const messageTo = (address: string, messageId: string): ProviderMessage<'push'> => ({
     workspaceId: 'demo',
     messageId,
-    userId: 'user-1',
+    userId: 'person-1',
     target: 'phone',
     address,
     timeToLiveMs: 60_000,
@@ -39,50 +53,61 @@ describe('FCM', () => {
   }
   const arrivals = async (messageId: string): Promise<number> =>
     ((await (await fetch(`${sandbox.url}/log?messageId=${messageId}`)).json()) as { items: unknown[] }).items.length
-  const permit = { signal: new AbortController().signal, mayBegin: () => true }
 
   beforeAll(async () => {
+    kinds = []
     sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
-    const file = (await (await fetch(`${sandbox.url}/service-account.json`)).json()) as Record<string, string>
-    account = { projectId: file.project_id!, clientEmail: file.client_email!, privateKey: file.private_key!, tokenUri: file.token_uri! }
-    provider = new Fcm({ account, endpoint: sandbox.url, connections: 8, minuteMs: 60_000 })
-    unreachable = new Fcm({ account, endpoint: 'http://127.0.0.1:1', connections: 1, minuteMs: 60_000 })
+    provider = opened()
   })
   afterAll(async () => {
-    await provider.close()
-    await unreachable.close()
+    await Promise.all(kinds.map((kind) => kind.close()))
     await sandbox.stop()
   })
 
   itIsAProvider('push', () => ({
     provider,
-    unreachable,
+    unreachable: opened({ endpoint: 'https://127.0.0.1:1' }),
     weather,
     arrivals,
     message: (messageId) => messageTo('token-1', messageId),
     messageToDeadAddress: (messageId) => messageTo('bad_1', messageId),
   }))
 
+  it.each([
+    ['UNREGISTERED', 'rejected', true],
+    ['INVALID_ARGUMENT', 'rejected', true],
+    ['SENDER_ID_MISMATCH', 'rejected', false],
+    ['THIRD_PARTY_AUTH_ERROR', 'retry', false],
+    ['QUOTA_EXCEEDED', 'retry', false],
+    ['UNAVAILABLE', 'retry', false],
+    ['INTERNAL', 'retry', false],
+  ])('%s: %s, token dead: %s, asked once', async (code, kind, isDead) => {
+    const messageId = `623f8d79-cdc6-5760-8ab0-ef346563ba6c.1.${code}`
+    const outcome = await provider.send(messageTo(`code_${code}_1`, messageId), permit)
+    expect(outcome).toMatchObject({ kind, reason: code })
+    expect('deadAddress' in outcome && outcome.deadAddress).toBe(isDead)
+    expect(await arrivals(messageId)).toBe(1)
+  })
+
   it('signs in again once when its access token is refused', async () => {
-    const stale = new Fcm({ account, endpoint: sandbox.url, connections: 1, minuteMs: 60_000 })
+    const stale = opened()
     Object.assign((stale as unknown as { accessToken: object }).accessToken, { current: { token: 'stale', renewAt: Infinity } })
     const messageId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c.9.push'
     expect(await stale.send(messageTo('token-1', messageId), permit)).toMatchObject({ kind: 'accepted' })
     expect(await arrivals(messageId)).toBe(2)
-    await stale.close()
   })
 
   it('was not taken when no access token can be had', async () => {
-    const locked = new Fcm({
-      account: { ...account, tokenUri: 'http://127.0.0.1:1/token' },
-      endpoint: sandbox.url,
-      connections: 1,
-      minuteMs: 60_000,
-    })
+    const locked = opened({ tokenEndpoint: 'http://127.0.0.1:1/token' })
     expect(await locked.send(messageTo('token-1', '623f8d79-cdc6-5760-8ab0-ef346563ba6c.8.push'), permit)).toMatchObject({
       kind: 'retry',
       reason: 'no_access_token',
     })
-    await locked.close()
+  })
+
+  it('speaks HTTP/1.1 where the endpoint is plain', async () => {
+    const plain = opened({ endpoint: sandbox.url, tokenEndpoint: `${sandbox.url}/token` })
+    const message = messageTo('token-1', '623f8d79-cdc6-5760-8ab0-ef346563ba6c.7.push')
+    expect(await plain.send(message, permit)).toMatchObject({ kind: 'accepted' })
   })
 })

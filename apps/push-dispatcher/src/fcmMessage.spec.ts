@@ -1,6 +1,6 @@
 // The push as FCM gets it.
 import type { ProviderMessage } from '@stepcast/channel'
-import { fcmBody } from './fcmMessage'
+import { fcmBody, isWithinFcmLimits } from './fcmMessage'
 
 const message: ProviderMessage<'push'> = {
   workspaceId: 'demo',
@@ -45,5 +45,20 @@ describe('a push', () => {
     expect([android.ttl, apns.headers['apns-expiration'], webpush.headers.TTL, webpush.fcm_options, data.stepcast_url]).toEqual(
       Array(5).fill(undefined),
     )
+  })
+  it("cannot speak for another message by the template's data", () => {
+    const data = { stepcast_message_id: 'another', stepcast_user_id: 'someone' }
+    expect(bodyOf({ content: { ...message.content, data } }).data).toMatchObject({
+      stepcast_message_id: message.messageId,
+      stepcast_user_id: 'user-1',
+    })
+  })
+  it('wakes the extension of an iOS app, which reports delivered', () => {
+    expect(bodyOf().apns.payload).toEqual({ aps: { 'mutable-content': 1 } })
+  })
+  it("is within FCM's limits unless it has more than 4,096 bytes or a key of FCM's own", () => {
+    const withData = (data: Record<string, string>): boolean => isWithinFcmLimits({ ...message, content: { ...message.content, data } })
+    expect([withData({}), withData({ text: '가'.repeat(1_000) }), withData({ text: '가'.repeat(1_400) })]).toEqual([true, true, false])
+    expect(['from', 'gcm.x', 'google.y', 'fromage'].map((key) => withData({ [key]: '1' }))).toEqual([false, false, false, true])
   })
 })

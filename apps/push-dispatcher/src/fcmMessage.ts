@@ -1,26 +1,17 @@
 // A push as FCM HTTP v1 takes it: shown by the system, collapsing with its own repeats, never later than the next step.
 import { createHash } from 'node:crypto'
 import type { ProviderMessage } from '@stepcast/channel'
-
-/**
- * What the app finds in `message.data` besides the template's own data: it reports receipts for the message's id, and only while the
- * user named here is signed in on the device.
- */
-export const dataKeys = {
-  messageId: 'stepcast_message_id',
-  workspaceId: 'stepcast_workspace_id',
-  userId: 'stepcast_user_id',
-  url: 'stepcast_url',
-} as const
+import { dataOf } from './pushData'
 
 /** FCM's longest time to live: 4 weeks. */
 const maxTtlS = 2_419_200
+const maxPayloadBytes = 4_096
+// Names FCM keeps for itself in `data`.
+const reservedKey = /^(from$|message_type$|gcm|google)/
 
 /** The body of `messages:send`. */
-export function fcmBody(
-  { address, messageId, workspaceId, userId, content, timeToLiveMs }: ProviderMessage<'push'>,
-  nowMs: number,
-): object {
+export function fcmBody(message: ProviderMessage<'push'>, nowMs: number): object {
+  const { address, messageId, content, timeToLiveMs } = message
   const { title, body, url } = content
   // FCM takes whole seconds; 0 means now or never.
   const ttlS = timeToLiveMs === null ? null : Math.min(maxTtlS, Math.floor(timeToLiveMs / 1_000))
@@ -29,13 +20,7 @@ export function fcmBody(
     message: {
       token: address,
       notification: { title, body },
-      data: {
-        ...strings(content.data),
-        [dataKeys.messageId]: messageId,
-        [dataKeys.workspaceId]: workspaceId,
-        [dataKeys.userId]: userId,
-        ...(url === null ? {} : { [dataKeys.url]: url }),
-      },
+      data: dataOf(message),
       android: {
         priority: 'high',
         // FCM ignores the collapse key of notifications; their tag is what replaces a repeat on the screen.
@@ -50,6 +35,8 @@ export function fcmBody(
           'apns-priority': '10',
           ...(ttlS === null ? {} : { 'apns-expiration': String(Math.floor(nowMs / 1_000) + ttlS) }),
         },
+        // Wakes the app's notification extension, which alone can report `delivered`.
+        payload: { aps: { 'mutable-content': 1 } },
       },
       webpush: {
         // RFC 8030: a topic has at most 32 URL-safe characters.
@@ -63,6 +50,10 @@ export function fcmBody(
   }
 }
 
-// Rendering turns an address that is none into null, and FCM takes only strings.
-const strings = (data: Readonly<Record<string, string | null>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+/** Whether FCM can take the payload by its documents: at most 4,096 bytes of content and data, no key of FCM's own. */
+export function isWithinFcmLimits(message: ProviderMessage<'push'>): boolean {
+  const data = dataOf(message)
+  const { title, body } = message.content
+  const bytes = Buffer.byteLength(JSON.stringify([title, body, data]))
+  return bytes <= maxPayloadBytes && !Object.keys(data).some((key) => reservedKey.test(key))
+}

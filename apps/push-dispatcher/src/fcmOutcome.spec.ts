@@ -1,18 +1,19 @@
 // FCM's answers and what they mean.
-import type { CallResult } from '@stepcast/channel'
-import { outcomeOf } from './fcmOutcome'
+import type { CallResult, Outcome } from '@stepcast/channel'
+import { isThirdPartyAuthError, outcomeOf } from './fcmOutcome'
 
 const fcmError = (errorCode: string): object => ({ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode })
 const badRequest = (field: string): object => ({ '@type': 'type.googleapis.com/google.rpc.BadRequest', fieldViolations: [{ field }] })
-const answered = (status: number, body: unknown, headers = {}): CallResult => ({
+const answered = (status: number, body: unknown, headers = {}): Extract<CallResult, { kind: 'answered' }> => ({
   kind: 'answered',
   status,
   headers,
   body: typeof body === 'string' ? body : JSON.stringify(body),
 })
-const refused = (status: number, code: string, details: object[] = [], headers = {}): CallResult =>
+const refused = (status: number, code: string, details: object[] = [], headers = {}): Extract<CallResult, { kind: 'answered' }> =>
   answered(status, { error: { code: status, status: code, details } }, headers)
-const of = (result: CallResult) => outcomeOf(result, 60_000, 0)
+const of = (result: CallResult, isPayloadSound = true): Outcome =>
+  outcomeOf(result, { quotaWaitMs: 60_000, nowMs: 0, isPayloadSound: () => isPayloadSound })
 
 describe('an answer of FCM', () => {
   it('200 is accepted, with its name', () => {
@@ -42,6 +43,10 @@ describe('an answer of FCM', () => {
     expect(of(refused(400, 'INVALID_ARGUMENT', [badRequest('message.data')]))).toMatchObject({ deadAddress: false })
     expect(of(refused(400, 'INVALID_ARGUMENT'))).toMatchObject({ kind: 'rejected', deadAddress: false })
   })
+  it('INVALID_ARGUMENT does not kill the token where the payload may be meant: too long, or a reserved key', () => {
+    const outcome = of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT')]), false)
+    expect(outcome).toMatchObject({ kind: 'rejected', deadAddress: false })
+  })
   it('SENDER_ID_MISMATCH is final, the token alive elsewhere', () => {
     expect(of(refused(403, 'PERMISSION_DENIED', [fcmError('SENDER_ID_MISMATCH')]))).toEqual({
       kind: 'rejected',
@@ -69,5 +74,25 @@ describe('an answer of FCM', () => {
   it('no connection was not taken; a broken one is unknown', () => {
     expect(of({ kind: 'not_begun', reason: 'ECONNREFUSED' })).toEqual({ kind: 'retry', reason: 'ECONNREFUSED', afterMs: null })
     expect(of({ kind: 'broken', reason: 'ECONNRESET' })).toEqual({ kind: 'unknown', reason: 'ECONNRESET' })
+  })
+
+  // Every code of firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode, with its HTTP status and google.rpc status.
+  it.each([
+    [400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT', 'rejected', true],
+    [404, 'NOT_FOUND', 'UNREGISTERED', 'rejected', true],
+    [403, 'PERMISSION_DENIED', 'SENDER_ID_MISMATCH', 'rejected', false],
+    [429, 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED', 'retry', false],
+    [503, 'UNAVAILABLE', 'UNAVAILABLE', 'retry', false],
+    [500, 'INTERNAL', 'INTERNAL', 'retry', false],
+    [401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR', 'retry', false],
+    [400, 'INVALID_ARGUMENT', 'UNSPECIFIED_ERROR', 'rejected', false],
+  ])('%i %s %s: %s, token dead: %s', (status, rpcStatus, code, kind, isDead) => {
+    const outcome = of(refused(status, rpcStatus, [fcmError(code)]))
+    expect(outcome).toMatchObject({ kind, reason: code })
+    expect('deadAddress' in outcome && outcome.deadAddress).toBe(isDead)
+  })
+  it("does not blame the access token for the app's own APNs key", () => {
+    expect(isThirdPartyAuthError(refused(401, 'UNAUTHENTICATED', [fcmError('THIRD_PARTY_AUTH_ERROR')]))).toBe(true)
+    expect(isThirdPartyAuthError(refused(401, 'UNAUTHENTICATED'))).toBe(false)
   })
 })

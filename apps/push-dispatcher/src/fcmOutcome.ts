@@ -1,6 +1,15 @@
 // What FCM's answers mean, by its published error codes (firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode).
 import { retryAfterMs, type CallResult, type Outcome } from '@stepcast/channel'
 
+/** What is known besides the answer. */
+export interface Circumstances {
+  /** How long to wait after a 429 without Retry-After: FCM's documents say a minute. */
+  readonly quotaWaitMs: number
+  readonly nowMs: number
+  /** Whether size and keys of the payload are as FCM allows: only then can INVALID_ARGUMENT mean the token. */
+  readonly isPayloadSound: () => boolean
+}
+
 interface Detail {
   readonly '@type'?: string
   readonly errorCode?: string
@@ -15,11 +24,10 @@ const fcmErrorType = 'type.googleapis.com/google.firebase.fcm.v1.FcmError'
 const badRequestType = 'type.googleapis.com/google.rpc.BadRequest'
 
 /**
- * The outcome of one call. Tokens die by UNREGISTERED, and by INVALID_ARGUMENT only where FCM blames the token itself;
- * never by what passes.
- * @param quotaWaitMs how long to wait after a 429 without Retry-After: FCM's documents say a minute
+ * The outcome of one call. Tokens die by UNREGISTERED, and by INVALID_ARGUMENT only where FCM blames the token itself and the payload
+ * cannot be meant (firebase.google.com/docs/cloud-messaging/manage-tokens); never by what passes.
  */
-export function outcomeOf(result: CallResult, quotaWaitMs: number, nowMs: number): Outcome {
+export function outcomeOf(result: CallResult, circumstances: Circumstances): Outcome {
   switch (result.kind) {
     case 'not_begun':
       return { kind: 'retry', reason: result.reason, afterMs: null }
@@ -28,11 +36,20 @@ export function outcomeOf(result: CallResult, quotaWaitMs: number, nowMs: number
     case 'answered':
       return result.status === 200
         ? { kind: 'accepted', providerMessageId: nameOf(result.body) }
-        : refusal(result.status, errorOf(result.body), retryAfterMs(result.headers, nowMs), quotaWaitMs)
+        : refusal(result.status, errorOf(result.body), retryAfterMs(result.headers, circumstances.nowMs), circumstances)
   }
 }
 
-function refusal(status: number, error: GoogleError, afterMs: number | null, quotaWaitMs: number): Outcome {
+/** Whether a 401 is about the app's own APNs or web push key, which a new access token does not mend. */
+export const isThirdPartyAuthError = ({ body }: { readonly body: string }): boolean =>
+  fcmErrorOf(errorOf(body))?.errorCode === 'THIRD_PARTY_AUTH_ERROR'
+
+function refusal(
+  status: number,
+  error: GoogleError,
+  afterMs: number | null,
+  { quotaWaitMs, isPayloadSound }: Circumstances,
+): Outcome {
   const reason = fcmErrorOf(error)?.errorCode ?? error.status ?? `HTTP_${status}`
   const rejected = (deadAddress: boolean): Outcome => ({ kind: 'rejected', reason, deadAddress })
   const retry = (waitMs: number | null): Outcome => ({ kind: 'retry', reason, afterMs: waitMs })
@@ -42,12 +59,13 @@ function refusal(status: number, error: GoogleError, afterMs: number | null, quo
     case 'UNREGISTERED':
       return rejected(true)
     case 'INVALID_ARGUMENT':
-      return rejected(blamesToken(error))
-    // Ours to mend, and meant for no one message: the service account's sign-in or its rights.
+      return rejected(blamesToken(error) && isPayloadSound())
+    // For people to mend, and meant for no one message: the service account's sign-in or rights, the app's APNs or web push key.
     case 'UNAUTHENTICATED':
     case 'PERMISSION_DENIED':
+    case 'THIRD_PARTY_AUTH_ERROR':
       return retry(null)
-    // SENDER_ID_MISMATCH (another project's token, alive there), THIRD_PARTY_AUTH_ERROR (the app's APNs key), and what is not documented.
+    // SENDER_ID_MISMATCH (another project's token, alive there), and what is not documented.
     default:
       return rejected(false)
   }

@@ -1,5 +1,5 @@
 // Starts push-dispatcher.
-import { startService } from '@stepcast/service'
-import { AppModule } from './app.module'
+import { startDispatcher } from '@stepcast/channel'
+import { pushDispatcher } from './dispatch'
 
-void startService({ name: 'push-dispatcher', module: AppModule })
+void startDispatcher(pushDispatcher)

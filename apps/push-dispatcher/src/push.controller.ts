@@ -1,11 +1,11 @@
-// Receipts from devices, and the operator's list of pushes that were possibly sent.
-import { Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common'
+// Receipts from devices.
+import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common'
 import type { Pool } from 'pg'
-import { isMessageOf, listUncertain, type UncertainMessage } from '@stepcast/channel'
+import { isMessageOf, POOL, Receipts, ReceiptsUnavailable } from '@stepcast/channel'
 import { parseMessageId } from '@stepcast/contracts'
-import { Caller, notFound, page, pageOf, RequireScope, unavailable } from '@stepcast/service'
-import { Receipts, ReceiptsUnavailable } from './receipts'
-import { POOL } from './tokens'
+import { Caller, Describe, notFound, RequireScope, unavailable } from '@stepcast/service'
+
+const description = '204 once Kafka has it; repeats are harmless. 404: not a message of this user. 503: send it again.'
 
 /** `/v1/push`. */
 @Controller('v1/push')
@@ -19,6 +19,7 @@ export class PushController {
   @Post(':messageId/delivered')
   @HttpCode(204)
   @RequireScope('user')
+  @Describe({ summary: 'Report a push as delivered', description })
   delivered(@Param('messageId') messageId: string, @Caller() caller: Caller): Promise<void> {
     return this.report(messageId, 'delivered', caller)
   }
@@ -27,23 +28,9 @@ export class PushController {
   @Post(':messageId/clicked')
   @HttpCode(204)
   @RequireScope('user')
+  @Describe({ summary: 'Report a push as clicked', description })
   clicked(@Param('messageId') messageId: string, @Caller() caller: Caller): Promise<void> {
     return this.report(messageId, 'clicked', caller)
-  }
-
-  /** Pushes with an attempt of unknown outcome (rule 12), which one person may have got twice or not at all. */
-  @Get('unknown')
-  @RequireScope('read')
-  async unknown(
-    @Query() query: unknown,
-    @Caller() { workspaceId }: Caller,
-  ): Promise<{ items: UncertainMessage[]; nextCursor: string | null }> {
-    const asked = page(query, 2)
-    const after = asked.after === null ? null : { messageId: String(asked.after[0]), target: String(asked.after[1]) }
-    return pageOf(await listUncertain(this.pool, workspaceId, asked.limit + 1, after), asked, ({ messageId, target }) => [
-      messageId,
-      target,
-    ])
   }
 
   private async report(messageId: string, kind: 'delivered' | 'clicked', { workspaceId, userId, via }: Caller): Promise<void> {

@@ -1,10 +1,9 @@
 // The push channel on real Kafka and PostgreSQL, against the provider sandbox: what a command leads to, whatever goes wrong.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
+import type { AccountOf } from '@stepcast/accounts'
+import { dispatcherMigrations, dispatchOf, startDispatcher, type DispatcherOptions } from '@stepcast/channel'
 import {
   messageIdOf,
   sequenceIdOf,
@@ -16,28 +15,42 @@ import {
   type UserChanged,
 } from '@stepcast/contracts'
 import { consumeRecords, silentLog, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import { sandboxAccounts } from '@stepcast/local'
 import { createPool, migrate } from '@stepcast/postgres'
 import {
   contextHeader,
   contextKey,
   expectEveryRouteScoped,
   signContext,
-  startService,
   type CallerContext,
   type RunningService,
 } from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
-import { eventually, readDeadLetters, specStack, type SpecStack } from '@stepcast/testing'
+import { eventually, giveAccounts, readDeadLetters, specStack, type SpecStack } from '@stepcast/testing'
 import type { Arrival } from '../../provider-sandbox/src/arrivals'
-import { startSandbox } from '../../provider-sandbox/src/start'
-import { AppModule } from './app.module'
-import { configFromEnv } from './config'
-import { pushDispatch } from './dispatch'
-import { Ledger1700000000000, schema } from './migrations'
+import { startSandbox, type RunningSandbox } from '../../provider-sandbox/src/start'
+import { ApnsKind } from './apns'
+import { configFromEnv, type Config } from './config'
+import { pushDispatcher } from './dispatch'
+import { FcmKind } from './fcm'
 
 const timeoutMs = 700
 const minuteMs = 1_000
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+
+const { schema } = pushDispatcher
+
+/** The dispatcher as it is, but trusting the sandbox's certificate: NODE_EXTRA_CA_CERTS is read only when a process starts. */
+const trusting = ({ ca }: RunningSandbox): DispatcherOptions<'push', Config> => ({
+  ...pushDispatcher,
+  kinds: ({ fcmEndpoint, fcmTokenEndpoint, apnsEndpoint, concurrency: connections }) => [
+    new FcmKind({ endpoint: fcmEndpoint, tokenEndpoint: fcmTokenEndpoint, connections, ca }),
+    new ApnsKind({ endpoint: apnsEndpoint, connections, ca }),
+  ],
+})
+const endpoints = ({ tlsUrl }: RunningSandbox): Record<string, string> => ({
+  FCM_ENDPOINT: tlsUrl, FCM_TOKEN_ENDPOINT: `${tlsUrl}/token`, APNS_ENDPOINT: tlsUrl,
+})
 
 interface Sent {
   readonly command: DispatchStep
@@ -46,8 +59,8 @@ interface Sent {
 
 describe('push-dispatcher', () => {
   let stack: SpecStack
-  let home: string
-  let sandbox: RunningService
+  let sandbox: RunningSandbox
+  let accounts: AccountOf
   let people: Server
   let service: RunningService
   let connection: KafkaConnection
@@ -185,20 +198,18 @@ describe('push-dispatcher', () => {
           response.writeHead(removed.length === 1 ? 503 : 200).end()
         })
     }).listen(0)
-    home = mkdtempSync(join(tmpdir(), 'push-spec-'))
-    const file = join(home, 'service-account.json')
-    writeFileSync(file, JSON.stringify((await call('GET', `${sandbox.url}/service-account.json`)).body))
+    accounts = sandboxAccounts()
     env = {
       ...stack.env,
-      FCM_SERVICE_ACCOUNT_FILE: file,
-      FCM_ENDPOINT: sandbox.url,
+      ...endpoints(sandbox),
       PUSH_TIMEOUT_MS: String(timeoutMs),
       STEPCAST_MINUTE_MS: String(minuteMs),
       PEOPLE_SVC_URL: `http://127.0.0.1:${(people.address() as AddressInfo).port}`,
     }
     await approve('demo')
     await approve('throttled')
-    service = await startService({ name: 'push-dispatcher', module: AppModule, env, ownsProcess: false })
+    for (const workspaceId of ['demo', 'throttled']) await giveAccounts(connection, env, workspaceId, accounts)
+    service = await startDispatcher(trusting(sandbox), { env, ownsProcess: false })
     reader = await consumeRecords(connection, {
       topic: topics.engagements,
       groupId: 'spec',
@@ -212,7 +223,6 @@ describe('push-dispatcher', () => {
     await sandbox.stop()
     people.close()
     await stack.stop()
-    rmSync(home, { recursive: true, force: true })
   })
   afterEach(async () => {
     await call('DELETE', `${sandbox.url}/faults`)
@@ -257,6 +267,19 @@ describe('push-dispatcher', () => {
     expect(kinds(sent)).toEqual(['requested'])
   })
 
+  it('reports the best across FCM and APNs, and has the dead token removed as of the time that Apple names', async () => {
+    const since = Date.now() - 86_400_000
+    const user = await putUser([device('iphone', `code_Unregistered_${since}`, 'apns'), device('phone')])
+    const sent = await command(user)
+    await reported(sent, 'requested')
+    await eventually(() => removed.some(({ body }) => body.userId === user.userId))
+    expect(removed.find(({ body }) => body.userId === user.userId)!.body).toMatchObject({
+      deviceId: 'iphone',
+      deadSince: new Date(since).toISOString(),
+    })
+    expect(kinds(sent)).toEqual(['requested'])
+  })
+
   it('comes back after a 429 when told, and after a 500', async () => {
     const user = await putUser([device('phone')])
     await fault('429', { retryAfterS: 1 })
@@ -283,6 +306,38 @@ describe('push-dispatcher', () => {
     )
   })
 
+  it('takes an operator at his word about an unknown push, once', async () => {
+    const admin = await as({ scopes: ['admin'], via: 'api_key' })
+    const listed = async ({ messageId }: Sent): Promise<any> => {
+      const { body } = await call('GET', `${service.url}/v1/push/unknown?limit=100`, undefined, admin)
+      return body.items.find((item: any) => item.messageId === messageId)
+    }
+    const word = ({ messageId }: Sent, action: string, headers = admin) =>
+      call('POST', `${service.url}/v1/push/unknown/${messageId}/phone`, { action }, headers)
+    await fault('hang', { count: 100 })
+    const user = await putUser([device('phone')])
+    const [there, gone] = [await command(user), await command(user)]
+    await reported(there, 'unknown(timeout)')
+    await reported(gone, 'unknown(timeout)')
+    await eventually(async () => (await listed(there))?.state === 'unknown' && (await listed(gone))?.state === 'unknown')
+
+    expect((await word(there, 'sent', await as({ scopes: ['read'], via: 'api_key' }))).status).toBe(403)
+    expect((await word(there, 'sent', await as({ scopes: ['admin'], via: 'api_key', workspaceId: 'throttled' }))).status).toBe(404)
+    expect((await word(there, 'maybe')).status).toBe(422)
+    // It is tried again by itself, so it may be under way at this very moment.
+    await eventually(async () => (await word(gone, 'not_sent')).status === 204)
+    await eventually(async () => (await word(there, 'sent')).status === 204)
+    await reported(there, 'unknown(timeout)', 'requested')
+    await reported(gone, 'unknown(timeout)', 'failed(not_sent)')
+    expect([(await word(there, 'sent')).status, (await word(there, 'not_sent')).status]).toEqual([204, 409])
+    expect([await listed(there), await listed(gone)]).toEqual([undefined, undefined])
+    const before = (await answers(gone)).length
+    await call('DELETE', `${sandbox.url}/faults`)
+    await quiet(1_500)
+    expect([(await answers(gone)).length, kinds(there), kinds(gone)]).toEqual(
+      [before, ['unknown(timeout)', 'requested'], ['unknown(timeout)', 'failed(not_sent)']])
+  })
+
   it('reports a push accepted and then reset as unknown', async () => {
     await fault('accept-then-reset')
     const sent = await command(await putUser([device('phone')]))
@@ -307,10 +362,28 @@ describe('push-dispatcher', () => {
     })
   })
 
-  it('skips who has no device, is not known, or has only one of a provider not built yet', async () => {
+  it('skips who has no device or is not known', async () => {
     await reported(await command(await putUser([])), 'skipped(no_token)')
     await reported(await command({ workspaceId: 'demo', userId: 'nobody' }), 'skipped(no_user)')
-    await reported(await command(await putUser([device('iphone', 'apns-token', 'apns')])), 'skipped(no_provider)')
+  })
+
+  it('sends for a workspace with the accounts it has: none, one, both, and one given a moment before', async () => {
+    await approve('young')
+    const [phone, iphone] = [device('phone'), device('iphone', 'token-iphone', 'apns')]
+    const person = (devices: Device[]): Promise<UserChanged> => putUser(devices, { workspaceId: 'young' })
+    await reported(await command(await person([phone])), 'skipped(channel_disabled)')
+    await giveAccounts(connection, env, 'young', { fcm: accounts.fcm })
+    const [both, apple] = [await command(await person([phone, iphone])), await command(await person([iphone]))]
+    await reported(both, 'requested')
+    await reported(apple, 'skipped(no_provider)')
+    expect(await arrivals(both)).toMatchObject([{ provider: 'fcm', to: 'token-phone' }])
+    await giveAccounts(connection, env, 'young', { fcm: accounts.fcm, apns: accounts.apns })
+    const everywhere = await command(await person([phone, iphone]))
+    await eventually(async () => (await answers(everywhere)).length === 2)
+    expect((await arrivals(everywhere)).map(({ provider, answer }) => `${provider} ${answer}`).sort()).toEqual(['apns 200', 'fcm 200'])
+    await giveAccounts(connection, env, 'young', {})
+    await quiet(1_100)
+    await reported(await command(await person([phone])), 'skipped(channel_disabled)')
   })
 
   it('skips who opted out of the channel or the category, recorded just before', async () => {
@@ -438,36 +511,28 @@ describe('push-dispatcher', () => {
   })
 })
 
-describe('push-dispatcher killed in the middle', () => {
+describe('push-dispatcher by itself', () => {
   let stack: SpecStack
-  let sandbox: RunningService
-  let home: string
+  let sandbox: RunningSandbox
 
   beforeAll(async () => {
     stack = await specStack(__filename)
     sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
-    home = mkdtempSync(join(tmpdir(), 'push-spec-'))
   })
   afterAll(async () => {
     await sandbox.stop()
     await stack.stop()
-    rmSync(home, { recursive: true, force: true })
   })
 
-  it('between the attempt and its outcome: reported unknown, at most one arrival more', async () => {
-    const file = join(home, 'service-account.json')
-    writeFileSync(file, await (await fetch(`${sandbox.url}/service-account.json`)).text())
-    const config = configFromEnv({
-      ...stack.env,
-      FCM_SERVICE_ACCOUNT_FILE: file,
-      FCM_ENDPOINT: sandbox.url,
-      PEOPLE_SVC_URL: 'http://127.0.0.1:1',
-      PUSH_TIMEOUT_MS: '900',
-      STEPCAST_MINUTE_MS: '1000',
-    })
-    await migrate({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', migrations: [Ledger1700000000000] })
+  const configWith = (changes: Record<string, string>): Config =>
+    configFromEnv({ ...stack.env, ...endpoints(sandbox), PEOPLE_SVC_URL: 'http://127.0.0.1:1', STEPCAST_MINUTE_MS: '1000', ...changes })
+
+  it('killed between the attempt and its outcome: reported unknown, at most one arrival more', async () => {
+    const config = configWith({ PUSH_TIMEOUT_MS: '900' })
+    await migrate({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', migrations: dispatcherMigrations })
     const connection = stack.connection()
     const producer = await connection.producer()
+    await giveAccounts(connection, stack.env, 'demo', sandboxAccounts())
     const user: UserChanged = {
       workspaceId: 'demo',
       userId: 'user-1',
@@ -531,7 +596,7 @@ describe('push-dispatcher killed in the middle', () => {
         connection: stack.connection('push-dispatcher'),
         pool: createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' }),
       }
-      const dispatch = pushDispatch({ ...own, config, log: silentLog, leaseMs: 1_500 })
+      const dispatch = dispatchOf(trusting(sandbox), { ...own, config, log: silentLog }, { leaseMs: 1_500 })
       await dispatch.start()
       return { dispatch, ...own }
     }
@@ -562,5 +627,33 @@ describe('push-dispatcher killed in the middle', () => {
     await revived.dispatch.stop()
     await revived.pool.end()
     await killed.pool.end()
+  })
+
+  it('calls a provider no more often than it may, whoever asks', async () => {
+    const [perSecond, count] = [4, 9]
+    const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
+    const parts = { connection: stack.connection('push-dispatcher'), pool, log: silentLog }
+    const dispatch = dispatchOf(trusting(sandbox), { ...parts, config: configWith({ PUSH_RATE_PER_PROVIDER: String(perSecond) }) })
+    await dispatch.start()
+    const since = new Date().toISOString()
+    await dispatch.take(
+      Array.from({ length: count }, (_, i) => {
+        const sequenceId = sequenceIdOf('demo', `hurried-${i}`, 'user-1')
+        const command: DispatchStep = {
+          action: 'send', workspaceId: 'demo', messageId: messageIdOf(sequenceId, 1, 'push'), sequenceId, sendId: `hurried-${i}`, step: 1,
+          channelType: 'push', userId: 'user-1', templateId: 'shipped', templateVersion: 1, campaignId: null, variables: {},
+          commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
+        }
+        return { command, traceparent: null }
+      }),
+    )
+    const arrived = async (): Promise<number[]> =>
+      ((await (await fetch(`${sandbox.url}/log?since=${since}`)).json()) as { items: Arrival[] }).items.map(({ at }) => Date.parse(at))
+    await eventually(async () => (await arrived()).length === count)
+    const at = await arrived()
+    // A second's worth at once, then as they come: five more at four a second.
+    expect(at.at(-1)! - at[0]!).toBeGreaterThanOrEqual(((count - perSecond) / perSecond) * 1_000 - 100)
+    await dispatch.stop()
+    await pool.end()
   })
 })

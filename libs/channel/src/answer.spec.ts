@@ -47,8 +47,18 @@ describe('the answer of a message', () => {
       improves(null, failed),
       improves(unknown, requested),
       improves(requested, unknown),
-      improves(unknown, failed),
+      improves(requested, failed),
       improves(unknown, unknown),
     ]).toEqual([true, true, false, false, false])
+  })
+  it('is failed after unknown once an operator found that it was not sent', () => {
+    const unknown = answerOf([target('unknown', true)], 1_000)!
+    const notSent = answerOf([{ ...target('rejected'), reason: 'not_sent' }], 2_000)!
+    expect(notSent).toMatchObject({ kind: 'failed', reason: 'not_sent' })
+    expect(improves(unknown, notSent)).toBe(true)
+  })
+  it('carries what the provider told of its acceptance', () => {
+    const detail = { segments: '2', price: '0.0150', currency: 'USD' }
+    expect(answerOf([{ ...target('accepted'), detail }], 1_000)!.detail).toEqual({ provider: 'fcm', target: 'accepted-phone', ...detail })
   })
 })

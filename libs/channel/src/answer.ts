@@ -26,6 +26,8 @@ export interface AnsweringTarget {
   readonly uncertain: boolean
   readonly reason: string | null
   readonly providerMessageId: string | null
+  /** What the provider told with its acceptance, for the report. */
+  readonly detail?: Readonly<Record<string, string>> | undefined
 }
 
 /** What a dispatcher reports of a message. */
@@ -50,12 +52,16 @@ export function answerOf(targets: readonly AnsweringTarget[], nowMs: number): An
   return first === undefined ? null : answer('skipped', first, nowMs)
 }
 
-const answer = (kind: Answer['kind'], { provider, target, reason, providerMessageId }: AnsweringTarget, nowMs: number): Answer => ({
+const answer = (
+  kind: Answer['kind'],
+  { provider, target, reason, providerMessageId, detail }: AnsweringTarget,
+  nowMs: number,
+): Answer => ({
   kind,
   occurredAt: nowMs,
   reason: kind === 'requested' ? null : reason,
   providerMessageId,
-  detail: { provider, target },
+  detail: { provider, target, ...detail },
 })
 
 /** An answer without any target: nobody to send to, or too late. */
@@ -69,8 +75,12 @@ export const answerWithoutTarget = (kind: 'skipped' | 'failed', reason: string, 
 
 const rank: Readonly<Record<Answer['kind'], number>> = { skipped: 0, failed: 1, unknown: 2, requested: 3 }
 
-/** Whether an answer says more than the one given before: a status never regresses. */
-export const improves = (before: Answer | null, after: Answer): boolean => before === null || rank[after.kind] > rank[before.kind]
+/**
+ * Whether an answer says more than the one given before: a status never regresses. `failed` after `unknown` does say more: doubt stays
+ * with a target until somebody has looked, so it is what an operator found out.
+ */
+export const improves = (before: Answer | null, after: Answer): boolean =>
+  before === null || rank[after.kind] > rank[before.kind] || (before.kind === 'unknown' && after.kind === 'failed')
 
 /** The report of an answer, as Kafka gets it. */
 export const reportOf = (workspaceId: string, messageId: string, source: string, { kind, ...rest }: Answer): EngagementReported => ({

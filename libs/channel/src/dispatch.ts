@@ -1,17 +1,21 @@
 // A channel's dispatcher at work: commands in, provider calls out, one report per message.
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
+import type { AccountSeal } from '@stepcast/accounts'
 import { commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
 import { OutboxRelay } from '@stepcast/postgres'
-import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
+import { TemplatesReplica, UsersReplica, WorkspacesReplica, type UserName } from '@stepcast/replica'
+import { Accounts } from './accounts'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
 import { problemOf, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
-import { Lane, type LaneStanding } from './lane'
-import { eraseUsers } from './ledger'
-import type { Outcome, Provider } from './provider'
+import { Lane, type LaneStanding, type Prepare } from './lane'
+import { eraseUsers, type SettleOptions } from './ledger'
+import type { Outcome, Provider, ProviderKind } from './provider'
 import { Settler } from './settler'
 import { TokenBuckets } from './tokenBucket'
+import type { Fact, Resolution } from './transition'
+import { resolveUncertain, type Resolved } from './uncertain'
 
 /** What a dispatcher is made of. */
 export interface DispatchOptions<C extends ChannelType> {
@@ -19,21 +23,29 @@ export interface DispatchOptions<C extends ChannelType> {
   /** The service's name: consumer group and `source` of its reports. */
   readonly service: string
   readonly connection: KafkaConnection
-  /** On the schema that holds {@link channelTablesSql}. */
+  /** On the schema that holds {@link channelTablesSql} and {@link accountTablesSql}. */
   readonly pool: Pool
   readonly log: Log
-  /** Those configured; none: every message is `skipped(channel_disabled)`. */
-  readonly providers: readonly Provider<C>[]
+  /** The providers of the channel; which of them a workspace can send with is a matter of its accounts. */
+  readonly kinds: readonly ProviderKind<C>[]
+  /** Opens the accounts of workspaces. */
+  readonly seal: AccountSeal
   /** The ways to reach a user on this channel. */
   readonly addressesOf: (user: UserChanged) => readonly Address[]
   /** The reason of a message whose user has none, e.g. `no_token`. */
   readonly noAddress: string
-  /** Whether attempts of unknown outcome are repeated: only where repeats collapse. */
-  readonly resendUnknown: boolean
+  /** Where attempts of unknown outcome are repeated: `always` where repeats collapse, else only for workspaces that say so (rule 12). */
+  readonly resendUnknown: 'always' | 'as_the_workspace_says'
+  /** Called with messages about to be sent; answers them, in the same order, as they shall be sent. */
+  readonly prepare?: Prepare<C>
+  /** Called for users erased (rule 22), in the transaction that removes what is known of them, while messages still say whose they are. */
+  readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
   /** Calls under way at a time, of each provider; 64 unless told: thousands a second, and a crash leaves at most as many unknown. */
   readonly concurrency?: number
   /** Messages a second of one workspace, in each process; 5,000 unless told: half of FCM's default quota of 600,000 a minute. */
   readonly ratePerWorkspace?: number
+  /** Calls a second to each provider, in each process; 10,000 unless told: FCM's default quota of 600,000 a minute and project. */
+  readonly ratePerProvider?: number
   /** An attempt is given up after this; 10 s unless told. */
   readonly timeoutMs?: number
   /** 5 s longer than the timeout unless told: room for a slow database, and after a crash the outcome is told within 15 s. */
@@ -46,8 +58,8 @@ export interface DispatchOptions<C extends ChannelType> {
   readonly onDeadAddress?: () => void
 }
 
-// Outcomes gather this long: a hundred commits a second instead of thousands. Not where each acceptance costs money.
-const lingerMs = 10
+// Outcomes gather this long, and then their reports: fifty commits a second instead of thousands. Outcomes not where each costs money.
+const lingerMs = 20
 // A service has 10 s to stop; requests under way get half of it.
 const graceMs = 5_000
 
@@ -56,6 +68,8 @@ export class Dispatch<C extends ChannelType> {
   readonly relay: OutboxRelay
   private readonly users: UsersReplica<Recipient>
   private readonly templates: TemplatesReplica
+  private readonly workspaces: WorkspacesReplica
+  private readonly accounts: Accounts<C>
   private readonly settler: Settler
   private readonly lanes: readonly Lane<C>[]
   private readonly deadlines: Deadlines
@@ -63,31 +77,38 @@ export class Dispatch<C extends ChannelType> {
   private consumer: RunningConsumer | null = null
 
   constructor(private readonly options: DispatchOptions<C>) {
-    const { channel, service, connection, pool, log, providers, noAddress, minuteMs, timeoutMs = 10_000, concurrency = 64 } = options
-    const policy = {
-      resendUnknown: options.resendUnknown,
-      backoffMs: (attempts: number, afterMs: number | null) => backoffMs(attempts, afterMs, minuteMs),
-    }
+    const { channel, service, connection, pool, log, kinds, noAddress, minuteMs, timeoutMs = 10_000, concurrency = 64 } = options
     const replica = { connection, pool, service }
     const keep = (user: UserChanged): Recipient => ({
       addresses: options.addressesOf(user),
       optOutChannels: user.optOutChannels,
       optOutCategories: user.optOutCategories,
     })
-    this.users = new UsersReplica({ ...replica, keep, onErased: eraseUsers })
+    const onErased = async (tx: PoolClient, users: readonly UserName[]): Promise<void> => {
+      await options.onErased?.(tx, users)
+      await eraseUsers(tx, users)
+    }
+    this.users = new UsersReplica({ ...replica, keep, onErased })
     this.templates = new TemplatesReplica(replica)
+    this.workspaces = new WorkspacesReplica(replica)
+    this.accounts = new Accounts({ workspaces: this.workspaces, seal: options.seal, kinds, connections: concurrency, minuteMs, log })
+    const settling: SettleOptions = {
+      service,
+      backoffMs: (attempts, afterMs) => backoffMs(attempts, afterMs, minuteMs),
+      resendUnknown: options.resendUnknown === 'always' ? 'always' : (tx, workspaceIds) => this.resending(tx, workspaceIds),
+    }
     this.relay = new OutboxRelay({
       pool,
       producer: () => connection.producer(),
       topics: [topics.engagements],
       onError: (error) => log.warn({ error: error.message }, 'reports wait for Kafka'),
+      gatherMs: lingerMs,
     })
     this.settler = new Settler({
+      ...settling,
       pool,
       log,
-      service,
-      policy,
-      lingerMs: options.resendUnknown ? lingerMs : 0,
+      lingerMs: options.resendUnknown === 'always' ? lingerMs : 0,
       onSettled: (facts) => {
         this.relay.kick()
         this.kick()
@@ -95,26 +116,29 @@ export class Dispatch<C extends ChannelType> {
       },
     })
     const buckets = new TokenBuckets(options.ratePerWorkspace ?? 5_000)
-    this.lanes = providers.map(
-      (provider) =>
+    this.lanes = kinds.map(
+      (kind) =>
         new Lane({
           channel,
-          provider,
+          kind,
+          accounts: this.accounts,
           pool,
           log,
           users: this.users,
           templates: this.templates,
           buckets,
+          ratePerProvider: options.ratePerProvider ?? 10_000,
           concurrency,
           timeoutMs,
           leaseMs: options.leaseMs ?? timeoutMs + 5_000,
           noAddress,
+          prepare: options.prepare ?? ((messages) => Promise.resolve(messages)),
           settle: (facts) => this.settler.add(facts),
           onAttempt: options.onAttempt ?? (() => {}),
         }),
     )
     this.deadlines = new Deadlines({ pool, log, settler: this.settler })
-    this.intake = { pool, users: this.users, channel, noAddress, providers: new Set(providers.map(({ name }) => name)), service, policy }
+    this.intake = { ...settling, pool, users: this.users, channel, noAddress, accounts: this.accounts }
   }
 
   /** Its lanes, for metrics. */
@@ -125,7 +149,7 @@ export class Dispatch<C extends ChannelType> {
   /** Follows the replicas, reports what is owed, attempts what is due, takes commands. */
   async start(): Promise<void> {
     const { channel, connection, service } = this.options
-    await Promise.all([this.users.start(), this.templates.start()])
+    await Promise.all([this.users.start(), this.templates.start(), this.workspaces.start()])
     this.relay.start()
     this.deadlines.start()
     this.lanes.forEach((lane) => lane.start())
@@ -155,14 +179,39 @@ export class Dispatch<C extends ChannelType> {
     this.kick()
   }
 
+  /** The open account of a workspace with a provider as far as it is known here; null: it has none, or this channel has no such provider. */
+  async account(provider: string, workspaceId: string): Promise<Provider<C> | null> {
+    return this.accounts.known(provider, workspaceId)
+  }
+
+  /**
+   * Messages were spoken of by their provider or their person (a signed callback, a click): whatever we thought, they were taken. Who was
+   * asked to send one is reported `requested` if that was not said yet. `also` is written in the same transaction; answers when it is committed.
+   */
+  async confirm(
+    facts: readonly Omit<Extract<Fact, { kind: 'confirmed' }>, 'kind'>[],
+    also: (tx: PoolClient) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    await this.settler.write(facts.map((fact) => ({ kind: 'confirmed', ...fact })), also)
+  }
+
+  /** An operator's word on a target of unknown outcome; see {@link resolveUncertain}. */
+  async resolve(word: { workspaceId: string; messageId: string; target: string; as: Resolution }): Promise<Resolved> {
+    const resolved = await resolveUncertain(this.options.pool, word, this.intake)
+    if (resolved.kind === 'done') this.relay.kick()
+    this.kick()
+    return resolved
+  }
+
   /** Takes nothing more, lets calls under way end (5 s), writes down what became of them. */
   async stop(): Promise<void> {
     await this.consumer?.stop()
     const lanes = Promise.all(this.lanes.map((lane) => lane.stop(graceMs)))
     // A claim may be waiting for a replica, and that for Kafka: past the grace it is let go, its lease frees it.
     await Promise.race([lanes, new Promise((resolve) => setTimeout(resolve, graceMs).unref())])
-    await Promise.all([this.users.stop(), this.templates.stop()])
+    await Promise.all([this.users.stop(), this.templates.stop(), this.workspaces.stop()])
     await lanes
+    await this.accounts.close()
     await this.deadlines.stop()
     await this.settler.flush()
     await this.relay.stop()
@@ -173,7 +222,16 @@ export class Dispatch<C extends ChannelType> {
     this.settler.abandon()
     await this.consumer?.stop()
     this.lanes.forEach((lane) => void lane.stop(0))
-    await Promise.all([this.deadlines.stop(), this.relay.stop(), this.users.stop(), this.templates.stop()])
+    await Promise.all([this.deadlines.stop(), this.relay.stop(), this.users.stop(), this.templates.stop(), this.workspaces.stop()])
+  }
+
+  /** The workspaces that want attempts of unknown outcome repeated although each costs money. */
+  private async resending(tx: PoolClient, workspaceIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const settings = await this.workspaces.load(workspaceIds, tx)
+    const channel: ChannelType = this.options.channel
+    const says = (workspaceId: string): boolean =>
+      (channel === 'sms' || channel === 'kakao') && settings.get(workspaceId)?.resendUnknown?.[channel] === true
+    return new Set(workspaceIds.filter(says))
   }
 
   private kick(): void {

@@ -3,6 +3,7 @@ import type { Pool, PoolClient } from 'pg'
 import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica } from '@stepcast/replica'
+import type { Accounts } from './accounts'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
 import { enqueueReports, settle, type Answered, type SettleOptions } from './ledger'
 
@@ -30,8 +31,8 @@ export interface IntakeOptions extends SettleOptions {
   readonly channel: ChannelType
   /** The reason of a message whose user has no address: `no_token`, `no_number`. */
   readonly noAddress: string
-  /** Names of the providers that are configured. */
-  readonly providers: ReadonlySet<string>
+  /** Asked which providers a workspace can send with. */
+  readonly accounts: Pick<Accounts<ChannelType>, 'providersOf'>
 }
 
 /** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
@@ -93,10 +94,34 @@ async function resolved(commands: readonly Commanded[], options: IntakeOptions, 
     await users.caughtUp()
     known = await users.load(names)
   }
-  return commands.map((one) => newMessage(one, known.get(userKey(one.command.workspaceId, one.command.userId)), options, nowMs))
+  const recipientOf = ({ workspaceId, userId }: DispatchStep): Recipient | undefined => known.get(userKey(workspaceId, userId))
+  const providers = await options.accounts.providersOf(neededProviders(names, recipientOf))
+  return commands.map((one) =>
+    newMessage(one, recipientOf(one.command), providers.get(one.command.workspaceId)!, options.noAddress, nowMs),
+  )
 }
 
-function newMessage(one: Commanded, recipient: Recipient | undefined, { providers, noAddress }: IntakeOptions, nowMs: number): NewMessage {
+/** The providers that the addresses of these commands' users ask for, by workspace. */
+function neededProviders(
+  commands: readonly DispatchStep[],
+  recipientOf: (command: DispatchStep) => Recipient | undefined,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const needed = new Map<string, Set<string>>()
+  for (const command of commands) {
+    const names = needed.get(command.workspaceId) ?? new Set()
+    needed.set(command.workspaceId, names)
+    for (const { provider } of recipientOf(command)?.addresses ?? []) names.add(provider)
+  }
+  return needed
+}
+
+function newMessage(
+  one: Commanded,
+  recipient: Recipient | undefined,
+  providers: ReadonlySet<string>,
+  noAddress: string,
+  nowMs: number,
+): NewMessage {
   const answered = (kind: 'skipped' | 'failed', reason: string): NewMessage => ({
     ...one,
     answer: answerWithoutTarget(kind, reason, nowMs),
@@ -116,7 +141,7 @@ function newMessage(one: Commanded, recipient: Recipient | undefined, { provider
   return { ...one, answer, targets }
 }
 
-/** A target whose provider is not configured, such as an APNs token as long as there is no APNs provider. */
+/** A target whose provider the workspace has no account with, such as an APNs token where only FCM is set up. */
 const unserved = { state: 'skipped', uncertain: false, reason: 'no_provider', providerMessageId: null } as const
 
 const insertMessagesSql = `
@@ -130,7 +155,7 @@ ON CONFLICT (message_id) DO NOTHING RETURNING message_id`
 async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage, 'targets'>[]): Promise<ReadonlySet<string>> {
   if (messages.length === 0) return new Set()
   const commands = messages.map(({ command }) => command)
-  const { rows } = await tx.query<{ message_id: string }>(insertMessagesSql, [
+  const values = [
     commands.map(({ messageId }) => messageId),
     commands.map(({ workspaceId }) => workspaceId),
     commands.map(({ userId }) => userId),
@@ -141,7 +166,8 @@ async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage
     commands.map(({ expiresAt }) => expiresAt),
     messages.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
     messages.map(({ traceparent }) => traceparent),
-  ])
+  ]
+  const { rows } = await tx.query<{ message_id: string }>({ name: 'insert-messages', text: insertMessagesSql, values })
   return new Set(rows.map((row) => row.message_id))
 }
 
@@ -155,14 +181,15 @@ ON CONFLICT DO NOTHING`
 async function insertTargets(tx: PoolClient, messages: readonly NewMessage[]): Promise<void> {
   const rows = messages.flatMap(({ command, targets }) => targets.map((target) => ({ ...target, command })))
   if (rows.length === 0) return
-  await tx.query(insertTargetsSql, [
+  const values = [
     rows.map(({ command }) => command.messageId),
     rows.map(({ target }) => target),
     rows.map(({ provider }) => provider),
     rows.map(({ command }) => command.workspaceId),
     rows.map(({ isServed }) => isServed),
     rows.map(({ command }) => command.expiresAt),
-  ])
+  ]
+  await tx.query({ name: 'insert-targets', text: insertTargetsSql, values })
 }
 
 /** Reports what is answered at once, and once more what a repeated command was answered before. */

@@ -1,4 +1,5 @@
 // The ledger in SQL: claim, begin, settle. What was possibly sent is committed before the first byte is.
+// The statements of every claim have names, so that PostgreSQL plans each once a connection: their plans cost more than their work.
 import type { Pool, PoolClient } from 'pg'
 import { parseMessageId, topics } from '@stepcast/contracts'
 import { enqueue, type OutboxRecord } from '@stepcast/postgres'
@@ -41,7 +42,7 @@ SELECT workspace_id AS "workspaceId", (extract(epoch FROM due_at - clock_timesta
 
 /** The workspaces with anything to attempt by this provider. */
 export async function dueWorkspaces(pool: Pool, provider: string): Promise<DueWorkspace[]> {
-  return (await pool.query<DueWorkspace>(dueWorkspacesSql, [provider])).rows
+  return (await pool.query<DueWorkspace>({ name: 'due-workspaces', text: dueWorkspacesSql, values: [provider] })).rows
 }
 
 const claimSql = `
@@ -68,12 +69,8 @@ export async function claim(
   shares: readonly { workspaceId: string; take: number }[],
   leaseMs: number,
 ): Promise<Claimed[]> {
-  const { rows } = await pool.query<Claimed>(claimSql, [
-    provider,
-    shares.map(({ workspaceId }) => workspaceId),
-    shares.map(({ take }) => take),
-    leaseMs,
-  ])
+  const values = [provider, shares.map(({ workspaceId }) => workspaceId), shares.map(({ take }) => take), leaseMs]
+  const { rows } = await pool.query<Claimed>({ name: 'claim', text: claimSql, values })
   return rows
 }
 
@@ -91,12 +88,13 @@ RETURNING ledger.message_id AS "messageId", ledger.target`
 
 /** Commits that these targets are being attempted; answers those for which it holds (not withdrawn, expired or taken over since). */
 export async function begin(pool: Pool, claimed: readonly Claimed[], leaseMs: number): Promise<ReadonlySet<string>> {
-  const { rows } = await pool.query<{ messageId: string; target: string }>(beginSql, [
+  const values = [
     claimed.map(({ messageId }) => messageId),
     claimed.map(({ target }) => target),
     claimed.map(({ fence }) => fence),
     leaseMs,
-  ])
+  ]
+  const { rows } = await pool.query<{ messageId: string; target: string }>({ name: 'begin', text: beginSql, values })
   return new Set(rows.map(targetKey))
 }
 
@@ -107,11 +105,13 @@ export const targetKey = ({ messageId, target }: { messageId: string; target: st
 export interface SettleOptions {
   /** The service's name, as `source` of its reports. */
   readonly service: string
-  readonly policy: RetryPolicy
+  readonly backoffMs: RetryPolicy['backoffMs']
+  /** Where attempts of unknown outcome are repeated: `always` where repeats collapse, else for the workspaces that say so. */
+  readonly resendUnknown: 'always' | ((tx: PoolClient, workspaceIds: readonly string[]) => Promise<ReadonlySet<string>>)
 }
 
 interface SettlingRow extends Target {
-  /** Whether anything may still be attempted. */
+  /** See {@link Transition.isOpen}. */
   readonly isOpen: boolean
   readonly workspaceId: string
   readonly traceparent: string | null
@@ -120,7 +120,7 @@ interface SettlingRow extends Target {
 }
 
 const lockSql = `
-SELECT message_id AS "messageId", target, provider, l.state, l.attempts, l.fence, l.uncertain, l.reason,
+SELECT message_id AS "messageId", target, provider, l.state, l.attempts, l.fence, l.uncertain, l.reason, l.resolved,
   l.provider_message_id AS "providerMessageId",
   l.deadline_at IS NOT NULL AS "isOpen", m.workspace_id AS "workspaceId", m.traceparent, m.answer,
   m.withdrawn OR message_id = ANY($2::text[]) AS "isWithdrawn", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs"
@@ -130,9 +130,9 @@ WHERE message_id = ANY($1::text[]) ORDER BY message_id, target FOR UPDATE`
 const settleTargetsSql = `
 UPDATE ledger SET state = settled.state, uncertain = settled.uncertain, reason = settled.reason,
   provider_message_id = settled.provider_message_id, due_at = now() + settled.due_in_ms * interval '1 millisecond',
-  deadline_at = CASE WHEN settled.due_in_ms IS NOT NULL THEN messages.expires_at END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::text[], $7::float8[])
-  AS settled (message_id, target, state, uncertain, reason, provider_message_id, due_in_ms), messages
+  deadline_at = CASE WHEN settled.is_open THEN messages.expires_at END, resolved = settled.resolved
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::text[], $6::text[], $7::float8[], $8::bool[], $9::text[])
+  AS settled (message_id, target, state, uncertain, reason, provider_message_id, due_in_ms, is_open, resolved), messages
 WHERE ledger.message_id = settled.message_id AND ledger.target = settled.target AND messages.message_id = settled.message_id`
 
 // Variables are personal and of no use once nothing is left to be sent.
@@ -153,11 +153,13 @@ ON CONFLICT (workspace_id, user_id, target)
  * Writes down what happened to targets, and what their messages answer because of it: reports enter the outbox in the same transaction.
  * Facts of earlier claims are recognised and dropped, except an acceptance, which is true however late.
  */
-export async function settle(tx: PoolClient, facts: readonly Fact[], { service, policy }: SettleOptions): Promise<void> {
+export async function settle(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<void> {
   const withdrawn = facts.filter(({ kind }) => kind === 'withdrawn').map(({ messageId }) => messageId)
-  const { rows } = await tx.query<SettlingRow>(lockSql, [[...new Set(facts.map(({ messageId }) => messageId))], withdrawn])
+  const values = [[...new Set(facts.map(({ messageId }) => messageId))], withdrawn]
+  const { rows } = await tx.query<SettlingRow>({ name: 'lock', text: lockSql, values })
   const byMessage = new Map<string, SettlingRow[]>()
   for (const row of rows) byMessage.set(row.messageId, [...(byMessage.get(row.messageId) ?? []), row])
+  const resends = await resendingWorkspaces(tx, facts, rows, options)
   const changed = new Map<string, Transition & { messageId: string; target: string }>()
   const dead: (DeadAddress & { target: string })[] = []
 
@@ -165,21 +167,33 @@ export async function settle(tx: PoolClient, facts: readonly Fact[], { service, 
     const targets = byMessage.get(fact.messageId) ?? []
     targets.forEach((row, i) => {
       if (fact.kind !== 'withdrawn' && fact.target !== row.target) return
-      const next = transition(row, fact, policy)
+      const next = transition(row, fact, { backoffMs: options.backoffMs, resendUnknown: resends === 'all' || resends.has(row.workspaceId) })
       if (next === null) return
-      targets[i] = { ...row, ...next, isOpen: next.dueInMs !== null }
+      targets[i] = { ...row, ...next }
       changed.set(targetKey(row), { ...next, messageId: row.messageId, target: row.target })
     })
     if (fact.kind === 'attempted' && fact.dead !== null) dead.push({ ...fact.dead, target: fact.target })
   }
   await writeTargets(tx, [...changed.values()])
-  await writeAnswers(tx, [...byMessage.values()], service)
+  await writeAnswers(tx, [...byMessage.values()], options.service)
   await writeDead(tx, dead)
+}
+
+/** Asked only where it matters: some fact may leave an outcome unknown. */
+async function resendingWorkspaces(
+  tx: PoolClient,
+  facts: readonly Fact[],
+  rows: readonly SettlingRow[],
+  { resendUnknown }: SettleOptions,
+): Promise<'all' | ReadonlySet<string>> {
+  if (resendUnknown === 'always') return 'all'
+  const matters = facts.some((fact) => fact.kind === 'overdue' || (fact.kind === 'attempted' && fact.outcome.kind === 'unknown'))
+  return matters ? resendUnknown(tx, [...new Set(rows.map(({ workspaceId }) => workspaceId))]) : new Set()
 }
 
 async function writeTargets(tx: PoolClient, changed: readonly (Transition & { messageId: string; target: string })[]): Promise<void> {
   if (changed.length === 0) return
-  await tx.query(settleTargetsSql, [
+  const values = [
     changed.map(({ messageId }) => messageId),
     changed.map(({ target }) => target),
     changed.map(({ state }) => state),
@@ -187,7 +201,10 @@ async function writeTargets(tx: PoolClient, changed: readonly (Transition & { me
     changed.map(({ reason }) => reason),
     changed.map(({ providerMessageId }) => providerMessageId),
     changed.map(({ dueInMs }) => dueInMs),
-  ])
+    changed.map(({ isOpen }) => isOpen),
+    changed.map(({ resolved }) => resolved),
+  ]
+  await tx.query({ name: 'settle-targets', text: settleTargetsSql, values })
 }
 
 async function writeAnswers(tx: PoolClient, messages: readonly (readonly SettlingRow[])[], service: string): Promise<void> {
@@ -199,12 +216,13 @@ async function writeAnswers(tx: PoolClient, messages: readonly (readonly Settlin
     return answer !== null || isOver || isWithdrawn ? [{ messageId, workspaceId, traceparent, answer, isOver, isWithdrawn }] : []
   })
   if (given.length === 0) return
-  await tx.query(answerSql, [
+  const values = [
     given.map(({ messageId }) => messageId),
     given.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
     given.map(({ isOver }) => isOver),
     given.map(({ isWithdrawn }) => isWithdrawn),
-  ])
+  ]
+  await tx.query({ name: 'answer', text: answerSql, values })
   await enqueueReports(
     tx,
     given.flatMap(({ answer, ...message }) => (answer === null ? [] : [{ ...message, answer }])),

@@ -30,10 +30,14 @@ export function dispatchMetrics<C extends ChannelType>(registry: Registry, pool:
   )
   gaugeAtScrape(
     registry,
-    { name: 'stepcast_ledger_uncertain', help: 'Targets possibly sent to: an attempt ended without an answer. Kept 30 days.', labelNames },
+    {
+      name: 'stepcast_ledger_uncertain',
+      help: 'Targets possibly sent to: an attempt ended without an answer, and nobody has resolved it. Kept 30 days.',
+      labelNames,
+    },
     async () => {
       const { rows } = await pool.query<{ provider: string; targets: number }>(
-        'SELECT provider, count(*)::int AS targets FROM ledger WHERE uncertain GROUP BY provider',
+        'SELECT provider, count(*)::int AS targets FROM ledger WHERE uncertain AND resolved IS NULL GROUP BY provider',
       )
       return rows.map(({ provider, targets }) => ({ labels: { provider }, value: targets }))
     },

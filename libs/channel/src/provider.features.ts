@@ -3,7 +3,7 @@ import type { ChannelType } from '@stepcast/contracts'
 import type { Permit, Provider, ProviderMessage } from './provider'
 
 /** What happens to the next request. */
-export type Weather = 'fair' | 'quota_exceeded' | 'internal_error' | 'rejected' | 'hangs' | 'accepted_then_reset'
+export type Weather = 'fair' | 'quota_exceeded' | 'internal_error' | 'rejected' | 'hangs' | 'accepted_then_reset' | 'goes_away'
 
 /** A provider with a server behind it. */
 export interface ProviderFixture<C extends ChannelType> {
@@ -12,7 +12,11 @@ export interface ProviderFixture<C extends ChannelType> {
   message(messageId: string): ProviderMessage<C>
   /** A message to an address its provider calls gone. */
   messageToDeadAddress(messageId: string): ProviderMessage<C>
-  /** Sets what becomes of the next request; quota_exceeded says to come back after 3 s. */
+  /** What an internal error means: `unknown` where a repeat of what was taken after all costs money; `retry` unless told. */
+  readonly internalErrorIs?: 'retry' | 'unknown'
+  /** Whether an address its provider calls gone is forgotten; it is unless told. Numbers are not: they come back, or belong to an account. */
+  readonly forgetsDeadAddresses?: boolean
+  /** Sets what becomes of the next request; quota_exceeded says to come back after 3 s, goes_away ends the connection before or after it. */
   weather(weather: Weather): Promise<void>
   /** How often the server saw the message. */
   arrivals(messageId: string): Promise<number>
@@ -29,7 +33,7 @@ const newMessageId = (channel: string): string => `623f8d79-cdc6-5760-8ab0-${Str
 export function itIsAProvider<C extends ChannelType>(channel: C, fixture: () => ProviderFixture<C>): void {
   it('accepts, with an id of its own', async () => {
     const id = newMessageId(channel)
-    expect(await fixture().provider.send(fixture().message(id), permit(5_000))).toEqual({
+    expect(await fixture().provider.send(fixture().message(id), permit(5_000))).toMatchObject({
       kind: 'accepted',
       providerMessageId: expect.any(String),
     })
@@ -44,11 +48,10 @@ export function itIsAProvider<C extends ChannelType>(channel: C, fixture: () => 
     })
   })
 
-  it('was not taken when the provider answers an internal error', async () => {
+  it('takes an internal error for what it is: not taken where repeats collapse, perhaps taken where they cost money', async () => {
     await fixture().weather('internal_error')
     expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({
-      kind: 'retry',
-      afterMs: null,
+      kind: fixture().internalErrorIs ?? 'retry',
     })
   })
 
@@ -62,7 +65,26 @@ export function itIsAProvider<C extends ChannelType>(channel: C, fixture: () => 
 
   it('knows a dead address', async () => {
     const outcome = await fixture().provider.send(fixture().messageToDeadAddress(newMessageId(channel)), permit(5_000))
-    expect(outcome).toMatchObject({ kind: 'rejected', deadAddress: true })
+    expect(outcome).toMatchObject({ kind: 'rejected', deadAddress: fixture().forgetsDeadAddresses ?? true })
+  })
+
+  it('says nothing of whom it was for when it is refused', async () => {
+    const message = fixture().messageToDeadAddress(newMessageId(channel))
+    const outcome = JSON.stringify(await fixture().provider.send(message, permit(5_000)))
+    for (const personal of [message.address, message.userId]) expect(outcome).not.toContain(personal)
+  })
+
+  it('sends many at a time, each once', async () => {
+    const ids = Array.from({ length: 50 }, () => newMessageId(channel))
+    const outcomes = await Promise.all(ids.map((id) => fixture().provider.send(fixture().message(id), permit(5_000))))
+    expect(outcomes.map(({ kind }) => kind)).toEqual(ids.map(() => 'accepted'))
+    expect(await Promise.all(ids.map((id) => fixture().arrivals(id)))).toEqual(ids.map(() => 1))
+  })
+
+  it('goes on when the provider ends the connection', async () => {
+    await fixture().weather('goes_away')
+    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({ kind: 'accepted' })
+    expect(await fixture().provider.send(fixture().message(newMessageId(channel)), permit(5_000))).toMatchObject({ kind: 'accepted' })
   })
 
   it('is unknown when no answer comes in time', async () => {

@@ -1,13 +1,18 @@
-// The one interface every provider implements: a message, a permit, an outcome.
+// What every provider implements: a kind opens accounts; an opened one takes a message with a permit, and answers an outcome.
+import type { AccountOf, ProviderName } from '@stepcast/accounts'
 import type { ChannelType } from '@stepcast/contracts'
 import type { ContentOf } from '@stepcast/template'
+import type { CallbackRequest, ProviderStatus } from './callback'
 
 /** What became of one attempt. */
 export type Outcome =
-  /** The provider has it. */
-  | { readonly kind: 'accepted'; readonly providerMessageId: string | null }
-  /** Refused for good. `deadAddress`: the address itself is gone (an unregistered token) and may be forgotten. */
-  | { readonly kind: 'rejected'; readonly reason: string; readonly deadAddress: boolean }
+  /** The provider has it. `detail`: what it told besides (segments, price, currency), for the report; never anything personal. */
+  | { readonly kind: 'accepted'; readonly providerMessageId: string | null; readonly detail?: Readonly<Record<string, string>> }
+  /**
+   * Refused for good. `deadAddress`: the address itself is gone (an unregistered token) and may be forgotten, as of `deadSinceMs` where the
+   * provider says since when (else the attempt's time): one registered again after that is alive.
+   */
+  | { readonly kind: 'rejected'; readonly reason: string; readonly deadAddress: boolean; readonly deadSinceMs?: number }
   /** Provably not taken, worth another try; `afterMs` where the provider said when. */
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs: number | null }
   /** Bytes were sent and no answer came: perhaps taken. */
@@ -37,12 +42,35 @@ export interface Permit {
   mayBegin(): boolean
 }
 
-/** One provider of one channel. Owns its HTTP calls: an SDK that retries by itself would resend beneath the ledger. */
+/** One workspace's account, opened. Owns its HTTP calls: an SDK that retries by itself would resend beneath the ledger. */
 export interface Provider<C extends ChannelType> {
   /** As in reports' `detail.provider`. */
   readonly name: string
   /** One attempt, no retry inside. Never rejects for what the world does: that is an {@link Outcome}. */
   send(message: ProviderMessage<C>, permit: Permit): Promise<Outcome>
-  /** Lets connections go. */
+  /** What a callback says of messages; null: it is not signed by this account. Absent: this provider calls nobody back. */
+  readCallback?(request: CallbackRequest): readonly ProviderStatus[] | null
+  /** The account was replaced or lay idle. Calls under way end as they would have; connections shared with others stay. */
+  close(): Promise<void>
+}
+
+/** What an account is opened with. */
+export interface AccountContext {
+  readonly workspaceId: string
+  /** Calls under way at a time, of all accounts of this provider in the process. */
+  readonly connections: number
+  /** Length of a minute, milliseconds. */
+  readonly minuteMs: number
+}
+
+/**
+ * A provider Stepcast speaks to. Whatever is the installation's (endpoints, connections) lives here and is shared by all
+ * workspaces; whatever is a workspace's (credentials, access tokens) lives in the {@link Provider} that `open` gives.
+ */
+export interface ProviderKind<C extends ChannelType, P extends ProviderName = ProviderName> {
+  readonly name: P
+  /** Opens an account that `@stepcast/accounts` has checked. Cheap, and no I/O: connections are made at the first call. */
+  open(account: AccountOf[P], context: AccountContext): Provider<C>
+  /** The process ends: lets connections go. */
   close(): Promise<void>
 }

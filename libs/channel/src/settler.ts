@@ -1,5 +1,5 @@
 // Writes facts down in small batches: those that come while a batch is being written make the next one.
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { settle, type SettleOptions } from './ledger'
@@ -37,6 +37,16 @@ export class Settler {
     if (this.abandoned) return
     this.queue.push(...facts)
     this.start()
+  }
+
+  /** Writes facts at once, with `also` in the same transaction, and resolves when it is committed: for callers who answer somebody. */
+  async write(facts: readonly Fact[], also: (tx: PoolClient) => Promise<void> = () => Promise.resolve()): Promise<void> {
+    const { pool, onSettled } = this.options
+    await inTransaction(pool, async (tx) => {
+      if (facts.length > 0) await settle(tx, facts, this.options)
+      await also(tx)
+    })
+    onSettled(facts)
   }
 
   /** Resolves when everything queued so far is written. */

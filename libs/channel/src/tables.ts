@@ -1,11 +1,11 @@
-// The tables of a dispatcher: messages (one row each), the ledger (one row per message and target), addresses found dead.
+// The tables of a dispatcher: messages (one row each), the ledger (one row per message and target), addresses found dead, accounts.
 import { outboxTableSql } from '@stepcast/postgres'
-import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql } from '@stepcast/replica'
+import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql, workspacesReplicaSql } from '@stepcast/replica'
 
 /**
- * Every table a dispatcher needs, in its own schema; put it into its first migration.
+ * The tables a dispatcher begins with, in its own schema: its first migration. As released: what came later is in {@link accountTablesSql}.
  * `due_at`: when a target may be claimed (a claim moves it to the end of its lease); null when there is nothing to attempt.
- * `deadline_at`: `expires_at` while waiting, the end of the lease while attempting; null when it is over.
+ * `deadline_at`: `expires_at` while waiting (also for an operator's word), the end of the lease while attempting; null when it is over.
  */
 export const channelTablesSql = `
 CREATE TABLE messages (
@@ -62,4 +62,10 @@ ${outboxTableSql};
 ${replicaOffsetsSql};
 ${templatesReplicaSql};
 ${usersReplicaSql};
+`
+
+/** Accounts of workspaces, sealed as they come, and what operators said of unknown attempts: the second migration of every dispatcher. */
+export const accountTablesSql = `
+ALTER TABLE ledger ADD COLUMN resolved text CHECK (resolved IN ('sent', 'not_sent', 'resend'));
+${workspacesReplicaSql};
 `

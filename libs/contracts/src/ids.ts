@@ -21,7 +21,7 @@ const sequenceNamespace = Buffer.from('4e3ff15c3456551a8ccbd406acd4988c', 'hex')
 const sendNamespace = Buffer.from('2ed95784053a5c21a74a18f6c88a3a63', 'hex')
 
 /** UUIDv5 (RFC 9562 §5.5). By hand on node:crypto: 3× faster than the uuid package here, and it is on the hot path. */
-function uuidV5(namespace: Buffer, name: string): string {
+export function uuidV5(namespace: Buffer, name: string): string {
   const hex = createHash('sha1').update(namespace).update(name, 'utf8').digest('hex')
   const variant = ((parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`

@@ -1,7 +1,10 @@
 // What specs share: the stack, a topic reader, waiting.
+export { chromium, openPage } from './browser'
+export { giveAccounts } from './accounts'
 export { eventually } from './eventually'
 export { loadProtocol } from './loadProtocol'
 export { approveTwoSteps, engagementReported, produceEngagements, produceSends, sendRequested } from './play'
+export { searchDatabase, searchFiles, searchTopics, shortenRetention } from './search'
 export { SpecProcesses, turnsOf, type Session, type SpecProcess } from './specProcesses'
 export { specPartitions, specStack, type SpecStack } from './specStack'
 export { readDeadLetters, readTopic, readValues, type ReadDeadLetter } from './topicReader'

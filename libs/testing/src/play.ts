@@ -50,9 +50,9 @@ export const engagementReported = (
   workspaceId: 'w', messageId, kind, occurredAt: Date.now(), source: 'spec', reason: null, providerMessageId: null, detail: {}, ...more,
 })
 
-/** Produces reports, keyed by their sequences. */
+/** Produces reports, keyed by their sequences; one that names no message by whatever it names. */
 export async function produceEngagements(connection: KafkaConnection, reports: readonly EngagementReported[]): Promise<void> {
   await (await connection.producer()).send(
-    topics.engagements, reports.map((value) => ({ key: parseMessageId(value.messageId)!.sequenceId, value })),
+    topics.engagements, reports.map((value) => ({ key: parseMessageId(value.messageId)?.sequenceId ?? value.messageId, value })),
   )
 }

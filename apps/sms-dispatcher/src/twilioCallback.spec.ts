@@ -1,0 +1,42 @@
+// What Twilio's status callbacks say.
+import { readTwilioCallback } from './twilioCallback'
+import { twilioSignature } from './twilioSignature'
+
+const token = 'the-auth-token-of-a-spec'
+const url = 'https://steps.example/v1/callbacks/twilio/demo?m=623f8d79-cdc6-5760-8ab0-ef346563ba6c.3.sms'
+const read = (fields: Record<string, string>, called = url, headers?: Record<string, string>) => {
+  const form = new URLSearchParams({ MessageSid: 'SM1', AccountSid: 'AC1', ...fields })
+  return readTwilioCallback(
+    { url: called, headers: headers ?? { 'x-twilio-signature': twilioSignature(token, called, form) }, body: Buffer.from(form.toString()) },
+    token,
+  )
+}
+
+describe("Twilio's status callback", () => {
+  const messageId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c.3.sms'
+
+  it('tells the message by the query that Twilio signs', () =>
+    expect(read({ MessageStatus: 'sent' })).toEqual([{ messageId, providerMessageId: 'SM1', status: null, reason: null }]))
+  it.each(['accepted', 'scheduled', 'queued', 'sending', 'sent', 'something-new'])('is on its way: %s', (MessageStatus) =>
+    expect(read({ MessageStatus })).toMatchObject([{ status: null, reason: null }]),
+  )
+  it('is delivered', () => expect(read({ MessageStatus: 'delivered' })).toMatchObject([{ status: 'delivered', reason: null }]))
+  it.each([
+    [{ MessageStatus: 'undelivered', ErrorCode: '30003' }, '30003'],
+    [{ MessageStatus: 'failed', ErrorCode: '30008' }, '30008'],
+    [{ MessageStatus: 'failed', ErrorCode: '21610' }, 'unsubscribed'],
+    [{ MessageStatus: 'failed' }, 'failed'],
+    [{ MessageStatus: 'canceled' }, 'canceled'],
+  ])('has failed, with its code as the reason: %j', (fields, reason) => expect(read(fields)).toMatchObject([{ status: 'failed', reason }]))
+  it('is nothing without a signature, or with one of something else', () => {
+    expect(read({ MessageStatus: 'delivered' }, url, {})).toBeNull()
+    const other = twilioSignature(
+      token,
+      url.replace('.3.', '.2.'),
+      new URLSearchParams({ MessageSid: 'SM1', AccountSid: 'AC1', MessageStatus: 'delivered' }),
+    )
+    expect(read({ MessageStatus: 'delivered' }, url, { 'x-twilio-signature': other })).toBeNull()
+  })
+  it('speaks of nothing of ours when it carries no message', () =>
+    expect(read({ MessageStatus: 'delivered' }, 'https://steps.example/v1/callbacks/twilio/demo')).toEqual([]))
+})

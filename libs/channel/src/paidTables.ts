@@ -1,0 +1,24 @@
+// The tables of channels that cost money, beside those every dispatcher has: tracked links, and what providers said in callbacks.
+import type { MigrationInterface, QueryRunner } from 'typeorm'
+import { linksTableSql } from './links'
+
+/** One final status per message, the better of those told: what it was reported by. Goes with its message after 30 days. */
+const statusesTableSql = `
+CREATE TABLE statuses (
+  message_id text PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
+  status text NOT NULL CHECK (status IN ('delivered', 'failed'))
+);
+`
+
+/** Comes after the migrations of every dispatcher. */
+export class LinksAndStatuses1764000000001 implements MigrationInterface {
+  name = 'LinksAndStatuses1764000000001'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(linksTableSql + statusesTableSql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE links, statuses')
+  }
+}

@@ -1,0 +1,41 @@
+// Which visits of a tracked link are a person's.
+import { isClick } from './visits'
+
+const phone =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1'
+const visit = (headers: Record<string, string>, method = 'GET'): boolean => isClick({ method, headers })
+
+describe('a visit of a tracked link', () => {
+  it.each([
+    phone,
+    'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36',
+    'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36',
+    // KakaoTalk's own browser, in which its buttons open.
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 KAKAOTALK 10.8.0',
+    'Mozilla/5.0 (Linux; Android 13; SM-S911N Build/TP1A; wv) AppleWebKit/537.36 Chrome/114.0 Mobile Safari/537.36;KAKAOTALK 2410550',
+  ])('by a browser is a click: %s', (userAgent) => expect(visit({ 'user-agent': userAgent })).toBe(true))
+
+  it.each([
+    // iMessage's preview.
+    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0',
+    'facebookexternalhit/1.1; kakaotalk-scrap/1.0; +https://devtalk.kakao.com/t/scrap/33984',
+    'WhatsApp/2.23.20.0',
+    'TelegramBot (like TwitterBot)',
+    'Mozilla/5.0 (compatible; Google-PageRenderer Google (+https://developers.google.com/+/web/snippet/))',
+    'SkypeUriPreview Preview/0.5',
+    'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
+    'curl/8.5.0',
+    'node',
+    '',
+  ])('by a preview, a crawler or a script is none: %s', (userAgent) => expect(visit({ 'user-agent': userAgent })).toBe(false))
+
+  it('without a user agent is none', () => expect(visit({})).toBe(false))
+  it('that asks for the headers only is none', () => expect(visit({ 'user-agent': phone }, 'HEAD')).toBe(false))
+  it.each<Record<string, string>>([
+    { 'sec-purpose': 'prefetch' },
+    { 'sec-purpose': 'prefetch;prerender' },
+    { purpose: 'prefetch' },
+    { 'x-purpose': 'preview' },
+    { 'x-moz': 'prefetch' },
+  ])('that looks ahead is none: %j', (headers) => expect(visit({ 'user-agent': phone, ...headers })).toBe(false))
+})
