@@ -90,7 +90,8 @@ describe('when the clock is put back', () => {
 // The judge knows nothing of offsets: it reads clocks through Intl, which formats what a person sees.
 const clocks = new Map<string, Intl.DateTimeFormat>()
 const clockAt = (zone: string, instant: number): string => {
-  const clock = clocks.get(zone) ?? new Intl.DateTimeFormat('en-GB', { timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const shown = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' } as const
+  const clock = clocks.get(zone) ?? new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...shown })
   clocks.set(zone, clock)
   return clock.format(instant)
 }
@@ -98,7 +99,8 @@ const showsQuiet = ({ start, end }: QuietHours, clock: string): boolean =>
   start < end ? start <= clock && clock < end : start !== end && (clock >= start || clock < end)
 
 const minute = 60_000
-const times = fc.integer({ min: 0, max: 1_439 }).map((i) => `${String(Math.floor(i / 60)).padStart(2, '0')}:${String(i % 60).padStart(2, '0')}`)
+const twoDigits = (n: number): string => String(n).padStart(2, '0')
+const times = fc.integer({ min: 0, max: 1_439 }).map((i) => `${twoDigits(Math.floor(i / 60))}:${twoDigits(i % 60)}`)
 // Within a day of a change of the zone, where mistakes live, or anywhere in forty years.
 const changes: readonly (readonly [string, string])[] = [
   ['Europe/Berlin', '2026-03-29T01:00Z'], ['Europe/Berlin', '2026-10-25T01:00Z'], ['America/New_York', '2026-03-08T07:00Z'],

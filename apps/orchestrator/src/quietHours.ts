@@ -17,8 +17,9 @@ const dayMs = 24 * 60 * minuteMs
 /**
  * The next allowed instant, milliseconds, when `now` is inside quiet hours; null outside of them.
  *
- * What counts is the person's clock on the wall: an instant is quiet when that clock shows `start` or later and not yet `end`. So a time that
- * daylight saving skips is never quiet, quiet hours whose end is skipped are over when the clock jumps past it, and a time that comes twice is quiet twice.
+ * What counts is the person's clock on the wall: an instant is quiet when that clock shows `start` or later and not yet `end`. So a time
+ * that daylight saving skips is never quiet, quiet hours whose end is skipped are over when the clock jumps past it, and a time that comes
+ * twice is quiet twice.
  * The zone is the user's, else the workspace's, else UTC; a name that this machine does not know counts as none.
  */
 export function quietUntil({ timezone, start, end }: QuietHours, workspaceTimezone: string | undefined, now: number): number | null {
@@ -48,7 +49,7 @@ function clockAt(instant: number, zone: string): number {
 
 const offsetAt = (zone: string, instant: number): number => IANAZone.create(zone).offset(instant)
 
-/** The first instant after `after` with another offset than that of `after`, at or before `until`; null when both have the same. By halves: 27 questions. */
+/** The first instant with another offset than that of `after`, at or before `until`; null when both have the same. Found in 27 halves. */
 function firstChange(zone: string, after: number, until: number): number | null {
   const offset = offsetAt(zone, after)
   if (offsetAt(zone, until) === offset) return null

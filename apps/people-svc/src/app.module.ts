@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
-import { currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { migrations } from './migrations'
@@ -57,8 +57,9 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
     },
     {
       provide: Users,
-      inject: [DataSource, OutboxRelay],
-      useFactory: (database: DataSource, relay: OutboxRelay) => new Users(database, poolOf(database), relay),
+      inject: [DataSource, OutboxRelay, ENV],
+      useFactory: (database: DataSource, relay: OutboxRelay, env: Env) =>
+        new Users(database, poolOf(database), relay, contextKey(env.STEPCAST_INTERNAL_SECRET)),
     },
   ],
 })

@@ -1,6 +1,6 @@
 // The HTTP edge of users: who may call what, which input is read, which status is answered.
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common'
-import { Caller, fingerprintOf, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
+import { Caller, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
 import { erase, putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
 import {
   deadTokenBody,
@@ -127,11 +127,6 @@ export class DeadTokensController {
   }
 }
 
-const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({
-  caller,
-  route,
-  key,
-  fingerprint: fingerprintOf(asked),
-})
+const write = (route: string, caller: Caller, key: string | null, asked: unknown): Write => ({ caller, route, key, asked })
 
 const requestedBy = ({ via, keyId }: Caller): string => (keyId === null ? via : `${via} ${keyId}`)

@@ -4,6 +4,7 @@ import {
   contextHeader,
   contextKey,
   expectEveryRouteScoped,
+  fingerprintOf,
   signContext,
   startService,
   type CallerContext,
@@ -200,6 +201,11 @@ it('erasing leaves nothing here, a tombstone on the topic and a cancel of runnin
     const { rows } = await database.query<{ row: string }>(`SELECT t::text AS row FROM ${table} t`)
     expect(rows.filter(({ row }) => /gone|821099998888/.test(row.replaceAll('k-gone', '')))).toEqual([])
   }
+  // Of what was asked only a keyed fingerprint stays: a plain one would give the number away to whoever tries them all.
+  const profile = { phoneNumber: '+821099998888', kakaoPhoneNumber: null, locale: null, timezone: null }
+  const { rows } = await database.query<{ fingerprint: string }>(`SELECT fingerprint FROM idempotency_keys WHERE key = 'k-gone'`)
+  expect(rows).toHaveLength(1)
+  expect(rows[0]!.fingerprint).not.toBe(fingerprintOf({ userId: 'gone', profile }))
   await database.end()
   expect((await call('DELETE', '/v1/users/never-seen')).status).toBe(204)
   expect(await told('never-seen')).toEqual([null])

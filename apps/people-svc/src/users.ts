@@ -1,6 +1,7 @@
 // The calls on users: reads by TypeORM, writes answered once Kafka has acknowledged the user's new state.
+import { createHmac, type KeyObject } from 'node:crypto'
 import type { OutboxRelay } from '@stepcast/postgres'
-import { idempotent, notFound, unavailable, type Caller } from '@stepcast/service'
+import { fingerprintOf, idempotent, notFound, unavailable, type Caller } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import type { DataSource } from 'typeorm'
 import type { Told } from './changes'
@@ -12,7 +13,7 @@ export interface Write {
   readonly caller: Caller
   readonly route: string
   readonly key: string | null
-  readonly fingerprint: string
+  readonly asked: unknown
 }
 
 // contracts.md: every write of users answers within 5 s, or says 503.
@@ -23,14 +24,17 @@ export class Users {
     private readonly database: DataSource,
     private readonly pool: Pool,
     private readonly relay: OutboxRelay,
+    private readonly fingerprintKey: KeyObject,
   ) {}
 
   /**
    * Does a change and waits until Kafka has it. A repeated key does nothing again; kept with it are only the outbox's numbers, so that
-   * no personal data outlives an erasure there, and the answer is read from the tables.
+   * no personal data outlives an erasure there, and the answer is read from the tables. The fingerprint of what was asked is keyed: whoever
+   * finds a plain one in a dump could try all phone numbers.
    * @throws Problem 503 after 5 s: the change is kept and published later.
    */
-  async change({ caller, route, key, fingerprint }: Write, run: (tx: PoolClient) => Promise<Told>): Promise<{ changed: boolean }> {
+  async change({ caller, route, key, asked }: Write, run: (tx: PoolClient) => Promise<Told>): Promise<{ changed: boolean }> {
+    const fingerprint = createHmac('sha256', this.fingerprintKey).update(fingerprintOf(asked)).digest('hex')
     const told = await idempotent(this.pool, caller, route, key, fingerprint, run)
     if (told.length > 0 && !(await this.relay.published(told, { timeoutMs: kafkaTimeoutMs }))) {
       throw unavailable('The change is kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.')

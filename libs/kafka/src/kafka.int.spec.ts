@@ -1,4 +1,5 @@
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { ConfigResourceTypes } from 'kafkajs'
 import { avroSchemas, deadLetterTopic, subjectOf, topics, type CancelRequested, type TemplateChanged } from '@stepcast/contracts'
 import { eventually, readDeadLetters, readTopic, specStack, type SpecStack } from '@stepcast/testing'
 import { consumeRecords, type IncomingRecord } from './index'
@@ -51,6 +52,23 @@ it('what cannot be read becomes a dead letter with reason and origin, its neighb
   expect(distinct.find(({ headers }) => headers.offset === '1')!.value!.toString()).toBe('not avro')
   await consumer.stop()
   expect(deadLetterTopic.retentionDays).toBe(14)
+})
+
+it('topics keep records for as long as published, one segment longer at most; compacted ones forget what was erased within a week', async () => {
+  const connection = stack.connection()
+  const admin = await connection.admin()
+  const configOf = async (name: string): Promise<Record<string, string>> => {
+    const asked = [{ type: ConfigResourceTypes.TOPIC, name: connection.physical(name) }]
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: asked })
+    return Object.fromEntries(resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]))
+  }
+  const days = (count: number): string => String(count * 86_400_000)
+  expect(await configOf(topics.sends.name)).toMatchObject({ 'cleanup.policy': 'delete', 'retention.ms': days(7), 'segment.ms': days(1) })
+  expect(await configOf(deadLetterTopic.name)).toMatchObject({ 'retention.ms': days(14), 'segment.ms': days(2) })
+  expect(await configOf(topics.sequences.name)).toMatchObject({ 'retention.ms': days(90), 'segment.ms': days(7) })
+  expect(await configOf(topics.users.name)).toMatchObject({
+    'cleanup.policy': 'compact', 'max.compaction.lag.ms': days(7), 'delete.retention.ms': days(7),
+  })
 })
 
 it('the registry refuses a schema that could not read what is out there', async () => {

@@ -59,6 +59,8 @@ export interface OutboxRelayOptions {
   /** The topics whose records this service writes, to find them again by name. */
   readonly topics: readonly Topic[]
   readonly onError: (error: Error) => void
+  /** How long rows wait for company before a run, milliseconds; 0 unless told. For writers who do not wait for Kafka. */
+  readonly gatherMs?: number
 }
 
 interface OutboxRow { id: number; topic: string; key: string; value: AvroRecords[RecordName] | null; traceparent: string | null }
@@ -144,6 +146,8 @@ export class OutboxRelay {
   }
 
   private async drain(): Promise<void> {
+    const { gatherMs = 0 } = this.options
+    if (gatherMs > 0 && !this.stopped) await new Promise((resolve) => setTimeout(resolve, gatherMs))
     while (!this.stopped) {
       try {
         if ((await this.relayBatch()) < batchSize) return

@@ -1,0 +1,110 @@
+// Quiet hours on the real broker and database: a step waits for their end, and everything else goes on meanwhile (rule 21).
+import { Client } from 'pg'
+import { messageIdOf, sequenceIdOf, topics, userKey, type DispatchStep, type SequenceChanged } from '@stepcast/contracts'
+import type { KafkaConnection } from '@stepcast/kafka'
+import { startService, type RunningService } from '@stepcast/service'
+import {
+  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic,
+  type SpecStack, type WatchedTopic,
+} from '@stepcast/testing'
+import { AppModule } from './app.module'
+
+const minute = 60_000
+const hour = 60 * minute
+const workspaceTimezone = 'Asia/Seoul'
+// Quiet hours end on a whole minute of the real clock: the next one that leaves time for the window of step 1, which is 5 s.
+const soon = (): number => Math.ceil((Date.now() + 20_000) / minute) * minute
+
+let stack: SpecStack
+let connection: KafkaConnection
+let service: RunningService
+let pushes: WatchedTopic<'DispatchStep'>
+let sequences: WatchedTopic<'SequenceChanged'>
+let database: Client
+
+beforeAll(async () => {
+  stack = await specStack(__filename)
+  connection = stack.connection()
+  ;[pushes, sequences] = await Promise.all([watchTopic(connection, topics.pushCommands), watchTopic(connection, topics.sequences)])
+  service = await startService({ name: 'orchestrator', module: AppModule, env: stack.env, ownsProcess: false })
+  database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=orchestrator' })
+  await database.connect()
+  await approveTwoSteps(connection, 'order')
+})
+afterAll(async () => {
+  await database.end()
+  await service.stop()
+  await stack.stop()
+})
+
+const clockAt = (instant: number, timeZone: string): string =>
+  new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(instant)
+
+/** Gives a user quiet hours since an hour ago, and waits until the orchestrator knows of them. */
+async function sleeps(userId: string, until: number, timezone: string | null = 'UTC'): Promise<void> {
+  const zone = timezone ?? workspaceTimezone
+  const quietHoursEnd = clockAt(until, zone)
+  await (await connection.producer()).send(topics.users, [{
+    key: userKey('w', userId),
+    value: {
+      workspaceId: 'w', userId, phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone, devices: [], optOutChannels: [],
+      optOutCategories: [], quietHoursStart: clockAt(Date.now() - hour, zone), quietHoursEnd, updatedAt: Date.now(),
+    },
+  }])
+  await eventually(async () =>
+    (await database.query(`SELECT FROM users WHERE user_id = $1 AND data->>'end' = $2`, [userId, quietHoursEnd])).rowCount === 1)
+}
+
+type Event = SequenceChanged['events'][number]
+function eventsOf(userId: string): readonly Event[] {
+  const changes = sequences.values().filter((change) => change.userId === userId)
+  const once = new Map(changes.map((change) => [change.version, change]))
+  return [...once.values()].sort((a, b) => a.version - b.version).flatMap(({ events }) => events)
+}
+const detailOf = (event: Event): string =>
+  event.type === 'EngagementRecorded' ? ` ${event.kind}` : event.type === 'StepEnded' ? ` ${event.reason}` : ''
+const inShort = (userId: string): string => eventsOf(userId).map((event) => event.type + detailOf(event)).join(', ')
+const deferrals = (userId: string): number[] =>
+  eventsOf(userId).flatMap((event) => (event.type === 'StepDeferred' ? [Number(event.until)] : []))
+const pushesTo = (userId: string): DispatchStep[] =>
+  pushes.values().filter((command) => command.userId === userId && command.action === 'send')
+const inApp = (userId: string): string => messageIdOf(sequenceIdOf('w', 'night', userId), 1, 'in_app')
+
+it('the step goes when they end, engagements count and stop it meanwhile, and whoever changed their mind is asked again', async () => {
+  const end = soon()
+  const everyone = ['sleeper', 'riser', 'turner', 'seoul']
+  await (await connection.producer()).send(topics.workspaces, [{
+    key: 'w', value: { workspaceId: 'w', settings: JSON.stringify({ timezone: workspaceTimezone }), updatedAt: Date.now() },
+  }])
+  await eventually(async () => (await database.query('SELECT FROM workspaces')).rowCount === 1)
+  await Promise.all([
+    sleeps('sleeper', end), sleeps('riser', end), sleeps('turner', end), sleeps('seoul', end, null),
+  ])
+  await produceSends(connection, everyone.map((userId) => sendRequested('order', 'night', userId)))
+  await eventually(() => everyone.every((userId) => eventsOf(userId).length > 0))
+  await produceEngagements(connection, everyone.map((userId) => engagementReported(inApp(userId), 'requested')))
+  // The window of step 1 elapses as ever.
+  await eventually(() => everyone.every((userId) => deferrals(userId).length === 1))
+  expect(everyone.map(deferrals)).toEqual(everyone.map(() => [end]))
+
+  await produceEngagements(connection, [engagementReported(inApp('riser'), 'viewed'), engagementReported(inApp('sleeper'), 'delivered')])
+  await sleeps('turner', end + 2 * hour)
+  await eventually(() => inShort('riser').includes('SequenceEnded') && inShort('sleeper').includes('delivered'))
+  expect(pushes.values()).toEqual([])
+  expect(Date.now()).toBeLessThan(end)
+
+  await eventually(() => pushesTo('sleeper').length + pushesTo('seoul').length === 2, { withinMs: 90_000, everyMs: 100 })
+  for (const { commandedAt } of [...pushesTo('sleeper'), ...pushesTo('seoul')]) {
+    expect(Number(commandedAt)).toBeGreaterThanOrEqual(end)
+    expect(Number(commandedAt)).toBeLessThan(end + 5_000)
+  }
+  await eventually(() => deferrals('turner').length === 2)
+  expect(deferrals('turner')).toEqual([end, end + 2 * hour])
+  expect(inShort('sleeper')).toBe(
+    'SequenceStarted, StepCommanded, EngagementRecorded requested, StepEnded waitElapsed, StepDeferred, EngagementRecorded delivered, ' +
+      'StepCommanded')
+  expect(inShort('riser')).toBe(
+    'SequenceStarted, StepCommanded, EngagementRecorded requested, StepEnded waitElapsed, StepDeferred, EngagementRecorded viewed, ' +
+      'StepEnded superseded, SequenceEnded')
+  expect(pushes.values().map(({ userId }) => userId).sort()).toEqual(['seoul', 'sleeper'])
+}, 150_000)
