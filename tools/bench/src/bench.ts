@@ -5,8 +5,9 @@ import { ratio } from './numbers'
 import { help, optionsOf, type BenchOptions } from './options'
 import { runPeers, type Skipped } from './peers'
 import { Progress } from './progress'
+import { benchPush, type PushResult } from './push'
 import { Recording } from './recording'
-import { contestantsTable, judge, ratiosOf, targetsTable, type Judged } from './report'
+import { contestantsTable, judge, judgePush, ratiosOf, targetsTable, type Judged } from './report'
 import type { Result } from './result'
 import { Servers } from './servers'
 import { Stepcast } from './workload'
@@ -21,6 +22,8 @@ interface Report {
   readonly skipped?: readonly Skipped[]
   /** What was asked for besides, in the words and figures of its mode. */
   readonly growth?: object
+  /** With --push: rates, CPU and what was wrong. */
+  readonly push?: PushResult
   /** The lines for people that are particular to the mode. */
   readonly words: readonly string[]
 }
@@ -46,12 +49,13 @@ async function main(): Promise<void> {
   }
   try {
     const machine = await machineOf(servers, loadAtStart)
-    await stepcast.prepare()
+    if (options.mode !== 'push') await stepcast.prepare()
     const { words, ...report } = await modes[options.mode](options, machine, servers, stepcast, progress)
     // What a run says whose servers are being stopped under it is no figure.
     if (stopping) return
     console.log(options.json ? JSON.stringify(report, null, 2) : wordsOf(machine, words))
-    process.exitCode = report.results.every(({ valid }) => valid) && !report.skipped?.some(({ failed }) => failed) ? 0 : 1
+    const isRight = report.results.every(({ valid }) => valid) && (report.push?.problems.length ?? 0) === 0
+    process.exitCode = isRight && !report.skipped?.some(({ failed }) => failed) ? 0 : 1
   } finally {
     await stop()
   }
@@ -150,6 +154,27 @@ const modes: Readonly<Record<BenchOptions['mode'], Mode>> = {
       words: [
         `The orchestrator's memory: at most ${small.peakMemoryMb} MB with ${small.n.toLocaleString('en')} sends waiting, ` +
           `${large.peakMemoryMb} MB with ${large.n.toLocaleString('en')} (${grown}×).`,
+      ],
+    }
+  },
+
+  push: async (options, machine, servers, _stepcast, progress) => {
+    const push = await benchPush(servers, { n: options.pushN, cpuProfiles: options.cpuProfiles }, progress)
+    const targets = judgePush(push.ratio)
+    const parts = Object.entries(push.cpuSecondsPer1000).map(([name, seconds]) => `${name} ${seconds}`)
+    return {
+      machine,
+      results: [],
+      ratios: { 'push/bare HTTP/2': push.ratio },
+      targets,
+      push,
+      words: [
+        `${push.pushesPerSecond.toLocaleString('en')} pushes/s from command to report, ledger included; ` +
+          `a bare HTTP/2 client does ${push.loopsPerSecond.map((one) => one.toLocaleString('en')).join(' and ')}: ${push.ratio}×`,
+        `CPU seconds per 1,000 pushes: ${parts.join(', ')}`,
+        push.problems.length === 0 ? 'Every count is right.' : `WRONG: ${push.problems.join('; ')}`,
+        '',
+        targetsTable(targets),
       ],
     }
   },

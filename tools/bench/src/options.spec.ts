@@ -7,6 +7,7 @@ describe('the command line of the benchmark', () => {
       n: 90_000,
       processes: 1,
       mode: 'workload',
+      pushN: 10_000,
       peakOnly: false,
       peers: [],
       peerN: null,
@@ -32,6 +33,10 @@ describe('the command line of the benchmark', () => {
     [['--only', 'naive,temporal'], /there is no peer "temporal"; there are limit, naive, pg-boss, bullmq, dbos/],
     [['--filled', '--peers'], /--filled is a run of its own, without peers/],
     [['--filled', '--backlog'], /give one of them/],
+    [['--push', '--filled'], /give one of them/],
+    [['--push', '--peers'], /--push is a run of its own, without peers/],
+    [['--push-n', '2000'], /--push-n goes with --push/],
+    [['--push', '--push-n', '10'], /--push-n 10: give a whole number from 1,000/],
     [['--events', '20000'], /--timers and --events go with --filled/],
   ])('answers %j with what is allowed', (args, words) => {
     expect(() => optionsOf(args)).toThrow(words)

@@ -10,8 +10,13 @@ export interface BenchOptions {
   readonly n: number
   /** Orchestrator processes. */
   readonly processes: number
-  /** `workload`: the four phases and what follows; `filled`: on an empty and on a filled store; `backlog`: memory at two backlogs. */
-  readonly mode: 'workload' | 'filled' | 'backlog'
+  /**
+   * `workload`: the four phases and what follows; `filled`: on an empty and on a filled store; `backlog`: memory at two backlogs;
+   * `push`: pushes through the dispatcher beside a bare HTTP/2 client.
+   */
+  readonly mode: 'workload' | 'filled' | 'backlog' | 'push'
+  /** With `push`: how many. */
+  readonly pushN: number
   /** Leave out lateness and latency. */
   readonly peakOnly: boolean
   /** The peers to run as well. */
@@ -36,7 +41,9 @@ export const help = `npm run bench -- [options]
   --timers 1000000     with --filled: waiting timers
   --events 10000000    with --filled: stored events
   --backlog            the orchestrator's memory with n and with five times n sends waiting
-  --cpu-profiles DIR   write CPU profiles of the orchestrators
+  --push               pushes through the push dispatcher, ledger included, beside a bare HTTP/2 client on the same sandbox
+  --push-n 10000       with --push: how many
+  --cpu-profiles DIR   write CPU profiles of the orchestrators (with --push: of dispatcher and sandbox)
   --json               print one object and nothing else (npm itself is silent with \`npm run -s bench -- --json\`)`
 
 /** The words of a command line that cannot be followed, and what is allowed. */
@@ -49,17 +56,20 @@ export class WrongOption extends Error {}
 export function optionsOf(args: readonly string[]): BenchOptions | null {
   const values = parse(args)
   if (values.help) return null
-  const modes = (['filled', 'backlog'] as const).filter((mode) => values[mode])
-  if (modes.length > 1) throw new WrongOption('--filled and --backlog are runs of their own: give one of them')
+  const modes = (['filled', 'backlog', 'push'] as const).filter((mode) => values[mode])
+  if (modes.length > 1) throw new WrongOption('--filled, --backlog and --push are runs of their own: give one of them')
   const mode = modes[0] ?? 'workload'
   const wantsPeers = values.peers || values.only !== undefined
   if (wantsPeers && mode !== 'workload') throw new WrongOption(`--${mode} is a run of its own, without peers`)
   if (mode !== 'filled' && (values.timers !== undefined || values.events !== undefined))
     throw new WrongOption('--timers and --events go with --filled')
+  if (mode !== 'push' && values['push-n'] !== undefined) throw new WrongOption('--push-n goes with --push')
   return {
     n: whole('n', values.n ?? (mode === 'filled' ? '30000' : '90000'), 1_000, 2_000_000),
     processes: whole('processes', values.processes ?? '1', 1, 12),
     mode,
+    // Even: half of them go to each provider.
+    pushN: 2 * Math.floor(whole('push-n', values['push-n'] ?? '10000', 1_000, 1_000_000) / 2),
     peakOnly: values['peak-only'] ?? false,
     peers: wantsPeers ? peersOf(values.only) : [],
     peerN: values['peer-n'] === undefined ? null : whole('peer-n', values['peer-n'], 100, 1_000_000),
@@ -73,8 +83,8 @@ export function optionsOf(args: readonly string[]): BenchOptions | null {
 }
 
 type Values = Partial<
-  Record<'n' | 'processes' | 'only' | 'peer-n' | 'timers' | 'events' | 'cpu-profiles', string> &
-    Record<'peak-only' | 'peers' | 'filled' | 'backlog' | 'json' | 'help', boolean>
+  Record<'n' | 'processes' | 'only' | 'peer-n' | 'timers' | 'events' | 'push-n' | 'cpu-profiles', string> &
+    Record<'peak-only' | 'peers' | 'filled' | 'backlog' | 'push' | 'json' | 'help', boolean>
 >
 
 function parse(args: readonly string[]): Values {
@@ -95,6 +105,8 @@ function parse(args: readonly string[]): Values {
         'peers': flag,
         'filled': flag,
         'backlog': flag,
+        'push': flag,
+        'push-n': text,
         'json': flag,
         'help': flag,
       },

@@ -52,6 +52,12 @@ export function judge(stepcast: Result, ratios: Readonly<Record<string, number>>
   return all.map(([target, value]) => ({ ...target, value, verdict: verdictOf(target, value) }))
 }
 
+/** The push phase's target with its figure. */
+export function judgePush(value: number): Judged[] {
+  const target: Target = { what: 'pushes/s against a bare HTTP/2 client', bound: 'least', target: 0.6, goal: 0.8, unit: '×' }
+  return [{ ...target, value, verdict: verdictOf(target, value) }]
+}
+
 function verdictOf({ bound, target, goal }: Target, value: number | null): Judged['verdict'] {
   if (value === null) return 'not measured'
   const reaches = (limit: number): boolean => (bound === 'least' ? value >= limit : value <= limit)

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
-import { lockFile, startSystem, type System } from '@stepcast/local'
+import { connectProviders, lockFile, startSystem, type System } from '@stepcast/local'
 import { lockHolder, stopLeftovers } from '@stepcast/stack'
 import { Failpoints } from './failpoints'
 import type { Arrival, Numbers, Unknown } from './history'
@@ -103,6 +103,7 @@ export class RunningStage {
       })
       if (!made.ok) throw new Error(`the noisy workspace could not be made: ${made.status} ${await made.text()}`)
       const { apiKey } = (await made.json()) as { apiKey: { key: string } }
+      await connectProviders({ url: system.url, workspaceId: noisyWorkspaceId, apiKey: apiKey.key, sandboxUrl: system.sandboxUrl })
       const stage = new RunningStage(system, failpoints, apiKey.key, peopleOf(random, peopleCount), arrivalsFile)
       await Promise.all([
         stage.watch.open(),

@@ -1,10 +1,11 @@
-// `npm run demo`: 600 people, one two-step template and an account of everybody, on a system of its own or the one that STEPCAST_URL names.
+// `npm run demo`: 600 people, a template of four steps and an account of everybody, on a system of its own or the one of STEPCAST_URL.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkout, lockFile, startSystem, type System } from '@stepcast/local'
 import { lockHolder, stopLeftovers } from '@stepcast/stack'
 import { help, optionsOf, type Options, type RunningSystem } from './options'
 import { play } from './play'
+import { whatNext } from './reading'
 import { Screen } from './table'
 
 /** Where the demo's own system keeps data and logs: beside `.stepcast/`, so that neither is in the other's way. */
@@ -12,9 +13,12 @@ const home = join(checkout, '.stepcast-demo')
 
 /** The demo on a system that was there before. */
 async function onRunning(options: Options, running: RunningSystem, screen: Screen, signal: AbortSignal): Promise<boolean> {
-  const minutes = Math.ceil((5 * options.minuteMs + 60_000) / 60_000)
-  screen.print(`Using ${running.url}, whose minutes last ${options.minuteMs / 1000} s (STEPCAST_MINUTE_MS).\nThis takes about ${minutes} minutes.`)
-  return play({ ...options, system: running, screen, onMiddle: () => undefined, signal })
+  const minutes = Math.ceil((15 * options.minuteMs + 60_000) / 60_000)
+  screen.print(`Using ${running.url}, whose minutes last ${options.minuteMs / 1000} s (STEPCAST_MINUTE_MS).`)
+  screen.print(`This takes about ${minutes} minutes.`)
+  const kept = await play({ ...options, system: running, screen, onMiddle: () => undefined, signal })
+  screen.print(`\n${whatNext(running)}`)
+  return kept
 }
 
 /** The demo on a new system, which is stopped at the end; its data goes too, unless something was wrong. */
@@ -28,13 +32,15 @@ async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Pro
     if (kill !== null && service === undefined) {
       throw new Error(`--kill ${kill}: there is no such service. There are ${Object.keys(system.services).join(', ')}.`)
     }
-    screen.print(`\nGateway ${system.url}; kill -9 any of the processes in ${join(home, 'services.json')}: no number will change.`)
+    screen.print(`\nGateway ${system.url}; kill -9 any service in ${join(home, 'services.json')}\n` +
+      '(but the sandbox, which plays the world outside): no number will change.')
     const onMiddle = (): void => {
       if (service === undefined) return
       screen.print(`kill -9 ${service.pid} (${service.name})`)
       service.kill('SIGKILL')
     }
     kept = await play({ ...options, system: asRunning(system), screen, onMiddle, signal })
+    screen.print(`\n${whatNext(null)}`)
     return kept
   } finally {
     await system.stop()

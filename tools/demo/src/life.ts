@@ -1,16 +1,16 @@
-// What people do while the demo runs: they look at their feed in time, late or never, and take up their phones when a push arrives.
+// What people do with the in-app message while the demo runs: they look at their feed in time, late or never.
 import { messageIdOf } from '@stepcast/contracts'
-import { CallFailed, pause, type Api } from './api'
-import { wasReached, type Account, type Course } from './ledger'
+import { pause, type Api } from './api'
+import { channels, stoppedAt, type Account, type Course, type Report } from './ledger'
 import { actsInTime } from './people'
-import type { Arrival, Sandbox } from './sandbox'
-import { courseIn, readStory } from './story'
+import type { Sandbox } from './sandbox'
+import { courseIn, readStory, untilStory } from './story'
 
 /** Where they live. */
 export interface World {
   readonly api: Api
   readonly sandbox: Sandbox
-  /** The window of the in-app step, milliseconds. */
+  /** The window of every step but the last, milliseconds. */
   readonly windowMs: number
   /** Ends the demo. */
   readonly signal: AbortSignal
@@ -34,50 +34,64 @@ const betweenViewAndClickMs = 300
 /** The button of the template. */
 export const buttonId = 'track'
 
+/** A person's message on a step, counted from 1. */
+export const messageOf = ({ sequenceId }: Account, step: number): string => messageIdOf(sequenceId, step, channels[step - 1]!)
+
+/** Resolves once the person's sequence has ended. */
+export const ended = ({ sequenceId }: Account, { api, signal }: World): Promise<void> =>
+  untilStory(api, sequenceId, ({ state }) => state === 'ended', signal)
+
+/** Whoever means to act within the window of a step may have got the message too late to be sure of it: then they are late. */
+export function makeSure(account: Account, step: number, { windowMs }: World): void {
+  const happened = account.steps[step - 1]!
+  if (!actsInTime(account.person, step) || happened.windowEndsAt === null) return
+  const sureUntil = happened.windowEndsAt - windowMs * shareToBeSure
+  if (Date.now() + account.person.hesitationMs > sureUntil) happened.isLate = true
+}
+
 /**
  * Lives through one person's in-app message.
  * @param sent when the send was accepted
  */
 export async function live(account: Account, sent: Promise<unknown>, world: World): Promise<void> {
   const { person } = account
+  const { signal } = world
+  const happened = account.steps[0]!
   if (person.conduct === 'away') return
-  if (account.isLate) {
+  if (happened.isLate || person.conduct === 'asleep') {
     await sent
-    await pause(world.windowMs, world.signal)
-    await ended(account, world)
+    await pause(world.windowMs, signal)
+    if (happened.isLate) await ended(account, world)
+    else await untilStory(world.api, account.sequenceId, ({ history }) => history.some(({ type }) => type === 'StepDeferred'), signal)
   }
   const token = person.app === 'backend' ? undefined : await world.api.tokenOf(person.userId)
   const caller = token === undefined ? { onBehalfOf: person.userId } : { token }
-  const report = async (kind: 'delivered' | 'viewed' | 'clicked', body?: object): Promise<void> => {
-    await world.api.call('POST', `/v1/feed/${inAppOf(account)}/${kind}`, { ...caller, ...(body && { body }), signal: world.signal })
-    account.inApp.add(kind)
+  const report = async (kind: Report, body?: object): Promise<void> => {
+    await world.api.call('POST', `/v1/feed/${messageOf(account, 1)}/${kind}`, { ...caller, ...(body && { body }), signal })
+    happened.reported.add(kind)
   }
   const look: Look = async () => {
     const path = '/v1/feed?readState=unread&limit=20'
-    const { items } = await world.api.call<{ items: FeedItem[] }>('GET', path, { ...caller, signal: world.signal })
-    return items.find(({ messageId }) => messageId === inAppOf(account))
+    const { items } = await world.api.call<{ items: FeedItem[] }>('GET', path, { ...caller, signal })
+    return items.find(({ messageId }) => messageId === messageOf(account, 1))
   }
 
-  const listens = person.app === 'stream' && !account.isLate
+  const listens = person.app === 'stream' && actsInTime(person, 1)
   const item = await (listens ? showsOnStream(account, token!, look, world) : shows(sent, look, world))
-  account.windowEndsAt = Date.parse(item.createdAt) + world.windowMs
+  happened.windowEndsAt = Date.parse(item.createdAt) + world.windowMs
   await report('delivered')
   if (person.conduct === 'receives') return
-  const sureUntil = account.windowEndsAt - world.windowMs * shareToBeSure
-  if (actsInTime(person) && !account.isLate && Date.now() + person.hesitationMs > sureUntil) {
-    account.isLate = true
-    await ended(account, world)
+  if (!happened.isLate) {
+    makeSure(account, 1, world)
+    if (happened.isLate) await ended(account, world)
   }
-  await pause(person.hesitationMs, world.signal)
+  await pause(person.hesitationMs, signal)
   await report('viewed')
-  account.viewedAt = Date.now()
+  happened.actedAt = Date.now()
   if (person.conduct !== 'clicks') return
-  await pause(betweenViewAndClickMs, world.signal)
+  await pause(betweenViewAndClickMs, signal)
   await report('clicked', { buttonId })
 }
-
-const inAppOf = ({ sequenceId }: Account): string => messageIdOf(sequenceId, 1, 'in_app')
-const pushOf = ({ sequenceId }: Account): string => messageIdOf(sequenceId, 2, 'push')
 
 /** The app asks for the feed now and then. */
 async function shows(sent: Promise<unknown>, look: Look, { signal }: World): Promise<FeedItem> {
@@ -95,7 +109,7 @@ async function showsOnStream(account: Account, token: string, look: Look, { api,
     try {
       for await (const data of api.events('/v1/feed/stream', token, signal)) {
         const item = data === null ? await look() : (JSON.parse(data) as FeedItem)
-        if (item?.messageId === inAppOf(account)) return item
+        if (item?.messageId === messageOf(account, 1)) return item
       }
     } catch (error) {
       // A service that restarts breaks its streams off.
@@ -106,84 +120,27 @@ async function showsOnStream(account: Account, token: string, look: Look, { api,
   }
 }
 
-async function ended(account: Account, { api, signal }: World): Promise<void> {
-  for (;;) {
-    // Where a push is to come, the sequence ends once it is there.
-    if ((account.person.device === 'none' || account.arrivals.length > 0) && (await hasEnded(api, account.sequenceId, signal))) return
-    await pause(lookAgainMs, signal)
-  }
+/** A click of a link is answered once the database has it; Kafka gets it within this time on a machine that keeps up. */
+const relayMs = 1_000
+
+/** A receipt was acknowledged only when the window was over: which of the two came first, only the product knows. */
+const isOvertaken = (account: Account): boolean => {
+  const step = stoppedAt(account)
+  const { actedAt, windowEndsAt } = account.steps[(step ?? 1) - 1]!
+  return step !== null && actedAt !== null && windowEndsAt !== null && actedAt + (step === 3 ? relayMs : 0) > windowEndsAt
 }
 
-/** A send that was just accepted may have no sequence yet. */
-const hasEnded = (api: Api, sequenceId: string, signal: AbortSignal): Promise<boolean> =>
-  readStory(api, sequenceId, signal).then(({ state }) => state === 'ended', (error: Error) => {
-    if (error instanceof CallFailed && error.status === 404) return false
-    throw error
-  })
-
-/** The phones of everybody: what has arrived is written into the accounts, and acted upon. */
-export class Phones {
-  private seen = 0
-  private readonly acts: Promise<void>[] = []
-  private readonly accounts: ReadonlyMap<string, Account>
-
-  constructor(accounts: readonly Account[], private readonly world: World, private readonly since: Date) {
-    this.accounts = new Map(accounts.map((account) => [pushOf(account), account]))
-  }
-
-  /** Looks at the log of arrivals. */
-  async look(): Promise<void> {
-    const arrivals = await this.world.sandbox.arrivals(this.since)
-    // A sandbox that was restarted begins a new log.
-    if (arrivals.length < this.seen) this.seen = 0
-    for (const arrival of arrivals.slice(this.seen)) this.arrived(arrival)
-    this.seen = arrivals.length
-  }
-
-  /** Resolves when everybody has done what they do with their push. */
-  async done(): Promise<void> {
-    await Promise.all(this.acts)
-  }
-
-  private arrived({ messageId, answer }: Arrival): void {
-    const account = messageId === null ? undefined : this.accounts.get(messageId)
-    if (account === undefined) return
-    const isFirst = answer === '200' && !account.arrivals.includes('200')
-    account.arrivals.push(answer)
-    if (!isFirst) return
-    const act = this.take(account)
-    act.catch(() => undefined)
-    this.acts.push(act)
-  }
-
-  private async take(account: Account): Promise<void> {
-    const { person } = account
-    const { sandbox, signal } = this.world
-    if (person.onPush === 'nothing') return
-    await sandbox.phone(pushOf(account), 'delivered')
-    account.push.add('delivered')
-    if (person.onPush !== 'taps') return
-    await pause(person.hesitationMs, signal)
-    await sandbox.phone(pushOf(account), 'clicked')
-    account.push.add('clicked')
-  }
-}
-
-/** Takes the product's own story where the demo cannot know: a receipt that came when the window was over, a push possibly sent. */
-export async function askStories(accounts: readonly Account[], { api, signal }: World): Promise<void> {
-  const possiblySent = new Set<string>()
-  for (let cursor: string | null = null, more = true; more; more = cursor !== null) {
-    const page: { items: { messageId: string }[]; nextCursor: string | null } =
-      await api.call('GET', `/v1/push/unknown?limit=100${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`, { signal })
-    for (const { messageId } of page.items) possiblySent.add(messageId)
-    cursor = page.nextCursor
-  }
-  const overtaken = (account: Account): boolean =>
-    wasReached(account) && account.viewedAt !== null && account.windowEndsAt !== null && account.viewedAt > account.windowEndsAt
-  const unsure = accounts.filter((account) => possiblySent.has(pushOf(account)) || overtaken(account))
-  await Promise.all(unsure.map(async (account) => {
+/**
+ * Takes the product's own story where the demo cannot know.
+ * @param unknown whether any message is counted as possibly sent: then every story is read for it
+ */
+export async function askStories(accounts: readonly Account[], unknown: boolean, { api, signal }: World): Promise<void> {
+  await Promise.all(accounts.filter((account) => unknown || isOvertaken(account)).map(async (account) => {
     const told: Course | null = courseIn(await readStory(api, account.sequenceId, signal))
-    // Reached after all, a moment before the window ended.
-    if (told?.first !== 'stopped') account.told = told
+    if (told === null) return
+    const possiblySent = told.steps.some(({ answers }) => answers.has('unknown'))
+    // Reached after all, a moment before the window ended: then the demo was right.
+    const wasInTime = told.steps[(stoppedAt(account) ?? 0) - 1]?.end === 'stopped'
+    if (possiblySent || (isOvertaken(account) && !wasInTime)) account.told = told
   }))
 }

@@ -8,7 +8,7 @@ const devEnv = {
 }
 
 it('by default it starts a system of its own, with short minutes', () => {
-  expect(optionsOf([], {})).toMatchObject({ seed: 1, minuteMs: 3_000, running: null, kill: null })
+  expect(optionsOf([], {})).toMatchObject({ seed: 1, minuteMs: 2_500, running: null, kill: null })
   expect(optionsOf(['--seed', '7', '--kill', 'orchestrator'], {})).toMatchObject({ seed: 7, kill: 'orchestrator' })
   expect(optionsOf(['--help'], {})).toBeNull()
 })

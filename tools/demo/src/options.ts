@@ -19,15 +19,15 @@ export interface Options {
   readonly kill: string | null
 }
 
-export const help = `npm run demo                          on a system of its own with minutes of 3 s; takes about 1½ minutes
+export const help = `npm run demo                          on a system of its own with minutes of 2.5 s; takes about 2 minutes
 npm run demo -- --seed 7              other people
 npm run demo -- --kill orchestrator   kill -9 of a service half-way: the numbers stay the same
 
 With STEPCAST_URL set it uses the system there: first  set -a; source .stepcast/dev.env; set +a
-STEPCAST_MINUTE_MS is the length of a minute: 3000 of its own system, else what that system has (60000).`
+STEPCAST_MINUTE_MS is the length of a minute: 2500 of its own system, else what that system has (60000).`
 
-// The shortest window is 15 s then: short enough to watch, and long enough for people to act in time on two busy cores.
-const ownMinuteMs = 3_000
+// Each of the three windows is 12.5 s then: short enough to watch, and long enough for people to act in time on two busy cores.
+const ownMinuteMs = 2_500
 const realMinuteMs = 60_000
 const needed = [
   'STEPCAST_WORKSPACE_ID', 'STEPCAST_API_KEY', 'STEPCAST_SIGNING_KID', 'STEPCAST_SIGNING_SECRET', 'STEPCAST_SANDBOX_URL',

@@ -3,31 +3,49 @@ import type { Numbers } from './numbers'
 
 /** What the numbers do not know. */
 export interface Background {
-  /** Minutes of the first step's window. */
+  /** Minutes of each window. */
   readonly waitMinutes: number
-  /** People with a device that works: what a broadcast to every channel would have pushed to. */
-  readonly pushable: number
+  /** What a broadcast to every channel would have sent: people with a phone, a number for SMS, one for KakaoTalk that work. */
+  readonly reachable: { readonly push: number; readonly sms: number; readonly kakao: number }
 }
 
-/** Reads the numbers of in-app (viewed) → push, all ended. */
-export function reading({ recipients, outcomes, steps }: Numbers, { waitMinutes, pushable }: Background): string {
-  const [feed, push] = [steps[0]!, steps[1]!]
-  const [inApp, pushed] = [feed.channels[0]!, push.channels[0]!]
-  const late = (inApp.viewed ?? 0) - outcomes.stopped
+/** Reads the numbers of in-app (viewed) → push (clicked) → SMS (clicked) → KakaoTalk, all ended. */
+export function reading({ recipients, steps }: Numbers, { waitMinutes, reachable }: Background): string {
+  const [feed, push, text, talk] = [steps[0]!, steps[1]!, steps[2]!, steps[3]!]
+  const [inApp, pushed, texted, talked] = [feed.channels[0]!, push.channels[0]!, text.channels[0]!, talk.channels[0]!]
+  const paid = texted.requested + talked.requested
+  const paidAtOnce = reachable.sms + reachable.kakao
+  const unknown = pushed.unknown + texted.unknown + talked.unknown
+  const regretted = feed.regretted + push.regretted + text.regretted
   return [
-    `Of ${recipients} people, ${outcomes.stopped} (${percent(outcomes.stopped, recipients)}) saw the in-app message`,
-    `within its ${waitMinutes} minutes and were never pushed; ${inApp.clicked} clicked it.`,
-    `The other ${push.entered} went on to the push step: ${pushed.requested} pushes were handed over,`,
-    `${pushed.delivered} received and ${pushed.clicked} tapped (${percent(pushed.clicked, pushed.requested)});`,
-    ...(pushed.unknown === 0 ? [] : [`of ${pushed.unknown} it is not known whether an attempt reached the phone (GET /v1/push/unknown);`]),
+    `Of ${recipients} people, ${feed.stopped} (${percent(feed.stopped, recipients)}) saw the in-app message`,
+    `within its ${waitMinutes} minutes and were sent nothing more; ${inApp.clicked} clicked it.`,
+    ...(push.superseded === 0 ? [] : [`${push.superseded} saw it while quiet hours held their push back.`]),
+    `${pushed.requested} pushes were handed over to FCM and APNs, ${pushed.delivered} received, ${push.stopped} tapped in time;`,
     `${pushed.skipped} people had no device and ${pushed.failed} a token that their provider no longer knows.`,
-    `Sending on both channels at once would have taken ${pushable} pushes, so the sequence saved ${pushable - pushed.requested}`,
-    `of them (${percent(pushable - pushed.requested, pushable)}).`,
-    late === 0
-      ? 'Nobody saw the message later than that: a longer window would have saved nothing.'
-      : `${late} people saw the message only after the window, ${feed.regretted} of them with the push already out: ` +
-        `those are what a longer window could have saved, ${percent(feed.regretted, pushed.requested)} of the pushes at most.`,
+    `${texted.requested} SMS went out and ${text.stopped} people clicked their link in time;`,
+    `${texted.skipped} had no number or had opted out, ${texted.failed} numbers failed.`,
+    `${talked.requested} KakaoTalk messages came last: ${talked.delivered} delivered, ${talked.clicked} clicked, ${talked.failed} failed.`,
+    ...(unknown === 0 ? [] : [`Of ${unknown} messages it is not known whether they got through (GET /v1/push/unknown, …).`]),
+    `Sending on every channel at once would have taken ${reachable.push} pushes, ${reachable.sms} SMS`,
+    `and ${reachable.kakao} KakaoTalk messages: ` +
+      `the sequence saved ${percent(reachable.push - pushed.requested, reachable.push)} of the pushes`,
+    `and ${percent(paidAtOnce - paid, paidAtOnce)} of the messages that cost money.`,
+    regretted === 0
+      ? 'Nobody was reached later than that: longer windows would have saved nothing.'
+      : `${regretted} times a step reached somebody only after a later one had been sent: what longer windows could have saved.`,
   ].join(' ')
+}
+
+/** Where to look next. @param running the system that goes on; null: it was the demo's own and has ended */
+export function whatNext(running: { readonly url: string; readonly sandboxUrl: string } | null): string {
+  const { url, sandboxUrl } = running ?? { url: 'http://localhost:8080', sandboxUrl: 'http://localhost:8091' }
+  return [
+    running === null ? 'Where to look next: npm start keeps a system running, and then' : 'Where to look next:',
+    `  ${sandboxUrl}   the phones: tap a message by hand, and its sequence stops; make providers fail`,
+    `  ${url}/docs   every call, to read and to try`,
+    `  ${url}/v1/metrics/templates/{templateId}   what each step earned (with the API key in dev.env)`,
+  ].join('\n')
 }
 
 const percent = (part: number, whole: number): string => (whole === 0 ? '0 %' : `${Math.round((100 * part) / whole)} %`)

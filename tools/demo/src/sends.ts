@@ -1,16 +1,20 @@
-// What the brand does: a template, its users with their devices, and the sends, over HTTP and over Kafka, some of them twice.
+// What the brand does: a template, its users with numbers and devices, and the sends, over HTTP and over Kafka, some of them twice.
 import { isDeepStrictEqual } from 'node:util'
 import { sendIdOf, sequenceIdOf } from '@stepcast/contracts'
 import { Turns, type Api } from './api'
 import { accountOf, type Account } from './ledger'
 import { buttonId } from './life'
 import type { Outsider, Stored } from './outside'
-import { tokenOf, type Person } from './people'
+import { devicesOf, kakaoPhoneNumberOf, phoneNumberOf, type Person } from './people'
 
 /** The shortest window there is. */
 export const waitMinutes = 5
 
-/** Makes and approves the two-step template: the feed first, a push for whoever has not seen it. */
+const shopUrl = 'https://shop.example/orders/{{orderNo}}'
+const text = 'Order {{orderNo}} is on its way.'
+const buttons = [{ id: buttonId, label: 'Track it', url: shopUrl }]
+
+/** Makes and approves the four-step template: the feed first, then whatever costs more for whoever has not been reached. */
 export async function makeTemplate(api: Api, templateId: string): Promise<void> {
   await api.call('POST', '/v1/templates', {
     idempotencyKey: `${templateId}-make`,
@@ -18,38 +22,54 @@ export async function makeTemplate(api: Api, templateId: string): Promise<void> 
       templateId, name: 'Demo: order shipped', category: 'Transactional',
       variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
       channels: [
-        {
-          channelType: 'in_app',
-          content: {
-            title: 'Shipped', body: 'Order {{orderNo}} is on its way.', imageUrl: null,
-            buttons: [{ id: buttonId, label: 'Track it', url: 'https://shop.example/orders/{{orderNo}}' }],
-          },
-        },
-        {
-          channelType: 'push',
-          content: { title: 'Shipped', body: 'Order {{orderNo}} is on its way.', url: 'https://shop.example/orders/{{orderNo}}', data: {} },
-        },
+        { channelType: 'in_app', content: { title: 'Shipped', body: text, imageUrl: null, buttons } },
+        { channelType: 'push', content: { title: 'Shipped', body: text, url: shopUrl, data: {} } },
+        { channelType: 'sms', content: { body: `${text} ${shopUrl}`, trackLinks: true } },
+        { channelType: 'kakao', content: { senderKey: 'demo-shop', templateCode: 'order-shipped', body: text, buttons } },
       ],
       config: {
         sequenceEnabled: true,
-        sequence: { steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes }, { channels: ['push'] }] },
+        sequence: {
+          steps: [
+            { channels: ['in_app'], stopCondition: 'viewed', waitMinutes },
+            { channels: ['push'], stopCondition: 'clicked', waitMinutes },
+            { channels: ['sms'], stopCondition: 'clicked', waitMinutes },
+            { channels: ['kakao'] },
+          ],
+        },
       },
     },
   })
   await api.call('POST', `/v1/templates/${templateId}/approve`, { idempotencyKey: `${templateId}-approve` })
 }
 
-/** Registers everybody with their device. @param onDone called with how many are done */
+/** Registers everybody with their numbers, devices and preferences. @param onDone called with how many are done */
 export async function registerPeople(api: Api, people: readonly Person[], onDone: (n: number) => void): Promise<void> {
   let done = 0
   await Promise.all(people.map(async (person) => {
     const path = `/v1/users/${person.userId}`
-    const token = tokenOf(person)
-    // A device makes its user.
-    if (token === null) await api.call('PUT', path, { body: { locale: 'en' } })
-    else await api.call('PUT', `${path}/devices/phone`, { body: { platform: 'fcm', token } })
+    const timezone = person.conduct === 'asleep' ? sleepersZone : null
+    await api.call('PUT', path, {
+      body: { phoneNumber: phoneNumberOf(person), kakaoPhoneNumber: kakaoPhoneNumberOf(person), locale: 'en', timezone },
+    })
+    for (const { deviceId, ...device } of devicesOf(person)) await api.call('PUT', `${path}/devices/${deviceId}`, { body: device })
+    const optOut = { channels: person.smsNumber === 'optedOut' ? ['sms'] : [] }
+    const quietHours = person.conduct === 'asleep' ? quietHoursAt(new Date()) : null
+    if (optOut.channels.length > 0 || quietHours !== null) await api.call('PUT', `${path}/preferences`, { body: { optOut, quietHours } })
     onDone(++done)
   }))
+}
+
+/** Where the demo's sleepers live: one of the zones that never change their clocks. */
+const sleepersZone = 'Asia/Seoul'
+const hourMs = 3_600_000
+
+/** Quiet hours that hold now and for as long as any demo lasts, by the clocks there. */
+export function quietHoursAt(now: Date): { start: string; end: string } {
+  const clock = (hoursFromNow: number): string =>
+    new Date(now.getTime() + hoursFromNow * hourMs)
+      .toLocaleTimeString('en-GB', { timeZone: sleepersZone, hour: '2-digit', minute: '2-digit' })
+  return { start: clock(-2), end: clock(4) }
 }
 
 /** Sends of one request or one producer. */

@@ -1,6 +1,6 @@
 // The story of a sequence as `GET /v1/sequences/{id}` tells it, read for how it went.
-import type { Api } from './api'
-import type { Course } from './ledger'
+import { CallFailed, pause, type Api } from './api'
+import type { Course, StepCourse } from './ledger'
 import type { Outcome, StepNumbers } from './numbers'
 
 /** The part of the story that the demo reads. */
@@ -14,6 +14,7 @@ export interface Story {
     readonly step?: number | null
     readonly kind?: string
     readonly reason?: string | null
+    readonly detail?: Readonly<Record<string, string>>
   }[]
 }
 
@@ -21,18 +22,44 @@ export interface Story {
 export const readStory = (api: Api, sequenceId: string, signal: AbortSignal): Promise<Story> =>
   api.call('GET', `/v1/sequences/${sequenceId}`, { signal })
 
+// Some seventy people wait for the end of their sequence: at every second one would be heard on two cores.
+const askAgainMs = 2_000
+
+/** Asks until the story is as wanted; one that has not begun is waited for. */
+export async function untilStory(api: Api, sequenceId: string, isWanted: (story: Story) => boolean, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const story = await readStory(api, sequenceId, signal).catch((error: Error) => {
+      // A send that was just accepted may have no sequence yet.
+      if (error instanceof CallFailed && error.status === 404) return null
+      throw error
+    })
+    if (story !== null && isWanted(story)) return
+    await pause(askAgainMs, signal)
+  }
+}
+
 const answers = ['requested', 'failed', 'skipped', 'unknown']
 
-/** How the two steps went; null while the sequence runs. */
+/** How the steps went; null while the sequence runs. */
 export function courseIn({ outcome, history }: Story): Course | null {
   if (outcome === null) return null
-  const endOf = (step: number): keyof StepNumbers | null =>
-    (history.find((event) => event.type === 'StepEnded' && event.step === step)?.reason as keyof StepNumbers | undefined) ?? null
+  const ends = history.filter(({ type }) => type === 'StepEnded')
   return {
-    outcome, first: endOf(1)!, second: endOf(2), regretted: history.some(({ type }) => type === 'EscalationRegretted'),
-    push: new Set(history.flatMap(({ type, step, kind = '' }) =>
-      type === 'EngagementRecorded' && step === 2 && answers.includes(kind) ? [kind] : [])),
+    outcome,
+    steps: ends.map(({ step, reason }): StepCourse => ({
+      end: reason as keyof StepNumbers,
+      regretted: history.some((event) => event.type === 'EscalationRegretted' && event.step === step),
+      answers: new Set(history.flatMap((event) =>
+        event.type === 'EngagementRecorded' && event.step === step && answers.includes(event.kind!) ? [event.kind!] : [])),
+    })),
   }
+}
+
+/** Segments that the SMS of this story was sent in, as its dispatcher reported them; null: it told none. */
+export function segmentsIn({ history }: Story): number | null {
+  const requested = history.find(({ kind, step }) => kind === 'requested' && step === 3)
+  const segments = Number(requested?.detail?.['segments'])
+  return Number.isInteger(segments) && segments > 0 ? segments : null
 }
 
 /** The story for a person: when, what and why, a line per event. */

@@ -48,12 +48,15 @@ export async function ensureDemoWorkspace(home: string, url: string, rootKey: st
   return demo
 }
 
-/** Lets the sandbox's phones report for the demo workspace, as an app on each of them would: `sim_` phones by themselves, others when told. */
-export async function registerPhones(sandboxUrl: string, { workspaceId: workspace, apiKey }: DemoWorkspace): Promise<void> {
+/**
+ * Lets the sandbox's phones report for the demo workspace, as an app on each of them would: simulated ones by themselves, others when told.
+ * The signing key is for the feed that the sandbox's page shows.
+ */
+export async function registerPhones(sandboxUrl: string, { workspaceId: workspace, ...keys }: DemoWorkspace): Promise<void> {
   const answer = await fetch(`${sandboxUrl}/phones`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ workspaceId: workspace, apiKey }),
+    body: JSON.stringify({ workspaceId: workspace, ...keys }),
     signal: AbortSignal.timeout(30_000),
   })
   if (!answer.ok) throw new Error(`The sandbox's phones could not be registered: ${answer.status} ${await answer.text()}`)

@@ -19,6 +19,8 @@ export const serviceKinds: readonly ServiceKind[] = [
   { name: 'orchestrator', urlVariable: 'ORCHESTRATOR_URL' },
   { name: 'inapp-dispatcher', urlVariable: 'INAPP_DISPATCHER_URL' },
   { name: 'push-dispatcher', urlVariable: 'PUSH_DISPATCHER_URL' },
+  { name: 'sms-dispatcher', urlVariable: 'SMS_DISPATCHER_URL' },
+  { name: 'messenger-dispatcher', urlVariable: 'MESSENGER_DISPATCHER_URL' },
   { name: 'metrics-svc', urlVariable: 'METRICS_SVC_URL' },
   { name: 'gateway', listens: 'http' },
 ]

@@ -18,7 +18,7 @@ describe('variables', () => {
   it('have the defaults of the contract', () => {
     expect(settingsFrom({})).toEqual({
       home: join(checkout, '.stepcast'),
-      ports: { http: 8080, grpc: 8090, kafka: 9092, registry: 8085, postgres: 5440, sandbox: 8091 },
+      ports: { http: 8080, grpc: 8090, kafka: 9092, registry: 8085, postgres: 5440, sandbox: 8091, sandboxTls: 8092 },
       minuteMs: 60_000,
       partitions: 12,
       use: {},

@@ -44,6 +44,7 @@ export function settingsFrom(env: NodeJS.ProcessEnv): SystemOptions {
       registry: port('STEPCAST_REGISTRY_PORT', 8085),
       postgres: port('STEPCAST_POSTGRES_PORT', 5440),
       sandbox: port('STEPCAST_SANDBOX_PORT', 8091),
+      sandboxTls: port('STEPCAST_SANDBOX_TLS_PORT', 8092),
     },
     minuteMs: count(env, 'STEPCAST_MINUTE_MS', 60_000),
     partitions: count(env, 'STEPCAST_PARTITIONS', 12),

@@ -6,9 +6,11 @@ import {
   AlreadyRunning, createDatabase, freePort, loopback, Program, releaseLock, requirePortsFree, sleep, startStack, stopLeftovers, takeLock,
   type Stack,
 } from '@stepcast/stack'
+import { sandboxCertificate } from './certificate'
 import { ensureDemoWorkspace, registerPhones, type DemoWorkspace } from './demoWorkspace'
 import { devEnvText, type DevEnv } from './devEnv'
-import { internalSecret, rootKey, serviceAccountFile, writePrivately } from './secrets'
+import { connectProviders, keptAccounts } from './providerAccounts'
+import { internalSecret, rootKey, writePrivately } from './secrets'
 import { layOut, serviceKinds, serviceUrls, type ServiceInstance } from './services'
 import { checkout } from './settings'
 import { supervise, type EndSupervision } from './supervise'
@@ -22,6 +24,8 @@ export interface SystemOptions {
     readonly http?: number
     readonly grpc?: number
     readonly sandbox?: number
+    /** Of FCM and APNs over HTTP/2. */
+    readonly sandboxTls?: number
     readonly kafka?: number
     readonly registry?: number
     readonly postgres?: number
@@ -145,6 +149,8 @@ async function startIn(
 
   const url = `http://localhost:${ports.http}`
   const sandboxUrl = `http://localhost:${ports.sandbox}`
+  const sandboxTlsUrl = `https://localhost:${ports.sandboxTls}`
+  const certificate = await sandboxCertificate(home)
   const key = options.rootKey ?? rootKey(home)
   const shared: NodeJS.ProcessEnv = {
     ...inherited(process.env),
@@ -159,8 +165,19 @@ async function startIn(
     STEPCAST_ROOT_KEY: key,
     STEPCAST_PUBLIC_URL: options.publicUrl ?? url,
     STEPCAST_SANDBOX_URL: sandboxUrl,
-    FCM_SERVICE_ACCOUNT_FILE: serviceAccountFile(home, sandboxUrl),
-    FCM_ENDPOINT: sandboxUrl,
+    // Whoever names the providers themselves sends for real, with the accounts that workspaces have.
+    FCM_ENDPOINT: process.env['FCM_ENDPOINT'] || sandboxTlsUrl,
+    FCM_TOKEN_ENDPOINT: process.env['FCM_TOKEN_ENDPOINT'] || `${sandboxTlsUrl}/token`,
+    APNS_ENDPOINT: process.env['APNS_ENDPOINT'] || sandboxTlsUrl,
+    TWILIO_ENDPOINT: process.env['TWILIO_ENDPOINT'] || sandboxUrl,
+    SOLAPI_ENDPOINT: process.env['SOLAPI_ENDPOINT'] || sandboxUrl,
+  }
+  const own: Readonly<Record<string, NodeJS.ProcessEnv>> = {
+    'provider-sandbox': {
+      SANDBOX_TLS_PORT: String(ports.sandboxTls), SANDBOX_CERT_FILE: certificate.certFile, SANDBOX_KEY_FILE: certificate.keyFile,
+    },
+    // Beside the authorities that Node knows.
+    'push-dispatcher': { NODE_EXTRA_CA_CERTS: certificate.certFile },
   }
 
   signal?.throwIfAborted()
@@ -186,6 +203,7 @@ async function startIn(
       ...urls,
       PORT: String(instance.port),
       ...(instance.kind.listens === 'http' && { GRPC_PORT: String(ports.grpc) }),
+      ...own[instance.kind.name],
       ...options.env,
       ...options.envOf?.[instance.name],
     }),
@@ -205,7 +223,10 @@ async function startIn(
   onProgress(`${running.length} services are ready (${((Date.now() - begin) / 1000).toFixed(1)} s).`)
 
   const demo = names.includes('gateway') ? await ensureDemoWorkspace(home, url, key) : null
-  if (demo && names.includes('provider-sandbox')) await registerPhones(sandboxUrl, demo)
+  if (demo && names.includes('provider-sandbox')) {
+    await registerPhones(sandboxUrl, demo)
+    await connectProviders({ url, ...demo, sandboxUrl, accounts: keptAccounts(home) })
+  }
   const env: DevEnv = {
     STEPCAST_URL: url,
     STEPCAST_GRPC: `localhost:${ports.grpc}`,
@@ -237,14 +258,18 @@ async function choosePorts(options: SystemOptions) {
     { port: ports.http, purpose: 'HTTP', variable: 'STEPCAST_HTTP_PORT', ours: names.includes('gateway') },
     { port: ports.grpc, purpose: 'gRPC', variable: 'STEPCAST_GRPC_PORT', ours: names.includes('gateway') },
     { port: ports.sandbox, purpose: 'provider sandbox', variable: 'STEPCAST_SANDBOX_PORT', ours: names.includes('provider-sandbox') },
+    {
+      port: ports.sandboxTls, purpose: 'provider sandbox by TLS', variable: 'STEPCAST_SANDBOX_TLS_PORT',
+      ours: names.includes('provider-sandbox'),
+    },
     { port: ports.kafka, purpose: 'Kafka', variable: 'STEPCAST_KAFKA_PORT', ours: use.kafkaBrokers === undefined },
     { port: ports.registry, purpose: 'schema registry', variable: 'STEPCAST_REGISTRY_PORT', ours: use.registryUrl === undefined },
     { port: ports.postgres, purpose: 'PostgreSQL', variable: 'STEPCAST_POSTGRES_PORT', ours: use.databaseUrl === undefined },
   ]
   // All at once, before anything starts: whoever has to move three ports wants to hear of three.
   await requirePortsFree(wanted.filter(({ ours }) => ours).map(({ port = 0, ...rest }) => ({ port, ...rest })))
-  const [http, grpc, sandbox, kafka, registry, postgres] = await Promise.all(wanted.map(async ({ port }) => port || freePort()))
-  return { http, grpc, sandbox, kafka, registry, postgres } as Record<'http' | 'grpc' | 'sandbox' | 'kafka' | 'registry' | 'postgres', number>
+  const [http, grpc, sandbox, sandboxTls, kafka, registry, postgres] = await Promise.all(wanted.map(async ({ port }) => port || freePort()))
+  return { http, grpc, sandbox, sandboxTls, kafka, registry, postgres } as Record<keyof NonNullable<SystemOptions['ports']>, number>
 }
 
 /** The environment of this process without what npm adds for its scripts. */

@@ -22,13 +22,14 @@ const jvmFlags = ['-Xms128m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtL
  * Prepares the broker of a data directory and returns its program, not yet started.
  *
  * @param port where clients reach it; kept over restarts
+ * @param more settings of the broker that win over ours
  */
-export async function prepareBroker(home: string, port: number, jars: Jars): Promise<Program> {
+export async function prepareBroker(home: string, port: number, jars: Jars, more: BrokerSettings = {}): Promise<Program> {
   const data = join(home, 'kafka')
   const settings = join(home, 'run', 'kafka.properties')
   mkdirSync(data, { recursive: true })
   mkdirSync(join(home, 'run'), { recursive: true })
-  writeFileSync(settings, brokerSettings({ data, port, controllerPort: await freePort() }))
+  writeFileSync(settings, brokerSettings({ data, port, controllerPort: await freePort() }, more))
   const java = javaCommand(process.env)
   const classPath = join(jars.broker, '*')
   const logging = `-Dlog4j2.configurationFile=${join(__dirname, '..', 'broker-log.properties')}`
@@ -53,10 +54,13 @@ export async function prepareBroker(home: string, port: number, jars: Jars): Pro
   })
 }
 
-/** The broker's `server.properties`. */
-export function brokerSettings(where: { data: string; port: number; controllerPort: number }): string {
+/** Lines of the broker's `server.properties`. */
+export type BrokerSettings = Readonly<Record<string, string | number | boolean>>
+
+/** The broker's `server.properties`; `more` wins over ours. */
+export function brokerSettings(where: { data: string; port: number; controllerPort: number }, more: BrokerSettings = {}): string {
   const { data, port, controllerPort } = where
-  const settings: Record<string, string | number | boolean> = {
+  const settings: BrokerSettings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'listeners': `PLAINTEXT://${loopback}:${port},CONTROLLER://${loopback}:${controllerPort}`,
@@ -100,6 +104,7 @@ export function brokerSettings(where: { data: string; port: number; controllerPo
     'background.threads': 2,
     // 128 MB of the heap by default, for logs with tens of millions of keys.
     'log.cleaner.dedupe.buffer.size': 16_777_216,
+    ...more,
   }
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)

@@ -1,7 +1,7 @@
 // Starts the broker, the schema registry and the database that Stepcast runs on, or uses those of the user.
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { prepareBroker } from './broker'
+import { prepareBroker, type BrokerSettings } from './broker'
 import { fetchJars } from './jars'
 import { requireJava } from './java'
 import { stopLeftovers } from './pidFile'
@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly ports?: { readonly kafka?: number; readonly registry?: number; readonly postgres?: number }
   /** What the user brings: it is used and never started, stopped or looked at. */
   readonly use?: { readonly kafkaBrokers?: string; readonly registryUrl?: string; readonly databaseUrl?: string }
+  /** Settings of our broker that win over its usual ones, for specs of what otherwise takes minutes. */
+  readonly brokerSettings?: BrokerSettings
   /** Called with one line for a person whenever something has been done. */
   readonly onProgress?: (line: string) => void
   /** Aborts the start: what has been started is stopped, and `startStack` rejects. */
@@ -102,7 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
   const startBroker = async (): Promise<Program | undefined> => {
     if (use.kafkaBrokers !== undefined || jars === undefined) return undefined
-    const program = await prepareBroker(home, ports.kafka, await jars)
+    const program = await prepareBroker(home, ports.kafka, await jars, options.brokerSettings)
     await start(program)
     return program
   }
