@@ -1,5 +1,6 @@
 // What the world outside does with Stepcast: HTTP calls with keys and tokens, an event stream, phones and the log of the provider.
 import { SignJWT } from 'jose'
+import { connectProviders } from '@stepcast/local'
 import { eventually } from '@stepcast/testing'
 
 /** An answer, whatever its status. Bodies are `any`: the specs read them as an outsider's untyped program would. */
@@ -91,10 +92,16 @@ export interface Workspace {
   serverWith(...scopes: string[]): Promise<Caller>
 }
 
-/** Makes a workspace with the root key, and registers its phones at the sandbox. */
-export async function makeWorkspace(url: string, rootKey: string, sandbox: Sandbox, workspaceId: string): Promise<Workspace> {
+/**
+ * Makes a workspace with the root key, and registers its phones at the sandbox.
+ * @param isConnected whether it gets an account of every provider
+ */
+export async function makeWorkspace(
+  url: string, rootKey: string, sandbox: Sandbox, workspaceId: string, isConnected = true,
+): Promise<Workspace> {
   const { apiKey, signingKey } = await new Caller(url, rootKey).post('/v1/workspaces', { workspaceId })
   await sandbox.register(workspaceId, apiKey.key)
+  if (isConnected) await connectProviders({ url, workspaceId, apiKey: apiKey.key, sandboxUrl: sandbox.url })
   const server = new Caller(url, apiKey.key)
   const secret = new TextEncoder().encode(signingKey.secret)
   return {
@@ -110,30 +117,68 @@ export async function makeWorkspace(url: string, rootKey: string, sandbox: Sandb
   }
 }
 
+/** A request that arrived at a provider. */
+export interface Arrival {
+  readonly messageId: string
+  readonly to: string
+  readonly answer: string
+  readonly accepted: boolean
+}
+
 /** The provider sandbox: what arrived there, what goes wrong there, and the phones. */
 export class Sandbox {
   private readonly caller: Caller
 
-  constructor(url: string) {
+  constructor(readonly url: string) {
     this.caller = new Caller(url, null)
   }
 
   /** Requests that arrived for a message, also those refused. */
-  async arrivals(messageId: string): Promise<{ to: string; answer: string }[]> {
+  async arrivals(messageId: string): Promise<Arrival[]> {
     return (await this.caller.get(`/log?messageId=${encodeURIComponent(messageId)}`)).items
   }
 
   /** The next push hangs: it arrives, and is never answered. */
   hangNextPush(): Promise<void> {
-    return this.caller.post('/faults', { provider: 'fcm', mode: 'hang', rate: 1, count: 1 })
+    return this.fault('fcm', 'hang', { count: 1 })
+  }
+
+  /** From now on this goes wrong at a provider, for everybody. */
+  fault(provider: string, mode: string, more: object = {}): Promise<void> {
+    return this.caller.post('/faults', { provider, mode, rate: 1, ...more })
+  }
+
+  /** All is well again. */
+  async mend(): Promise<void> {
+    await this.caller.take('DELETE', '/faults')
   }
 
   register(workspaceId: string, apiKey: string): Promise<void> {
     return this.caller.post('/phones', { workspaceId, apiKey })
   }
 
-  /** The person taps the notification; again and again while the product restarts, as a phone would. */
+  /** What an account's requests must be signed with from now on. */
+  registerAccount(account: object): Promise<void> {
+    return this.caller.post('/accounts', account)
+  }
+
+  /** The person taps the notification or opens the link; again and again while the product restarts, as a phone would. */
   tap(messageId: string): Promise<unknown> {
-    return eventually(async () => (await this.caller.ask('POST', `/phones/${messageId}/clicked`)).status === 204, { everyMs: 300 })
+    return this.phone(messageId, 'clicked')
+  }
+
+  /** The phone received the message: its app or its carrier says so. */
+  deliver(messageId: string): Promise<unknown> {
+    return this.phone(messageId, 'delivered')
+  }
+
+  /** The message as the phone at this number holds it. */
+  async held(messageId: string, number: string): Promise<{ body: string; links: { label: string; url: string; tracked: boolean }[] }> {
+    const { items } = await this.caller.get(`/phones?to=${encodeURIComponent(number)}`)
+    return items.find((message: any) => message.messageId === messageId)
+  }
+
+  private phone(messageId: string, report: string): Promise<unknown> {
+    return eventually(async () => (await this.caller.ask('POST', `/phones/${messageId}/${report}`)).status === 204, { everyMs: 300 })
   }
 }

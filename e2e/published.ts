@@ -14,4 +14,7 @@ export const published = [
   'POST /v1/workspaces', 'GET /v1/workspace', 'PUT /v1/workspace', 'POST /v1/workspace/api-keys', 'GET /v1/workspace/api-keys',
   'DELETE /v1/workspace/api-keys/{}', 'POST /v1/workspace/signing-keys', 'GET /v1/workspace/signing-keys',
   'DELETE /v1/workspace/signing-keys/{}',
+  'GET /v1/workspace/providers', 'DELETE /v1/workspace/providers/{}',
+  ...['fcm', 'apns', 'twilio', 'solapi'].map((provider) => `PUT /v1/workspace/providers/${provider}`),
+  ...['push', 'sms', 'kakao'].flatMap((channel) => [`GET /v1/${channel}/unknown`, `POST /v1/${channel}/unknown/{}/{}`]),
 ]

@@ -46,6 +46,14 @@ export async function openStage(): Promise<Stage> {
 
 const inApp = { channelType: 'in_app', content: { title: 'Shipped', body: 'Order {{orderNo}}', buttons: [] } }
 const push = { channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}' } }
+const shopUrl = 'https://shop.example/orders/{{orderNo}}'
+const sms = { channelType: 'sms', content: { body: `Order {{orderNo}}: ${shopUrl}`, trackLinks: true } }
+const kakao = {
+  channelType: 'kakao',
+  content: {
+    senderKey: 'shop', templateCode: 'shipped', body: 'Order {{orderNo}}', buttons: [{ id: 'track', label: 'Track', url: shopUrl }],
+  },
+}
 const common = { category: 'Transactional', variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '1' }] }
 
 /** in_app until viewed, then push. */
@@ -57,9 +65,27 @@ export const sequenceTemplate = (templateId: string) => ({
   },
 })
 
+const contentOf = { in_app: inApp, push, sms, kakao }
+type Channel = keyof typeof contentOf
+
+/** These channels one after another, each but the last until viewed (in-app) or clicked. */
+export const stepsTemplate = (templateId: string, ...channels: readonly Channel[]) => ({
+  ...common, templateId, name: templateId, channels: channels.map((channel) => contentOf[channel]),
+  config: {
+    sequenceEnabled: true,
+    sequence: {
+      // Long enough to look into whatever happened before anything expires.
+      dispatchTtlMinutes: 1440,
+      steps: channels.map((channel, i) => i === channels.length - 1
+        ? { channels: [channel] }
+        : { channels: [channel], stopCondition: channel === 'in_app' ? 'viewed' : 'clicked', waitMinutes: windowMinutes }),
+    },
+  },
+})
+
 /** One channel at once, no sequence. */
-export const broadcastTemplate = (templateId: string, channelType: 'in_app' | 'push') => ({
-  ...common, templateId, name: templateId, channels: [channelType === 'push' ? push : inApp], config: { sequenceEnabled: false },
+export const broadcastTemplate = (templateId: string, channelType: Channel) => ({
+  ...common, templateId, name: templateId, channels: [contentOf[channelType]], config: { sequenceEnabled: false },
 })
 
 /** Creates and approves; answers the version. */
@@ -69,8 +95,15 @@ export async function approved({ server }: Workspace, template: { templateId: st
 }
 
 /** Gives a user a phone; the token says how the sandbox treats it (`bad_…`: unregistered, others: silent until told). */
-export const givePhone = ({ server }: Workspace, userId: string, token = `tok_${userId}`) =>
-  server.put(`/v1/users/${userId}/devices/phone`, { platform: 'fcm', token })
+export const givePhone = ({ server }: Workspace, userId: string, token = `tok_${userId}`, platform: 'fcm' | 'apns' = 'fcm') =>
+  server.put(`/v1/users/${userId}/devices/phone`, { platform, token })
+
+/** A number for a story: nobody's, and its phone stays silent until told. */
+export const numberOf = (line: number): string => `+12015550${line}`
+
+/** Gives a user a number for SMS and one for KakaoTalk, the same unless told. */
+export const giveNumber = ({ server }: Workspace, userId: string, phoneNumber: string, kakaoPhoneNumber = phoneNumber) =>
+  server.put(`/v1/users/${userId}`, { phoneNumber, kakaoPhoneNumber })
 
 /** Sends to one user; answers the sequenceId. */
 export async function sendTo({ server }: Workspace, templateId: string, userId: string): Promise<string> {
@@ -91,6 +124,10 @@ export const ended = (workspace: Workspace, sequenceId: string) => story(workspa
 /** Waits until a step's message is in the user's feed, and so `requested`. */
 export const requested = (workspace: Workspace, sequenceId: string, step = 1) =>
   story(workspace, sequenceId, ({ history }) => history.some((event: any) => event.kind === 'requested' && event.step === step))
+
+/** The facts told of a step's message, in order: `requested delivered clicked`. */
+export const factsOf = ({ history }: any, step: number): string =>
+  history.flatMap((event: any) => event.type === 'EngagementRecorded' && event.step === step ? [event.kind] : []).join(' ')
 
 /** A history in one line: `SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) …`, bars between changes. */
 export const inOneLine = ({ history }: any): string =>
