@@ -18,7 +18,8 @@ const providerAccount = z.object({
 type ProviderAccount = z.output<typeof providerAccount>
 
 const providerName = z.enum(providerNames)
-const common = 'It replaces the one before, is encrypted at rest and never shown again. 503 when Kafka did not acknowledge within 5 s: kept.'
+const common =
+  'It replaces the one before, is encrypted at rest and never shown again. 503 when Kafka did not acknowledge within 5 s: it is kept.'
 const given = (summary: string, what: string): MethodDecorator =>
   Describe({ summary, description: `${what} ${common}`, answer: providerAccount })
 

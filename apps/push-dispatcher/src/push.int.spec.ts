@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import type { AccountOf } from '@stepcast/accounts'
-import { dispatcherMigrations, dispatchOf, startDispatcher, type DispatcherOptions } from '@stepcast/channel'
+import { Dispatch, dispatcherMigrations, dispatchOf, startDispatcher, type DispatcherOptions } from '@stepcast/channel'
 import {
   messageIdOf,
   sequenceIdOf,
@@ -501,7 +501,9 @@ describe('push-dispatcher', () => {
     const other = await putUser([device('phone', 'slow-token')], { workspaceId: 'throttled' })
     const user = await putUser([device('phone')])
     await fault('hang', { count: 60 })
-    await produce(...Array.from({ length: 60 }, () => commandFor(other)))
+    // All at once: were they to trickle in, the breaker would hold most of them back after the first ten.
+    const many = Array.from({ length: 60 }, () => ({ command: commandFor(other), traceparent: null }))
+    await service.app.get(Dispatch, { strict: false }).take(many)
     await eventually(async () => (await call('GET', `${sandbox.url}/faults`)).body.items[0]?.count <= 20)
     await call('DELETE', `${sandbox.url}/faults`)
     const startedAt = Date.now()

@@ -179,14 +179,14 @@ export class Dispatch<C extends ChannelType> {
     this.kick()
   }
 
-  /** The open account of a workspace with a provider as far as it is known here; null: it has none, or this channel has no such provider. */
+  /** The open account of a workspace with a provider as far as it is known here; null: it has none, or the channel no such provider. */
   async account(provider: string, workspaceId: string): Promise<Provider<C> | null> {
     return this.accounts.known(provider, workspaceId)
   }
 
   /**
    * Messages were spoken of by their provider or their person (a signed callback, a click): whatever we thought, they were taken. Who was
-   * asked to send one is reported `requested` if that was not said yet. `also` is written in the same transaction; answers when it is committed.
+   * asked to send one is reported `requested` if that was not said yet. `also` is written in the same transaction. Answers when committed.
    */
   async confirm(
     facts: readonly Omit<Extract<Fact, { kind: 'confirmed' }>, 'kind'>[],
