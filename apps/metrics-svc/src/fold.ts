@@ -48,10 +48,11 @@ function freshOf(changes: readonly SequenceChanged[], stored: number): { fresh: 
 }
 
 async function lockPosition(pool: Pool, tx: PoolClient, partition: number): Promise<number> {
-  // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made.
+  // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made. And not ON CONFLICT
+  // alone, which waits for whoever is changing the row that is there.
   await pool.query(
-    `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, 'epoch')
-     ON CONFLICT DO NOTHING`, [partition],
+    `INSERT INTO positions (partition, log_position, next_offset, recorded_at) SELECT $1::int, 0, 0, 'epoch'
+     WHERE NOT EXISTS (SELECT FROM positions WHERE partition = $1) ON CONFLICT DO NOTHING`, [partition],
   )
   const { rows } = await withPatience(pool, tx, () => tx.query<{ log_position: number }>(
     'SELECT log_position FROM positions WHERE partition = $1 FOR UPDATE', [partition]))

@@ -122,8 +122,11 @@ export class Follower<R extends RecordName> {
 
   private async take(records: readonly IncomingRecord<R>[], partition: number, nextOffset: number): Promise<void> {
     const { pool, topic, apply } = this.options
-    // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made.
-    await pool.query('INSERT INTO replica_offsets (topic, partition, next_offset) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING', [topic.name, partition])
+    // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made. And not ON CONFLICT
+    // alone, which waits for whoever is changing the row that is there.
+    await pool.query(
+      `INSERT INTO replica_offsets (topic, partition, next_offset) SELECT $1, $2::int, 0
+       WHERE NOT EXISTS (SELECT FROM replica_offsets WHERE topic = $1 AND partition = $2) ON CONFLICT DO NOTHING`, [topic.name, partition])
     await inTransaction(pool, async (tx) => {
       const { rows } = await withPatience(pool, tx, () => tx.query<{ next_offset: number }>(
         'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic.name, partition]))

@@ -32,9 +32,14 @@ export function lockCursor(pool: Pool, tx: PoolClient, partition: number): Promi
   })
 }
 
-/** Makes the cursor of a partition that has none. */
+/**
+ * Makes the cursor of a partition that has none. Looks first: ON CONFLICT alone waits for whoever is changing the row that is there, and a
+ * process stopped in its turn would be waited for without the patience of {@link lockCursor}.
+ */
 export async function insertCursor(db: Queryable, partition: number, clusterId: string, offsets: { sends: number; engagements: number }): Promise<void> {
-  await db.query('INSERT INTO cursors (partition, cluster_id, sends_offset, engagements_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING',
+  await db.query(
+    `INSERT INTO cursors (partition, cluster_id, sends_offset, engagements_offset) SELECT $1::int, $2, $3::bigint, $4::bigint
+     WHERE NOT EXISTS (SELECT FROM cursors WHERE partition = $1) ON CONFLICT DO NOTHING`,
     [partition, clusterId, offsets.sends, offsets.engagements])
 }
 
