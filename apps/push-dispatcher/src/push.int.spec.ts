@@ -203,6 +203,8 @@ describe('push-dispatcher', () => {
       ...stack.env,
       ...endpoints(sandbox),
       PUSH_TIMEOUT_MS: String(timeoutMs),
+      // Three quarters of them, 48, are the most that one workspace gets.
+      PUSH_CONCURRENCY: '64',
       STEPCAST_MINUTE_MS: String(minuteMs),
       PEOPLE_SVC_URL: `http://127.0.0.1:${(people.address() as AddressInfo).port}`,
     }
@@ -516,23 +518,13 @@ describe('push-dispatcher', () => {
 describe('push-dispatcher by itself', () => {
   let stack: SpecStack
   let sandbox: RunningSandbox
+  let connection: KafkaConnection
 
   beforeAll(async () => {
     stack = await specStack(__filename)
     sandbox = await startSandbox({ LOG_LEVEL: 'silent' }, false)
-  })
-  afterAll(async () => {
-    await sandbox.stop()
-    await stack.stop()
-  })
-
-  const configWith = (changes: Record<string, string>): Config =>
-    configFromEnv({ ...stack.env, ...endpoints(sandbox), PEOPLE_SVC_URL: 'http://127.0.0.1:1', STEPCAST_MINUTE_MS: '1000', ...changes })
-
-  it('killed between the attempt and its outcome: reported unknown, at most one arrival more', async () => {
-    const config = configWith({ PUSH_TIMEOUT_MS: '900' })
     await migrate({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec', migrations: dispatcherMigrations })
-    const connection = stack.connection()
+    connection = stack.connection()
     const producer = await connection.producer()
     await giveAccounts(connection, stack.env, 'demo', sandboxAccounts())
     const user: UserChanged = {
@@ -567,6 +559,18 @@ describe('push-dispatcher by itself', () => {
         },
       },
     ])
+  })
+  afterAll(async () => {
+    await sandbox.stop()
+    await stack.stop()
+  })
+
+  const configWith = (changes: Record<string, string>): Config =>
+    configFromEnv({ ...stack.env, ...endpoints(sandbox), PEOPLE_SVC_URL: 'http://127.0.0.1:1', STEPCAST_MINUTE_MS: '1000', ...changes })
+
+  it('killed between the attempt and its outcome: reported unknown, at most one arrival more', async () => {
+    const config = configWith({ PUSH_TIMEOUT_MS: '900' })
+    const producer = await connection.producer()
     const sequenceId = sequenceIdOf('demo', 'send-1', 'user-1')
     const messageId = messageIdOf(sequenceId, 1, 'push')
     await producer.send(topics.pushCommands, [

@@ -14,9 +14,9 @@ export interface ProviderFixture<C extends ChannelType> {
   messageToDeadAddress(messageId: string): ProviderMessage<C>
   /** What an internal error means: `unknown` where a repeat of what was taken after all costs money; `retry` unless told. */
   readonly internalErrorIs?: 'retry' | 'unknown'
-  /** Whether an address its provider calls gone is forgotten; it is unless told. Numbers are not: they come back, or belong to an account. */
+  /** Whether an address its provider calls gone is forgotten; it is unless told. Numbers are not: they may come back. */
   readonly forgetsDeadAddresses?: boolean
-  /** Sets what becomes of the next request; quota_exceeded says to come back after 3 s, goes_away ends the connection before or after it. */
+  /** Sets what becomes of the next request; quota_exceeded says to come back after 3 s, goes_away ends the connection. */
   weather(weather: Weather): Promise<void>
   /** How often the server saw the message. */
   arrivals(messageId: string): Promise<number>

@@ -67,5 +67,7 @@ ${usersReplicaSql};
 /** Accounts of workspaces, sealed as they come, and what operators said of unknown attempts: the second migration of every dispatcher. */
 export const accountTablesSql = `
 ALTER TABLE ledger ADD COLUMN resolved text CHECK (resolved IN ('sent', 'not_sent', 'resend'));
+-- Room for the one update each message gets, its answer: else every index gets a second entry.
+ALTER TABLE messages SET (fillfactor = 70);
 ${workspacesReplicaSql};
 `

@@ -1,4 +1,4 @@
-// A bare HTTP/2 client: as many pushes to the sandbox as it can, with no queue, no ledger, no time limit and no account to look up.
+// A bare HTTP/2 client: as many pushes to the sandbox as it can, each built, limited in time and its answer read; no queue, no ledger.
 import { createPrivateKey, randomUUID } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { connect, type ClientHttp2Session } from 'node:http2'
@@ -19,6 +19,8 @@ export interface LoopTask {
 export interface LoopFound {
   readonly ms: number
 }
+
+const timeoutMs = 10_000
 
 interface Call {
   readonly headers: Readonly<Record<string, string>>
@@ -75,15 +77,19 @@ function send(to: ClientHttp2Session, callOf: (index: number) => Call, count: nu
     const begin = ({ headers, body }: Call): void => {
       open += 1
       const stream = to.request({ ...headers, 'content-length': Buffer.byteLength(body) })
+      const timer = setTimeout(() => reject(new Error(`${headers[':path']} was not answered within ${timeoutMs} ms`)), timeoutMs)
+      let answer = ''
       stream.on('response', ({ ':status': status }) => {
         if (status !== 200) reject(new Error(`${headers[':path']} was answered ${status}`))
       })
+      stream.on('data', (chunk: Buffer) => (answer += chunk.toString()))
       stream.on('error', reject)
       stream.on('close', () => {
+        clearTimeout(timer)
+        if (answer !== '') JSON.parse(answer)
         open -= 1
         fill()
       })
-      stream.resume()
       stream.end(body)
     }
     fill()
