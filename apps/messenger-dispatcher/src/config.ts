@@ -1,12 +1,10 @@
 // What the KakaoTalk dispatcher reads from the environment, once.
-import { address, dispatcherConfigFromEnv, linkDaysFromEnv, type DispatcherConfig } from '@stepcast/channel'
+import { address, dispatcherConfigFromEnv, linkDaysFromEnv, type PaidChannelConfig } from '@stepcast/channel'
 import type { Env } from '@stepcast/service'
 
 /** The service's settings. The endpoint is the installation's: a workspace cannot make us call where it likes. */
-export interface Config extends DispatcherConfig {
+export interface Config extends PaidChannelConfig {
   readonly solapiEndpoint: string
-  /** How long tracked links lead anywhere, 1 to 30 days. */
-  readonly linkDays: number
 }
 
 // A crash leaves at most 32 messages unknown, each of which costs money.

@@ -1,12 +1,10 @@
 // What the SMS dispatcher reads from the environment, once.
-import { address, dispatcherConfigFromEnv, linkDaysFromEnv, type DispatcherConfig } from '@stepcast/channel'
+import { address, dispatcherConfigFromEnv, linkDaysFromEnv, type PaidChannelConfig } from '@stepcast/channel'
 import type { Env } from '@stepcast/service'
 
 /** The service's settings. The endpoint is the installation's: a workspace cannot make us call where it likes. */
-export interface Config extends DispatcherConfig {
+export interface Config extends PaidChannelConfig {
   readonly twilioEndpoint: string
-  /** How long tracked links lead anywhere, 1 to 30 days. */
-  readonly linkDays: number
 }
 
 // Twilio queues what comes faster than a sender may send, and answers 429 beyond 100 requests at a time of an account; a crash leaves at
