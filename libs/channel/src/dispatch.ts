@@ -8,6 +8,7 @@ import { TemplatesReplica, UsersReplica, WorkspacesReplica, type UserName } from
 import { Accounts } from './accounts'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
+import { HandOver } from './handOver'
 import { problemOf, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
 import { Lane, type LaneStanding, type Prepare } from './lane'
 import { eraseUsers, type SettleOptions } from './ledger'
@@ -36,7 +37,7 @@ export interface DispatchOptions<C extends ChannelType> {
   readonly noAddress: string
   /** Where attempts of unknown outcome are repeated: `always` where repeats collapse, else only for workspaces that say so (rule 12). */
   readonly resendUnknown: 'always' | 'as_the_workspace_says'
-  /** Called with messages about to be sent; answers them, in the same order, as they shall be sent. */
+  /** Called with messages about to be sent; answers them, in the same order, as they shall be sent. They are stored by then. */
   readonly prepare?: Prepare<C>
   /** Called for users erased (rule 22), in the transaction that removes what is known of them, while messages still say whose they are. */
   readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
@@ -78,6 +79,7 @@ export class Dispatch<C extends ChannelType> {
 
   constructor(private readonly options: DispatchOptions<C>) {
     const { channel, service, connection, pool, log, kinds, noAddress, minuteMs, timeoutMs = 10_000, concurrency = 64 } = options
+    const { leaseMs = timeoutMs + 5_000 } = options
     const replica = { connection, pool, service }
     const keep = (user: UserChanged): Recipient => ({
       addresses: options.addressesOf(user),
@@ -109,9 +111,9 @@ export class Dispatch<C extends ChannelType> {
       pool,
       log,
       lingerMs: options.resendUnknown === 'always' ? lingerMs : 0,
-      onSettled: (facts) => {
+      onSettled: (facts, isOpen) => {
         this.relay.kick()
-        this.kick()
+        if (isOpen) this.kick()
         if (facts.some((fact) => fact.kind === 'attempted' && fact.dead !== null)) options.onDeadAddress?.()
       },
     })
@@ -130,15 +132,17 @@ export class Dispatch<C extends ChannelType> {
           ratePerProvider: options.ratePerProvider ?? 10_000,
           concurrency,
           timeoutMs,
-          leaseMs: options.leaseMs ?? timeoutMs + 5_000,
+          leaseMs,
           noAddress,
-          prepare: options.prepare ?? ((messages) => Promise.resolve(messages)),
+          prepare: options.prepare,
           settle: (facts) => this.settler.add(facts),
           onAttempt: options.onAttempt ?? (() => {}),
         }),
     )
     this.deadlines = new Deadlines({ pool, log, settler: this.settler })
-    this.intake = { ...settling, pool, users: this.users, channel, noAddress, accounts: this.accounts }
+    // What has to be prepared has to be stored before.
+    const handOver = options.prepare === undefined ? new HandOver({ users: this.users, lanes: this.lanes }) : null
+    this.intake = { ...settling, pool, users: this.users, channel, noAddress, accounts: this.accounts, handOver, leaseMs }
   }
 
   /** Its lanes, for metrics. */
@@ -173,10 +177,10 @@ export class Dispatch<C extends ChannelType> {
   /** Stores commands; what {@link start} does with the topic's. */
   async take(commands: readonly Commanded[]): Promise<void> {
     // failpoint: before-commands-stored
-    await takeCommands(commands, this.intake)
+    const waits = await takeCommands(commands, this.intake)
     // failpoint: after-commands-stored
     this.relay.kick()
-    this.kick()
+    if (waits) this.kick()
   }
 
   /** The open account of a workspace with a provider as far as it is known here; null: it has none, or the channel no such provider. */

@@ -2,10 +2,11 @@
 import type { Pool, PoolClient } from 'pg'
 import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
 import { inTransaction } from '@stepcast/postgres'
-import type { UsersReplica } from '@stepcast/replica'
+import type { Offsets, UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
-import { enqueueReports, settle, type Answered, type SettleOptions } from './ledger'
+import type { HandOver } from './handOver'
+import { enqueueReports, firstFence, settle, targetKey, type Answered, type SettleOptions } from './ledger'
 
 /** One way to reach a user on a channel. */
 export interface Address {
@@ -33,6 +34,10 @@ export interface IntakeOptions extends SettleOptions {
   readonly noAddress: string
   /** Asked which providers a workspace can send with. */
   readonly accounts: Pick<Accounts<ChannelType>, 'providersOf'>
+  /** Null: every message is stored and claimed. */
+  readonly handOver: Pick<HandOver<ChannelType>, 'run'> | null
+  /** As long as an attempt is under way. */
+  readonly leaseMs: number
 }
 
 /** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
@@ -52,33 +57,76 @@ export interface Commanded {
   readonly traceparent: string | null
 }
 
-interface NewMessage extends Commanded {
+/** A command with what is to become of it. */
+export interface NewMessage extends Commanded {
+  /** What can be said at once; null: its targets will tell. */
   readonly answer: Answer | null
+  /** Those not served: the workspace has no account with their provider. */
   readonly targets: readonly (Address & { readonly isServed: boolean })[]
 }
 
-/** Stores a batch of commands in one transaction. Repeats are welcome. */
-export async function takeCommands(commands: readonly Commanded[], options: IntakeOptions): Promise<void> {
+/** Whom the messages are for, as of end offsets of the users' topic. */
+export interface Recipients {
+  readonly known: ReadonlyMap<string, Recipient>
+  /** Null: it was not asked how far the topic reaches. */
+  readonly upTo: Offsets | null
+}
+
+/**
+ * Stores a batch of commands: those handed over portion by portion, all others in one transaction. Repeats are welcome.
+ * Answers whether anything may wait to be claimed.
+ */
+export async function takeCommands(commands: readonly Commanded[], options: IntakeOptions): Promise<boolean> {
   // The last of each message, since a repeat says nothing new.
   const sends = lastOfEach(commands.filter(({ command }) => command.action === 'send'))
   const withdrawals = lastOfEach(commands.filter(({ command }) => command.action === 'withdraw'))
-  const nowMs = await databaseNow(options.pool)
-  const messages = await resolved(sends, options, nowMs)
+  const nowMs = await databaseClock(options.pool)
+  const { messages, recipients } = await resolved(sends, options, nowMs())
+  const withdrawn = new Set(withdrawals.map(({ command }) => command.messageId))
+  const left = new Set(messages)
+  let waits = false
+  if (options.handOver !== null) {
+    const offered = messages.filter(({ answer, command }) => answer === null && !withdrawn.has(command.messageId))
+    await options.handOver.run(offered, recipients, nowMs, async (portion, attempting) => {
+      const isNew = await inTransaction(options.pool, (tx) => store(tx, portion, attempting, options))
+      for (const message of portion) left.delete(message)
+      waits ||= portion.some((message) => servedBy(message).some((target) => !attempting.has(targetKey(target))))
+      return isNew
+    })
+  }
+  if (left.size === 0 && withdrawals.length === 0) return waits
   await inTransaction(options.pool, async (tx) => {
-    const isNew = await insertMessages(tx, messages)
-    await insertTargets(
-      tx,
-      messages.filter(({ command }) => isNew.has(command.messageId)),
-    )
-    await report(tx, messages, isNew, options.service)
-    await withdraw(tx, withdrawals, options, nowMs)
+    await store(tx, [...left], nothing, options)
+    await withdraw(tx, withdrawals, options, nowMs())
   })
+  return true
+}
+
+/** The targets of a message that a provider serves. */
+export const servedBy = ({ command: { messageId }, targets }: NewMessage): readonly (Address & { readonly messageId: string })[] =>
+  targets.filter(({ isServed }) => isServed).map((target) => ({ ...target, messageId }))
+
+const nothing: ReadonlySet<string> = new Set()
+
+/** Stores messages, those of `attempting` targets as under way; answers the messages that were new. */
+async function store(
+  tx: PoolClient,
+  messages: readonly NewMessage[],
+  attempting: ReadonlySet<string>,
+  options: IntakeOptions,
+): Promise<ReadonlySet<string>> {
+  const isNew = await insertMessages(tx, messages)
+  const added = messages.filter(({ command }) => isNew.has(command.messageId))
+  await insertTargets(tx, added, attempting, options.leaseMs)
+  await report(tx, messages, isNew, options.service)
+  return isNew
 }
 
 // As everywhere in the ledger: a process whose clock is wrong must not take every command for expired.
-async function databaseNow(pool: Pool): Promise<number> {
+async function databaseClock(pool: Pool): Promise<() => number> {
   const { rows } = await pool.query<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now')
-  return Math.floor(rows[0]!.now)
+  const ahead = rows[0]!.now - performance.now()
+  return () => Math.floor(ahead + performance.now())
 }
 
 const lastOfEach = (commands: readonly Commanded[]): Commanded[] => [
@@ -86,19 +134,26 @@ const lastOfEach = (commands: readonly Commanded[]): Commanded[] => [
 ]
 
 /** Finds out whom to send to. A missing user or address is believed only when the replica has read as far as the topic reached now. */
-async function resolved(commands: readonly Commanded[], options: IntakeOptions, nowMs: number): Promise<NewMessage[]> {
+async function resolved(
+  commands: readonly Commanded[],
+  options: IntakeOptions,
+  nowMs: number,
+): Promise<{ readonly messages: readonly NewMessage[]; readonly recipients: Recipients }> {
   const { users } = options
   const names = commands.map(({ command }) => command)
+  // Whoever is handed over is asked about at once; else only where somebody seems to be missing.
+  const upTo = options.handOver === null || names.length === 0 ? null : await users.caughtUp()
   let known = await users.load(names)
-  if (names.some(({ workspaceId, userId }) => (known.get(userKey(workspaceId, userId))?.addresses.length ?? 0) === 0)) {
+  if (upTo === null && names.some(({ workspaceId, userId }) => (known.get(userKey(workspaceId, userId))?.addresses.length ?? 0) === 0)) {
     await users.caughtUp()
     known = await users.load(names)
   }
   const recipientOf = ({ workspaceId, userId }: DispatchStep): Recipient | undefined => known.get(userKey(workspaceId, userId))
   const providers = await options.accounts.providersOf(neededProviders(names, recipientOf))
-  return commands.map((one) =>
+  const messages = commands.map((one) =>
     newMessage(one, recipientOf(one.command), providers.get(one.command.workspaceId)!, options.noAddress, nowMs),
   )
+  return { messages, recipients: { known, upTo } }
 }
 
 /** The providers that the addresses of these commands' users ask for, by workspace. */
@@ -171,23 +226,36 @@ async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage
   return new Set(rows.map((row) => row.message_id))
 }
 
+// A target under way is as if it had been claimed and begun: see `begin`.
 const insertTargetsSql = `
-INSERT INTO ledger (message_id, target, provider, workspace_id, state, reason, due_at, deadline_at)
-SELECT m, t, p, w, CASE WHEN is_served THEN 'pending' ELSE 'skipped' END, CASE WHEN NOT is_served THEN 'no_provider' END,
-  CASE WHEN is_served THEN now() END, CASE WHEN is_served THEN to_timestamp(expires_at / 1000) END
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::float8[]) AS addressed (m, t, p, w, is_served, expires_at)
+INSERT INTO ledger (message_id, target, provider, workspace_id, state, reason, attempts, fence, due_at, deadline_at)
+SELECT m, t, p, w, s, CASE s WHEN 'skipped' THEN 'no_provider' END,
+  CASE s WHEN 'attempting' THEN 1 ELSE 0 END, CASE s WHEN 'attempting' THEN ${firstFence} ELSE 0 END,
+  CASE s WHEN 'pending' THEN now() END,
+  CASE s WHEN 'pending' THEN to_timestamp(expires_at / 1000) WHEN 'attempting' THEN now() + $7 * interval '1 millisecond' END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[]) AS addressed (m, t, p, w, s, expires_at)
 ON CONFLICT DO NOTHING`
 
-async function insertTargets(tx: PoolClient, messages: readonly NewMessage[]): Promise<void> {
+async function insertTargets(
+  tx: PoolClient,
+  messages: readonly NewMessage[],
+  attempting: ReadonlySet<string>,
+  leaseMs: number,
+): Promise<void> {
   const rows = messages.flatMap(({ command, targets }) => targets.map((target) => ({ ...target, command })))
   if (rows.length === 0) return
+  const state = ({ command, target, isServed }: (typeof rows)[number]): string => {
+    if (!isServed) return 'skipped'
+    return attempting.has(targetKey({ messageId: command.messageId, target })) ? 'attempting' : 'pending'
+  }
   const values = [
     rows.map(({ command }) => command.messageId),
     rows.map(({ target }) => target),
     rows.map(({ provider }) => provider),
     rows.map(({ command }) => command.workspaceId),
-    rows.map(({ isServed }) => isServed),
+    rows.map(state),
     rows.map(({ command }) => command.expiresAt),
+    leaseMs,
   ]
   await tx.query({ name: 'insert-targets', text: insertTargetsSql, values })
 }

@@ -1,4 +1,4 @@
-// One provider's lane: claims what is due, fairly across workspaces, checks it once more, and lets the provider send.
+// One provider's lane: what is due is claimed, fairly across workspaces, checked once more, and sent.
 import type { Pool } from 'pg'
 import { userKey, type ChannelType } from '@stepcast/contracts'
 import type { Log } from '@stepcast/kafka'
@@ -8,9 +8,10 @@ import type { Accounts, NoAccount } from './accounts'
 import { Breakers } from './breakers'
 import type { Address, Recipient } from './intake'
 import { begin, claim, dueWorkspaces, targetKey, type Claimed, type DueWorkspace } from './ledger'
+import { Places, type Share } from './places'
 import type { Outcome, Permit, Provider, ProviderKind, ProviderMessage } from './provider'
 import { TimeLimits } from './timeLimits'
-import { TokenBuckets } from './tokenBucket'
+import type { TokenBuckets } from './tokenBucket'
 import type { Fact } from './transition'
 import { Wake } from './wake'
 
@@ -33,7 +34,8 @@ export interface LaneOptions<C extends ChannelType> {
   readonly timeoutMs: number
   readonly leaseMs: number
   readonly noAddress: string
-  readonly prepare: Prepare<C>
+  /** Absent: messages are sent as they are rendered. */
+  readonly prepare: Prepare<C> | undefined
   readonly settle: (facts: readonly Fact[]) => void
   readonly onAttempt: (provider: string, outcome: Outcome['kind'], seconds: number) => void
 }
@@ -51,11 +53,14 @@ export interface LaneStanding {
 }
 
 /** One target ready to be sent to. */
-interface Ready<C extends ChannelType> {
+export interface Ready<C extends ChannelType> {
   readonly claimed: Claimed
   readonly message: ProviderMessage<C>
   readonly provider: Provider<C>
 }
+
+/** A target that needs no call: what to write down of it. */
+export type NotSent = Extract<Fact, { kind: 'skipped' | 'unsendable' }>
 
 // Finds what another process left behind; everything else wakes the lane.
 const maxSleepMs = 5_000
@@ -73,35 +78,38 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Lane<C extends ChannelType> {
   private readonly wake = new Wake()
   private readonly breakers = new Breakers()
-  private readonly ownBucket: TokenBuckets
-  private readonly inFlight = new Map<string, number>()
+  private readonly places: Places
   private readonly attempts = new Set<Promise<void>>()
-  private underWay = 0
-  /** Served last: the next deal begins after it. */
-  private servedLast = ''
+  /** Workspaces with targets due, as of the last look: whatever is new of theirs waits its turn behind them. */
+  private waiting: ReadonlySet<string> = new Set()
+  /** Somebody said that there may be more due than that. */
+  private hasToLook = true
   private stopping = false
   private readonly limits = new TimeLimits()
   private loop: Promise<void> = Promise.resolve()
 
   constructor(private readonly options: LaneOptions<C>) {
-    this.ownBucket = new TokenBuckets(options.ratePerProvider)
+    const { concurrency, ratePerProvider, buckets } = options
+    this.places = new Places({ concurrency, ratePerSecond: ratePerProvider, buckets, breakers: this.breakers })
   }
 
-  private get name(): string {
+  /** Its provider. */
+  get name(): string {
     return this.options.kind.name
   }
 
   /** What is under way and where breakers are open, for metrics. */
   get standing(): LaneStanding {
-    return { provider: this.name, underWay: this.underWay, openBreakers: this.breakers.open }
+    return { provider: this.name, underWay: this.places.underWay, openBreakers: this.breakers.open }
   }
 
   start(): void {
     this.loop = this.run()
   }
 
-  /** There may be something to send now. */
+  /** There may be something to claim now. */
   kick(): void {
+    this.hasToLook = true
     this.wake.now()
   }
 
@@ -114,6 +122,60 @@ export class Lane<C extends ChannelType> {
     await Promise.all(this.attempts)
     clearTimeout(timer)
   }
+
+  // ── New targets that need no claim: see HandOver ─────────────────────────────────────────────────────────────────────────
+
+  /** Whether so many places are free that a batch for them is worth its statements. */
+  get hasRoom(): boolean {
+    return this.places.isWorthwhile(1 / 4)
+  }
+
+  /** How many new targets of each workspace may begin now, given how many there are; those of workspaces that wait may not. */
+  offer(wanted: ReadonlyMap<string, number>): readonly Share[] {
+    if (this.stopping || this.hasToLook) return []
+    // Those who wait are dealt their share, and keep it for the next claim.
+    const all = [...new Set([...wanted.keys(), ...this.waiting])].sort()
+    return this.places.deal(all, (workspaceId) => wanted.get(workspaceId) ?? Infinity).filter(({ workspaceId }) => !this.waiting.has(workspaceId))
+  }
+
+  /** Takes places for targets that were offered some. */
+  take(claimed: readonly Claimed[]): void {
+    this.places.take(claimed.map(({ workspaceId }) => workspaceId))
+  }
+
+  /** Gives the place of a target back that is not sent to. */
+  release({ workspaceId }: Claimed): void {
+    this.places.release(workspaceId)
+    if (this.waiting.size > 0 || this.hasToLook) this.wake.now()
+  }
+
+  /** Sends to targets that have places and are stored as being attempted since `leaseFrom` (of `performance.now()`). */
+  send(ready: readonly Ready<C>[], leaseFrom: number): void {
+    if (ready.length > 0) this.track(this.sendAll(ready, leaseFrom))
+  }
+
+  /** What is judged right before sending: the user's wishes, the address and the content as of now. */
+  async judge(
+    claimed: readonly Claimed[],
+    recipients: ReadonlyMap<string, Recipient>,
+  ): Promise<{ readonly ready: readonly Ready<C>[]; readonly notSent: readonly NotSent[] }> {
+    const { accounts, kind } = this.options
+    const [opened, templates] = await Promise.all([
+      accounts.open(kind.name, new Set(claimed.map(({ workspaceId }) => workspaceId))),
+      this.templatesOf(claimed),
+    ])
+    const ready: Ready<C>[] = []
+    const notSent: NotSent[] = []
+    for (const one of claimed) {
+      const recipient = recipients.get(userKey(one.workspaceId, one.userId))
+      const verdict = this.verdict(one, recipient, templates.get(templateKey(one))!, opened.get(one.workspaceId)!)
+      if ('message' in verdict) ready.push({ claimed: one, ...verdict })
+      else notSent.push({ ...verdict, messageId: one.messageId, target: one.target, fence: one.fence })
+    }
+    return { ready, notSent }
+  }
+
+  // ── Claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async run(): Promise<void> {
     while (!this.stopping) {
@@ -128,73 +190,35 @@ export class Lane<C extends ChannelType> {
 
   /** Claims once; answers how long to sleep. */
   private async pass(): Promise<number> {
-    const { pool, concurrency, leaseMs } = this.options
-    if (this.underWay >= concurrency) return maxSleepMs
+    const { pool, leaseMs } = this.options
+    if (this.places.free < 1) return maxSleepMs
+    this.hasToLook = false
     const due = await dueWorkspaces(pool, this.name)
-    const shares = this.deal(due)
+    const ready = due.filter(({ dueInMs }) => dueInMs <= 0).map(({ workspaceId }) => workspaceId)
+    this.waiting = new Set(ready)
+    // In the order of their names, as the database gives them.
+    const shares = this.places.deal(ready)
     if (shares.length === 0) return this.idleMs(due)
     const claimed = await claim(pool, this.name, shares, leaseMs)
     if (claimed.length === 0) return contendedMs
-    for (const { workspaceId } of claimed) this.count(workspaceId, 1)
-    this.ownBucket.take(this.name, claimed.length)
-    for (const [workspaceId, count] of countBy(claimed)) this.options.buckets.take(workspaceId, count)
+    this.take(claimed)
     this.track(this.attempt(claimed))
     for (let waitedMs = 0; waitedMs < gatherMs; waitedMs += gatherStepMs) {
       await sleep(gatherStepMs)
-      if (this.underWay <= concurrency / 2) break
+      if (this.places.isWorthwhile(1 / 2)) break
     }
     return 0
   }
 
-  /**
-   * Deals the free places out: evenly, going around, and never more to one workspace than three quarters of all, so that
-   * calls which hang for one leave places for the rest.
-   */
-  private deal(due: readonly DueWorkspace[]): { workspaceId: string; take: number }[] {
-    const { concurrency, buckets } = this.options
-    let free = Math.min(concurrency - this.underWay, this.ownBucket.available(this.name))
-    const ready = due.filter(({ dueInMs }) => dueInMs <= 0).map(({ workspaceId }) => workspaceId)
-    // In the order of their names, as the database gives them.
-    const next = ready.findIndex((workspaceId) => workspaceId > this.servedLast)
-    const turns = next < 1 ? ready : [...ready.slice(next), ...ready.slice(0, next)]
-    const most = Math.max(1, Math.floor((concurrency * 3) / 4))
-    const shares: { workspaceId: string; take: number }[] = []
-    turns.forEach((workspaceId, i) => {
-      const share = Math.ceil(free / (turns.length - i))
-      const take = Math.min(
-        share,
-        most - (this.inFlight.get(workspaceId) ?? 0),
-        buckets.available(workspaceId),
-        this.breakers.admits(workspaceId),
-      )
-      if (take < 1) return
-      shares.push({ workspaceId, take })
-      this.servedLast = workspaceId
-      free -= take
-    })
-    return shares
-  }
-
   private idleMs(due: readonly DueWorkspace[]): number {
-    const ownWaitMs = this.ownBucket.waitMs(this.name)
-    const waits = due.map(({ workspaceId, dueInMs }) =>
-      dueInMs > 0
-        ? dueInMs
-        : Math.max(contendedMs, ownWaitMs, this.options.buckets.waitMs(workspaceId), this.breakers.waitMs(workspaceId)),
-    )
+    const waits = due.map(({ workspaceId, dueInMs }) => (dueInMs > 0 ? dueInMs : Math.max(contendedMs, this.places.waitMs(workspaceId))))
     return Math.min(maxSleepMs, ...waits.map(Math.ceil))
   }
 
   private async attempt(claimed: readonly Claimed[]): Promise<void> {
-    const left = new Map(claimed.map((one) => [targetKey(one), one]))
-    const release = (one: Claimed): void => {
-      if (left.delete(targetKey(one))) this.count(one.workspaceId, -1)
-    }
+    const left = new Set(claimed)
     try {
-      const checked = await this.check(claimed)
-      const stays = new Set(checked.map((one) => one.claimed))
-      for (const one of claimed) if (!stays.has(one)) release(one)
-      const ready = await this.prepared(checked)
+      const ready = await this.prepared(await this.check(claimed))
       if (ready.length === 0) return
       const leaseFrom = performance.now()
       // failpoint: before-attempting
@@ -204,13 +228,9 @@ export class Lane<C extends ChannelType> {
         this.options.leaseMs,
       )
       // failpoint: after-attempting
-      const limit = this.limits.begin(this.options.timeoutMs)
-      const sends = ready.map(async (one) => {
-        if (begun.has(targetKey(one.claimed))) await this.send(one, leaseFrom, limit.signal)
-        release(one.claimed)
-      })
-      void Promise.allSettled(sends).then(limit.end)
-      await Promise.all(sends)
+      const sending = ready.filter((one) => begun.has(targetKey(one.claimed)))
+      for (const one of sending) left.delete(one.claimed)
+      this.send(sending, leaseFrom)
     } catch (error) {
       // Nothing of this claim was begun, or its lease will tell: it comes free by itself.
       this.options.log.warn(
@@ -218,38 +238,27 @@ export class Lane<C extends ChannelType> {
         'a claim could not begin',
       )
     } finally {
-      for (const one of [...left.values()]) release(one)
+      for (const one of left) this.release(one)
     }
   }
 
-  /** What is judged right before sending: the user's wishes as of now, the address as of now, the content. */
-  private async check(claimed: readonly Claimed[]): Promise<Ready<C>[]> {
-    const { users, accounts, kind, settle } = this.options
+  private async check(claimed: readonly Claimed[]): Promise<readonly Ready<C>[]> {
+    const { users, settle } = this.options
     // After the claim, so that whoever recorded an opt-out before it is heard.
     await users.caughtUp()
-    const [recipients, opened] = await Promise.all([
-      users.load(claimed),
-      accounts.open(kind.name, new Set(claimed.map(({ workspaceId }) => workspaceId))),
-    ])
-    const ready: Ready<C>[] = []
-    const facts: Fact[] = []
-    for (const one of claimed) {
-      const recipient = recipients.get(userKey(one.workspaceId, one.userId))
-      const verdict = this.judge(one, recipient, await this.template(one), opened.get(one.workspaceId)!)
-      if ('message' in verdict) ready.push({ claimed: one, ...verdict })
-      else facts.push({ ...verdict, messageId: one.messageId, target: one.target, fence: one.fence })
-    }
-    if (facts.length > 0) settle(facts)
+    const { ready, notSent } = await this.judge(claimed, await users.load(claimed))
+    if (notSent.length > 0) settle(notSent)
     return ready
   }
 
-  private async prepared(checked: readonly Ready<C>[]): Promise<readonly Ready<C>[]> {
-    if (checked.length === 0) return checked
-    const messages = await this.options.prepare(checked.map(({ message }) => message))
-    return checked.map((one, i) => ({ ...one, message: messages[i]! }))
+  private async prepared(ready: readonly Ready<C>[]): Promise<readonly Ready<C>[]> {
+    const { prepare } = this.options
+    if (prepare === undefined || ready.length === 0) return ready
+    const messages = await prepare(ready.map(({ message }) => message))
+    return ready.map((one, i) => ({ ...one, message: messages[i]! }))
   }
 
-  private judge(
+  private verdict(
     claimed: Claimed,
     recipient: Recipient | undefined,
     template: Template | null,
@@ -269,15 +278,37 @@ export class Lane<C extends ChannelType> {
   }
 
   // Versions never change, so the replica answers from memory but for the first of each.
-  private async template({ workspaceId, templateId, templateVersion }: Claimed): Promise<Template | null> {
+  private async templatesOf(claimed: readonly Claimed[]): Promise<ReadonlyMap<string, Template | null>> {
     const { templates } = this.options
-    return (
-      (await templates.version(workspaceId, templateId, templateVersion)) ??
-      (await templates.ask({ workspaceId, templateId, version: templateVersion }))
-    )
+    const found = new Map<string, Template | null>()
+    for (const one of claimed) {
+      const { workspaceId, templateId, templateVersion: version } = one
+      if (found.has(templateKey(one))) continue
+      const template = await templates.version(workspaceId, templateId, version)
+      found.set(templateKey(one), template ?? (await templates.ask({ workspaceId, templateId, version })))
+    }
+    return found
   }
 
-  private async send({ claimed, message, provider }: Ready<C>, leaseFrom: number, signal: AbortSignal): Promise<void> {
+  // ── Calls ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async sendAll(ready: readonly Ready<C>[], leaseFrom: number): Promise<void> {
+    const limit = this.limits.begin(this.options.timeoutMs)
+    const send = async (one: Ready<C>): Promise<void> => {
+      try {
+        await this.sendOne(one, leaseFrom, limit.signal)
+      } catch (error) {
+        // Its lease ends, and then its outcome is unknown.
+        this.options.log.error({ provider: this.name, error: (error as Error).message }, 'an attempt failed in a way nobody foresaw')
+      } finally {
+        this.release(one.claimed)
+      }
+    }
+    await Promise.all(ready.map(send))
+    limit.end()
+  }
+
+  private async sendOne({ claimed, message, provider }: Ready<C>, leaseFrom: number, signal: AbortSignal): Promise<void> {
     const { timeoutMs, leaseMs, settle, onAttempt } = this.options
     const permit: Permit = {
       signal,
@@ -303,14 +334,6 @@ export class Lane<C extends ChannelType> {
     ])
   }
 
-  private count(workspaceId: string, change: number): void {
-    const count = (this.inFlight.get(workspaceId) ?? 0) + change
-    if (count === 0) this.inFlight.delete(workspaceId)
-    else this.inFlight.set(workspaceId, count)
-    this.underWay += change
-    if (change < 0) this.wake.now()
-  }
-
   private track(attempt: Promise<void>): void {
     this.attempts.add(attempt)
     void attempt.finally(() => this.attempts.delete(attempt))
@@ -319,11 +342,7 @@ export class Lane<C extends ChannelType> {
 
 type Template = Omit<TemplateVersion, 'archived'>
 
-const countBy = (claimed: readonly Claimed[]): Map<string, number> => {
-  const counts = new Map<string, number>()
-  for (const { workspaceId } of claimed) counts.set(workspaceId, (counts.get(workspaceId) ?? 0) + 1)
-  return counts
-}
+const templateKey = ({ workspaceId, templateId, templateVersion }: Claimed): string => `${workspaceId}/${templateId}/${templateVersion}`
 
 function messageTo<C extends ChannelType>(claimed: Claimed, { target, address }: Address, content: ContentOf[C]): ProviderMessage<C> {
   const { workspaceId, messageId, userId } = claimed

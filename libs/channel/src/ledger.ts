@@ -22,6 +22,9 @@ export interface Claimed {
   readonly nowMs: number
 }
 
+/** The fence of a target that is attempted as it is stored: that of its first claim. */
+export const firstFence = 1
+
 /** A workspace with work for a provider, and when its first piece is due (0 or less: now). */
 export interface DueWorkspace {
   readonly workspaceId: string
@@ -152,8 +155,9 @@ ON CONFLICT (workspace_id, user_id, target)
 /**
  * Writes down what happened to targets, and what their messages answer because of it: reports enter the outbox in the same transaction.
  * Facts of earlier claims are recognised and dropped, except an acceptance, which is true however late.
+ * Answers whether any of these targets may be attempted again.
  */
-export async function settle(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<void> {
+export async function settle(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<boolean> {
   const withdrawn = facts.filter(({ kind }) => kind === 'withdrawn').map(({ messageId }) => messageId)
   const values = [[...new Set(facts.map(({ messageId }) => messageId))], withdrawn]
   const { rows } = await tx.query<SettlingRow>({ name: 'lock', text: lockSql, values })
@@ -177,6 +181,7 @@ export async function settle(tx: PoolClient, facts: readonly Fact[], options: Se
   await writeTargets(tx, [...changed.values()])
   await writeAnswers(tx, [...byMessage.values()], options.service)
   await writeDead(tx, dead)
+  return [...changed.values()].some(({ isOpen }) => isOpen)
 }
 
 /** Asked only where it matters: some fact may leave an outcome unknown. */

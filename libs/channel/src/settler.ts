@@ -11,8 +11,8 @@ export interface SettlerOptions extends SettleOptions {
   readonly log: Log
   /** How long the first fact waits for company; 0 where each acceptance costs money and must be written at once. */
   readonly lingerMs: number
-  /** Called after every commit. */
-  readonly onSettled: (facts: readonly Fact[]) => void
+  /** Called after every commit; `isOpen`: some target may be attempted again. */
+  readonly onSettled: (facts: readonly Fact[], isOpen: boolean) => void
 }
 
 // 500 facts are about 10 ms of PostgreSQL.
@@ -42,11 +42,12 @@ export class Settler {
   /** Writes facts at once, with `also` in the same transaction, and resolves when it is committed: for callers who answer somebody. */
   async write(facts: readonly Fact[], also: (tx: PoolClient) => Promise<void> = () => Promise.resolve()): Promise<void> {
     const { pool, onSettled } = this.options
-    await inTransaction(pool, async (tx) => {
-      if (facts.length > 0) await settle(tx, facts, this.options)
+    const isOpen = await inTransaction(pool, async (tx) => {
+      const open = facts.length > 0 && (await settle(tx, facts, this.options))
       await also(tx)
+      return open
     })
-    onSettled(facts)
+    onSettled(facts, isOpen)
   }
 
   /** Resolves when everything queued so far is written. */
@@ -74,10 +75,10 @@ export class Settler {
       const batch = this.queue.slice(0, maxBatch)
       try {
         // failpoint: before-settled
-        await inTransaction(pool, (tx) => settle(tx, batch, this.options))
+        const isOpen = await inTransaction(pool, (tx) => settle(tx, batch, this.options))
         // failpoint: after-settled
         this.queue = this.queue.slice(batch.length)
-        onSettled(batch)
+        onSettled(batch, isOpen)
       } catch (error) {
         log.warn({ error: (error as Error).message, facts: batch.length }, 'outcomes could not be written, trying again')
         await sleep(retryAfterMs)

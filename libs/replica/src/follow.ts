@@ -21,6 +21,12 @@ export interface ReplicaOptions {
   readonly service: string
 }
 
+/** An offset for each partition. */
+export type Offsets = ReadonlyMap<number, number>
+
+/** Whether they are the same in every partition. */
+export const sameOffsets = (a: Offsets, b: Offsets): boolean => a.size === b.size && [...a].every(([partition, offset]) => b.get(partition) === offset)
+
 interface FollowOptions<R extends RecordName> extends ReplicaOptions {
   readonly topic: Topic<R>
   /** Writes the records, the last of each key winning, in the transaction that stores the offset. */
@@ -39,8 +45,8 @@ export class Follower<R extends RecordName> {
   private stopped = false
   /** What this process has applied itself: saves asking the database. */
   private readonly applied = new Map<number, number>()
-  private sample: Promise<ReadonlyMap<number, number>> | null = null
-  private nextSample: Promise<ReadonlyMap<number, number>> | null = null
+  private sample: Promise<Offsets> | null = null
+  private nextSample: Promise<Offsets> | null = null
 
   constructor(private readonly options: FollowOptions<R>) {}
 
@@ -63,17 +69,18 @@ export class Follower<R extends RecordName> {
   /**
    * Waits until the table has read to the end offsets sampled after this call. Whoever was answered "written" before asking
    * is seen then. No time limit: a guess would be worse; after 10 s the log says so.
+   * @returns those end offsets: while they stay the same ({@link sameOffsets}), nothing has been written since
    */
-  async caughtUp(): Promise<void> {
+  async caughtUp(): Promise<Offsets> {
     const { connection, topic } = this.options
     const ends = await this.endsFromNow()
     const startedAt = Date.now()
     let said = false
     while (!this.stopped) {
       const behind = [...ends].filter(([partition, end]) => end > (this.applied.get(partition) ?? 0))
-      if (behind.length === 0) return
+      if (behind.length === 0) return ends
       const stored = await this.storedOffsets()
-      if (behind.every(([partition, end]) => end <= (stored.get(partition) ?? 0))) return
+      if (behind.every(([partition, end]) => end <= (stored.get(partition) ?? 0))) return ends
       if (!said && Date.now() - startedAt > sayAfterMs) {
         said = true
         connection.log.warn({ topic: topic.name, behind: behind.map(([partition, end]) => ({ partition, end, at: stored.get(partition) ?? 0 })) },
@@ -85,9 +92,9 @@ export class Follower<R extends RecordName> {
   }
 
   // A sample serves everyone who asked before it was taken, so that many askers cost one request.
-  private endsFromNow(): Promise<ReadonlyMap<number, number>> {
+  private endsFromNow(): Promise<Offsets> {
     const { connection, topic } = this.options
-    const take = (): Promise<ReadonlyMap<number, number>> =>
+    const take = (): Promise<Offsets> =>
       connection.endOffsets(topic.name).finally(() => {
         this.sample = null
       })
@@ -99,7 +106,7 @@ export class Follower<R extends RecordName> {
     return this.nextSample
   }
 
-  private async storedOffsets(): Promise<ReadonlyMap<number, number>> {
+  private async storedOffsets(): Promise<Offsets> {
     const { rows } = await this.options.pool.query<{ partition: number; next_offset: number }>(
       'SELECT partition, next_offset FROM replica_offsets WHERE topic = $1', [this.options.topic.name])
     return new Map(rows.map((row) => [row.partition, row.next_offset]))

@@ -52,8 +52,8 @@ export class TemplatesReplica {
   }
 
   /** See {@link Follower.caughtUp}. */
-  caughtUp(): Promise<void> {
-    return this.follower.caughtUp()
+  async caughtUp(): Promise<void> {
+    await this.follower.caughtUp()
   }
 
   /** One approved version, from memory where it has been read before: versions never change. `archived` is not part of the answer. Null: not (yet) here. */

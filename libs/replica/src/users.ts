@@ -2,7 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
-import { Follower, type ReplicaOptions } from './follow'
+import { Follower, type Offsets, type ReplicaOptions } from './follow'
 
 /** The table of the replica; put it into a migration of the service. */
 export const usersReplicaSql = `
@@ -44,7 +44,7 @@ export class UsersReplica<Kept> {
   }
 
   /** See {@link Follower.caughtUp}. */
-  caughtUp(): Promise<void> {
+  caughtUp(): Promise<Offsets> {
     return this.follower.caughtUp()
   }
 

@@ -41,8 +41,8 @@ export class WorkspacesReplica {
   }
 
   /** See {@link Follower.caughtUp}. */
-  caughtUp(): Promise<void> {
-    return this.follower.caughtUp()
+  async caughtUp(): Promise<void> {
+    await this.follower.caughtUp()
   }
 
   /** The settings of these workspaces; those unknown are missing. */

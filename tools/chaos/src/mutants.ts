@@ -15,6 +15,7 @@ export interface Mutant {
 const turn = 'apps/orchestrator/src/turn.ts'
 const partition = 'apps/orchestrator/src/partition.ts'
 const lane = 'libs/channel/src/lane.ts'
+const handOver = 'libs/channel/src/handOver.ts'
 
 const always = (): number => 1
 
@@ -116,6 +117,15 @@ export const mutants: readonly Mutant[] = [
     await begin(this.options.pool, [claimed], leaseMs)
 `,
       },
+      {
+        file: handOver,
+        text: '      const isNew = await store(messages, attempting)\n',
+        instead: `      for (const [lane, ones] of ready) lane.send(ones, leaseFrom)
+      await sleep(100)
+      const isNew = await store(messages, attempting)
+`,
+      },
+      { file: handOver, text: 'ones.filter(({ claimed }) => isNew.has(claimed.messageId)),', instead: 'ones.slice(0, 0),' },
     ],
     faults: [killedAt('push-dispatcher', 'after-provider-call', always)],
   },
