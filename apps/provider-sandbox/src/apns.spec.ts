@@ -49,7 +49,8 @@ describe('APNs', () => {
       stream.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')))
       stream.on('end', () => resolve({ status: Number(answer[':status']), headers: answer, body: text === '' ? null : JSON.parse(text) }))
       stream.on('error', reject)
-      stream.end(body)
+      if (body === '') stream.end()
+      else stream.end(body)
     })
   const push = (token: string, headers: Record<string, string> = {}, body: unknown = payload(), over = session): Promise<Answered> =>
     request(
@@ -237,6 +238,10 @@ describe('APNs', () => {
     expect((await request({ ':path': '/token', 'content-type': 'application/x-www-form-urlencoded' }, 'grant_type=x', over)).status).toBe(
       400,
     )
+  })
+
+  it('says HEAD the status without the body', async () => {
+    expect(await request({ ':path': '/3/device/t', ':method': 'HEAD' }, '')).toMatchObject({ status: 405, body: null })
   })
 
   it('answers HTTP/1.1 on the same address as on the plain one', async () => {

@@ -1,6 +1,7 @@
 // The desk every request to a provider passes: credentials, then faults, then the message; written down before it is answered.
 import type { Answer } from './answer'
 import { Arrivals, type ProviderName } from './arrivals'
+import { timeNow } from './clock'
 import { Faults, type RequestFault } from './faults'
 
 /** One message of a request (Solapi takes several), judged by its provider's rules. */
@@ -52,7 +53,7 @@ export class Desk {
         ? replyOf(submission.answer, fault, isHttp2)
         : { kind: 'answer', answer: instead ?? submission.answer, afterMs: 0, close: fault?.mode === 'goaway' }
     const isTaken = instead === null && reply.kind !== 'hang' && reply.kind !== 'goaway'
-    const at = new Date().toISOString()
+    const at = timeNow()
     for (const message of messages) {
       const accepted = isTaken && message.isAccepted
       const answer = reply.kind !== 'answer' && message.isAccepted ? reply.kind : (instead?.logged ?? message.logged)

@@ -78,15 +78,27 @@ const oauthError = (error: string, description: string): Answer => ({
 })
 
 const text = z.string()
+// What z.record(text, text) allows, without its copy and its parse of each key and value: a third of a message's time.
+const texts = z.custom<Readonly<Record<string, string>>>().check(({ value, issues }) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    issues.push({ code: 'invalid_type', expected: 'record', input: value })
+    return
+  }
+  for (const key in value) {
+    if (typeof value[key] === 'string') continue
+    issues.push({ code: 'invalid_type', expected: 'string', input: value[key], path: [key] })
+    return
+  }
+})
 const sendSchema = z.strictObject({
   validate_only: z.boolean().optional(),
   message: z.strictObject({
     token: text.min(1),
     notification: z.strictObject({ title: text.optional(), body: text.optional(), image: text.optional() }).optional(),
-    data: z.record(text, text).optional(),
+    data: texts.optional(),
     android: z.looseObject({ collapse_key: text.optional(), ttl: text.regex(/^\d+(\.\d{1,9})?s$/).optional() }).optional(),
-    apns: z.looseObject({ headers: z.record(text, text).optional() }).optional(),
-    webpush: z.looseObject({ headers: z.record(text, text).optional() }).optional(),
+    apns: z.looseObject({ headers: texts.optional() }).optional(),
+    webpush: z.looseObject({ headers: texts.optional() }).optional(),
     fcm_options: z.looseObject({}).optional(),
   }),
 })
@@ -104,13 +116,23 @@ export function readMessage(body: unknown): FcmMessage | { readonly field: strin
   const { message } = parsed.data
   const reserved = Object.keys(message.data ?? {}).find((key) => key === 'from' || key === 'message_type' || /^(google|gcm)/.test(key))
   if (reserved !== undefined) return { field: `message.data[${reserved}]`, description: `Invalid data payload key: ${reserved}` }
-  if (Buffer.byteLength(JSON.stringify({ data: message.data, notification: message.notification })) > 4_096) {
-    return { field: 'message', description: 'Message too big' }
-  }
+  if (isTooBig(message)) return { field: 'message', description: 'Message too big' }
   if (Buffer.byteLength(message.apns?.headers?.['apns-collapse-id'] ?? '') > 64) {
     return { field: 'message.apns.headers', description: 'apns-collapse-id is longer than 64 bytes' }
   }
   return message
+}
+
+const maxMessageBytes = 4_096
+
+function isTooBig({ data, notification }: FcmMessage): boolean {
+  let characters = 0
+  for (const key in data) characters += key.length + data[key]!.length
+  for (const shown of [notification?.title, notification?.body, notification?.image]) characters += shown?.length ?? 0
+  const entries = data === undefined ? 0 : Object.keys(data).length
+  // JSON takes six bytes for a character at most, and `"":"",` for an entry: most messages need not be written down to be measured.
+  if (characters * 6 + entries * 6 + 100 <= maxMessageBytes) return false
+  return Buffer.byteLength(JSON.stringify({ data, notification })) > maxMessageBytes
 }
 
 /** 200: taken. */

@@ -9,7 +9,6 @@ import {
 } from 'node:http2'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { type Apns, ProviderTokens, wrongPath } from './apns'
 import type { Answer } from './answer'
@@ -99,7 +98,7 @@ export class Http2Server {
     const chunks: Buffer[] = []
     let bytes = 0
     // Broken off by the client: nothing arrived, or nobody waits for the answer any more.
-    stream.on('error', () => undefined)
+    stream.on('error', ignore)
     stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes <= maxFcmBytes) chunks.push(chunk)
@@ -112,7 +111,7 @@ export class Http2Server {
       const reply = this.take(stream.session, connection, headers, body)
       if (reply.kind === 'goaway') goAway(stream, connection)
       else connection.lastTaken = Math.max(connection.lastTaken, stream.id)
-      void write(stream, reply)
+      write(stream, reply)
     })
   }
 
@@ -133,9 +132,11 @@ export class Http2Server {
   }
 }
 
+const ignore = (): void => undefined
+
 const answered = (answer: Answer): Reply => ({ kind: 'answer', answer, afterMs: 0, close: false })
 
-async function write(stream: ServerHttp2Stream, reply: Reply): Promise<void> {
+function write(stream: ServerHttp2Stream, reply: Reply): void {
   switch (reply.kind) {
     case 'hang':
     case 'goaway':
@@ -145,8 +146,8 @@ async function write(stream: ServerHttp2Stream, reply: Reply): Promise<void> {
       else stream.close(constants.NGHTTP2_INTERNAL_ERROR)
       return
     case 'answer':
-      if (reply.afterMs > 0) await sleep(reply.afterMs)
-      writeAnswer(stream, reply.answer)
+      if (reply.afterMs > 0) setTimeout(writeAnswer, reply.afterMs, stream, reply.answer)
+      else writeAnswer(stream, reply.answer)
   }
 }
 
@@ -154,7 +155,8 @@ function writeAnswer(stream: ServerHttp2Stream, { status, headers, body }: Answe
   if (stream.destroyed || stream.closed) return
   if (body === null) return stream.respond({ ':status': status, ...headers }, { endStream: true })
   stream.respond({ ':status': status, 'content-type': 'application/json', ...headers })
-  stream.end(JSON.stringify(body))
+  // The answer to a HEAD has ended with its headers.
+  if (!stream.writableEnded) stream.end(JSON.stringify(body))
 }
 
 // Names the last stream taken, and refuses this one, so that the client knows what to send again; Apple says why in the frame.

@@ -98,6 +98,34 @@ describe('provider sandbox', () => {
     expect(answer).toMatchObject({ status: 400, body: { error: { details: [{ fieldViolations: [{ field: 'message.data.n' }] }] } } })
   })
 
+  it.each([
+    ['message.data', { data: 'text' }],
+    ['message.data', { data: ['text'] }],
+    ['message.apns.headers.n', { apns: { headers: { n: 5 } } }],
+    ['message.webpush.headers', { webpush: { headers: null } }],
+    ['message.data[from]', { data: { from: 'me' } }],
+    ['message.apns.headers', { apns: { headers: { 'apns-collapse-id': 'x'.repeat(65) } } }],
+    ['message', { other: 1 }],
+  ])('names the field %s', async (field, wrong) => {
+    const body = { message: { token: 't', ...wrong } }
+    const answer = await call('POST', '/v1/projects/p1/messages:send', body, { authorization: `Bearer ${bearer}` })
+    expect(answer).toMatchObject({ status: 400, body: { error: { details: [{ fieldViolations: [{ field }] }] } } })
+  })
+
+  it.each([
+    ['letters', 'x', 4_096, 200],
+    ['letters', 'x', 4_097, 400],
+    ['characters of six bytes', '\u0001', 4_094, 200],
+    ['characters of six bytes', '\u0001', 4_100, 400],
+  ])('takes data and notification of 4,096 bytes as JSON, in %s', async (_, character, bytes, status) => {
+    const rest = JSON.stringify({ data: { k: '' }, notification: { title: '' } }).length
+    const one = JSON.stringify(character).length - 2
+    const message = { token: 't', data: { k: character.repeat(Math.floor((bytes - rest) / one)) }, notification: { title: '' } }
+    message.notification.title = 'x'.repeat((bytes - rest) % one)
+    const answer = await call('POST', '/v1/projects/p1/messages:send', { message }, { authorization: `Bearer ${bearer}` })
+    expect(answer.status).toBe(status)
+  })
+
   it('strikes as often as a fault says, with Retry-After', async () => {
     expect((await call('POST', '/faults', { provider: 'fcm', mode: '429', rate: 1, count: 1, retryAfterS: 3 })).status).toBe(201)
     const answer = await push('token-1')

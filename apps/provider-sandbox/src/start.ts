@@ -28,6 +28,7 @@ export async function startSandbox(env: Env, ownsProcess = true): Promise<Runnin
     module: AppModule,
     env,
     ownsProcess,
+    traces: false,
     authenticate: () => () => Promise.resolve(null),
     prepare: (app) => {
       app.useBodyParser('urlencoded', { extended: false })

@@ -33,6 +33,11 @@ export interface ServiceOptions {
   readonly rawBody?: boolean
   /** Who is calling; by default the context the gateway signed. */
   readonly authenticate?: (app: INestApplicationContext) => Authenticate
+  /**
+   * Whether requests carry a trace (default). False for a program outside the product: the first one makes Node follow every promise and
+   * stream from then on.
+   */
+  readonly traces?: boolean
   /** Serve `/healthz`, `/readyz`, `/metrics` and `/openapi.json` (default), or leave them to the module. */
   readonly probes?: boolean
   /** Called before listening, for Express middleware that must come first. */
@@ -89,7 +94,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     abortOnError: false,
   })
   app.disable('x-powered-by')
-  app.use(keepTrace, requestLog(log, observeRequest))
+  if (options.traces ?? true) app.use(keepTrace)
+  app.use(requestLog(log, observeRequest))
   await options.prepare?.(app)
   if (options.bodyLimit !== null) app.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' })
   app.useGlobalPipes(new SchemaPipe())
