@@ -8,10 +8,11 @@ import { TemplatesReplica, UsersReplica, WorkspacesReplica, type UserName } from
 import { Accounts } from './accounts'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
-import { HandOver } from './handOver'
-import { problemOf, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
+import { HandOver, type HandOverOptions } from './handOver'
+import { problemOf, storeMessages, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
 import { Lane, type LaneStanding, type Prepare } from './lane'
-import { eraseUsers, type SettleOptions } from './ledger'
+import { eraseUsers } from './ledger'
+import type { SettleOptions } from './settle'
 import type { Outcome, Provider, ProviderKind } from './provider'
 import { Settler } from './settler'
 import { TokenBuckets } from './tokenBucket'
@@ -105,6 +106,8 @@ export class Dispatch<C extends ChannelType> {
       topics: [topics.engagements],
       onError: (error) => log.warn({ error: error.message }, 'reports wait for Kafka'),
       gatherMs: lingerMs,
+      // Of up to 500 reports each.
+      rowsAtOnce: 20,
     })
     this.settler = new Settler({
       ...settling,
@@ -141,8 +144,10 @@ export class Dispatch<C extends ChannelType> {
     )
     this.deadlines = new Deadlines({ pool, log, settler: this.settler })
     // What has to be prepared has to be stored before.
-    const handOver = options.prepare === undefined ? new HandOver({ users: this.users, lanes: this.lanes }) : null
-    this.intake = { ...settling, pool, users: this.users, channel, noAddress, accounts: this.accounts, handOver, leaseMs }
+    const { users, lanes, accounts } = this
+    const store: HandOverOptions<C>['store'] = (messages, attempting) => storeMessages(messages, attempting, { pool, service, leaseMs })
+    const handOver = options.prepare === undefined ? new HandOver({ users, lanes, store }) : null
+    this.intake = { ...settling, pool, users, channel, noAddress, accounts, handOver, leaseMs }
   }
 
   /** Its lanes, for metrics. */

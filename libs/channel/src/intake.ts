@@ -6,7 +6,8 @@ import type { Offsets, UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
 import type { HandOver } from './handOver'
-import { enqueueReports, firstFence, settle, targetKey, type Answered, type SettleOptions } from './ledger'
+import { firstFence, targetKey } from './ledger'
+import { enqueueReports, settle, type Answered, type SettleOptions } from './settle'
 
 /** One way to reach a user on a channel. */
 export interface Address {
@@ -25,8 +26,16 @@ export interface Recipient {
   readonly optOutCategories: readonly string[]
 }
 
+/** What storing messages takes. */
+export interface StoreOptions {
+  /** The service's name, as `source` of its reports. */
+  readonly service: string
+  /** How long an attempt may be under way. */
+  readonly leaseMs: number
+}
+
 /** What the intake of a channel is made of. */
-export interface IntakeOptions extends SettleOptions {
+export interface IntakeOptions extends SettleOptions, StoreOptions {
   readonly pool: Pool
   readonly users: UsersReplica<Recipient>
   readonly channel: ChannelType
@@ -36,8 +45,6 @@ export interface IntakeOptions extends SettleOptions {
   readonly accounts: Pick<Accounts<ChannelType>, 'providersOf'>
   /** Null: every message is stored and claimed. */
   readonly handOver: Pick<HandOver<ChannelType>, 'run'> | null
-  /** As long as an attempt is under way. */
-  readonly leaseMs: number
 }
 
 /** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
@@ -83,28 +90,25 @@ export async function takeCommands(commands: readonly Commanded[], options: Inta
   const nowMs = await databaseClock(options.pool)
   const { messages, recipients } = await resolved(sends, options, nowMs())
   const withdrawn = new Set(withdrawals.map(({ command }) => command.messageId))
-  const left = new Set(messages)
-  let waits = false
-  if (options.handOver !== null) {
-    const offered = messages.filter(({ answer, command }) => answer === null && !withdrawn.has(command.messageId))
-    await options.handOver.run(offered, recipients, nowMs, async (portion, attempting) => {
-      const isNew = await inTransaction(options.pool, (tx) => store(tx, portion, attempting, options))
-      for (const message of portion) left.delete(message)
-      waits ||= portion.some((message) => servedBy(message).some((target) => !attempting.has(targetKey(target))))
-      return isNew
-    })
-  }
-  if (left.size === 0 && withdrawals.length === 0) return waits
+  const offered = messages.filter(({ answer, command }) => answer === null && !withdrawn.has(command.messageId))
+  const handedOver = await options.handOver?.run({ messages: offered, recipients, nowMs })
+  const left = messages.filter((message) => !handedOver?.stored.has(message))
+  if (left.length === 0 && withdrawals.length === 0) return handedOver?.waits ?? false
   await inTransaction(options.pool, async (tx) => {
-    await store(tx, [...left], nothing, options)
+    await store(tx, left, nothing, options)
     await withdraw(tx, withdrawals, options, nowMs())
   })
   return true
 }
 
-/** The targets of a message that a provider serves. */
-export const servedBy = ({ command: { messageId }, targets }: NewMessage): readonly (Address & { readonly messageId: string })[] =>
-  targets.filter(({ isServed }) => isServed).map((target) => ({ ...target, messageId }))
+/** Stores messages in a transaction of their own; see {@link HandOverOptions.store}. */
+export function storeMessages(
+  messages: readonly NewMessage[],
+  attempting: ReadonlySet<string>,
+  options: StoreOptions & { readonly pool: Pool },
+): Promise<ReadonlySet<string>> {
+  return inTransaction(options.pool, (tx) => store(tx, messages, attempting, options))
+}
 
 const nothing: ReadonlySet<string> = new Set()
 
@@ -113,7 +117,7 @@ async function store(
   tx: PoolClient,
   messages: readonly NewMessage[],
   attempting: ReadonlySet<string>,
-  options: IntakeOptions,
+  options: StoreOptions,
 ): Promise<ReadonlySet<string>> {
   const isNew = await insertMessages(tx, messages)
   const added = messages.filter(({ command }) => isNew.has(command.messageId))
@@ -236,25 +240,31 @@ SELECT m, t, p, w, s, CASE s WHEN 'skipped' THEN 'no_provider' END,
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[]) AS addressed (m, t, p, w, s, expires_at)
 ON CONFLICT DO NOTHING`
 
+/** How a new target is stored. */
+function stateOf(
+  { command: { messageId } }: NewMessage,
+  { target, isServed }: NewMessage['targets'][number],
+  attempting: ReadonlySet<string>,
+): 'skipped' | 'attempting' | 'pending' {
+  if (!isServed) return 'skipped'
+  return attempting.has(targetKey({ messageId, target })) ? 'attempting' : 'pending'
+}
+
 async function insertTargets(
   tx: PoolClient,
   messages: readonly NewMessage[],
   attempting: ReadonlySet<string>,
   leaseMs: number,
 ): Promise<void> {
-  const rows = messages.flatMap(({ command, targets }) => targets.map((target) => ({ ...target, command })))
+  const rows = messages.flatMap((message) => message.targets.map((target) => ({ message, target })))
   if (rows.length === 0) return
-  const state = ({ command, target, isServed }: (typeof rows)[number]): string => {
-    if (!isServed) return 'skipped'
-    return attempting.has(targetKey({ messageId: command.messageId, target })) ? 'attempting' : 'pending'
-  }
   const values = [
-    rows.map(({ command }) => command.messageId),
-    rows.map(({ target }) => target),
-    rows.map(({ provider }) => provider),
-    rows.map(({ command }) => command.workspaceId),
-    rows.map(state),
-    rows.map(({ command }) => command.expiresAt),
+    rows.map(({ message }) => message.command.messageId),
+    rows.map(({ target }) => target.target),
+    rows.map(({ target }) => target.provider),
+    rows.map(({ message }) => message.command.workspaceId),
+    rows.map(({ message, target }) => stateOf(message, target, attempting)),
+    rows.map(({ message }) => message.command.expiresAt),
     leaseMs,
   ]
   await tx.query({ name: 'insert-targets', text: insertTargetsSql, values })

@@ -320,7 +320,7 @@ export class Lane<C extends ChannelType> {
     const outcome = await this.breakers.run(claimed.workspaceId, () => provider.send(message, permit))
     // failpoint: after-provider-call
     onAttempt(this.name, outcome.kind, (performance.now() - startedAt) / 1_000)
-    const { messageId, target, fence, workspaceId, userId } = claimed
+    const { messageId, target, fence, workspaceId, userId, alone } = claimed
     const isDead = outcome.kind === 'rejected' && outcome.deadAddress
     settle([
       {
@@ -329,6 +329,7 @@ export class Lane<C extends ChannelType> {
         target,
         fence,
         outcome,
+        alone,
         dead: isDead ? { workspaceId, userId, address: message.address, sinceMs: outcome.deadSinceMs ?? sinceMs } : null,
       },
     ])

@@ -2,7 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
-import { settle, type SettleOptions } from './ledger'
+import { settle, type SettleOptions } from './settle'
 import type { Fact } from './transition'
 
 /** What a settler is made of. */

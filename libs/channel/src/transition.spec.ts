@@ -18,7 +18,7 @@ const row = (changes: Partial<Target> = {}): Target => ({
   resolved: null,
   ...changes,
 })
-const attempted = (outcome: Outcome, fence = 7): Fact => ({ kind: 'attempted', messageId: 'm', target: 't', fence, outcome, dead: null })
+const attempted = (outcome: Outcome, fence = 7): Fact => ({ kind: 'attempted', messageId: 'm', target: 't', fence, outcome, dead: null, alone: null })
 const accepted: Outcome = { kind: 'accepted', providerMessageId: 'p1' }
 const retry: Outcome = { kind: 'retry', reason: 'QUOTA_EXCEEDED', afterMs: 3_000 }
 const rejected: Outcome = { kind: 'rejected', reason: 'UNREGISTERED', deadAddress: true }

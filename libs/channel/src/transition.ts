@@ -29,7 +29,7 @@ interface OfOneClaim {
 /** Something that happened to a target. */
 export type Fact =
   /** An attempt ended. */
-  | (OfOneClaim & { readonly kind: 'attempted'; readonly outcome: Outcome; readonly dead: DeadAddress | null })
+  | (OfOneClaim & { readonly kind: 'attempted'; readonly outcome: Outcome; readonly dead: DeadAddress | null; readonly alone: Alone | null })
   /** A claim found that there is nothing to send. */
   | (OfOneClaim & { readonly kind: 'skipped'; readonly reason: string })
   /** A claim found that it cannot be sent, ever. */
@@ -48,6 +48,16 @@ export type Fact =
   | { readonly kind: 'resolved'; readonly messageId: string; readonly target: string; readonly as: Resolution }
   /** The orchestrator took the command back: every target not begun. */
   | { readonly kind: 'withdrawn'; readonly messageId: string; readonly target: null }
+
+/** What is known of a message whose only target this is and whose first attempt: all there is; null of any other. */
+export interface Alone {
+  readonly provider: string
+  readonly workspaceId: string
+  /** Of its command: the report carries the trace on. */
+  readonly traceparent: string | null
+  /** The database's clock, milliseconds. */
+  readonly nowMs: () => number
+}
 
 /** An address that its provider calls gone. */
 export interface DeadAddress {

@@ -1,7 +1,7 @@
 // The operator's list: messages that were possibly sent, since an attempt ended without an answer (rule 12), and what to make of them.
 import type { Pool, PoolClient } from 'pg'
 import { inTransaction } from '@stepcast/postgres'
-import { settle, type SettleOptions } from './ledger'
+import { settle, type SettleOptions } from './settle'
 import { resolutionProblem, type Resolution, type Target } from './transition'
 
 /** One target of a message with an attempt of unknown outcome. */
@@ -36,7 +36,7 @@ export type Resolved = { readonly kind: 'done' } | { readonly kind: 'missing' } 
 // Every target of the message, in the order in which all of the ledger's statements lock them.
 const askedSql = `
 SELECT target, l.state, l.uncertain, l.resolved, m.withdrawn AS "isWithdrawn", m.expires_at <= clock_timestamp() AS "isExpired"
-FROM messages m JOIN ledger l USING (message_id)
+FROM ledger l JOIN messages m USING (message_id)
 WHERE message_id = $1 AND m.workspace_id = $2 ORDER BY message_id, target FOR UPDATE`
 
 /** Takes an operator's word on one target; said again it changes nothing. */

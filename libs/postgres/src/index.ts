@@ -2,4 +2,4 @@
 export { createPool, inTransaction, type PoolOptions } from './pool'
 export { withPatience } from './patience'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'
-export { enqueue, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions } from './outbox'
+export { enqueue, enqueueTogether, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions } from './outbox'

@@ -44,6 +44,18 @@ export async function enqueue(tx: Executor, records: readonly OutboxRecord[]): P
   return (rows as { id: number }[]).map(({ id }) => Number(id))
 }
 
+/**
+ * Stores records of one topic as one row, for writers of many that never ask for a single one again; see {@link enqueue}.
+ * A row for each of them took a third of the database's time of a dispatcher.
+ */
+export async function enqueueTogether<R extends RecordName>(
+  tx: Executor, topic: Topic<R>, records: readonly Omit<OutboxRecord<R>, 'topic'>[],
+): Promise<void> {
+  if (records.length === 0) return
+  const value: readonly RowRecord[] = records.map(({ key, value, traceparent = null }) => ({ key, value, traceparent }))
+  await tx.query(`INSERT INTO outbox (topic, key, value) VALUES ($1, '', $2)`, [topic.name, JSON.stringify(value)])
+}
+
 /** What the relay needs of a producer; `RecordProducer` of @stepcast/kafka fits. */
 export interface OutboxProducer {
   send<R extends RecordName>(
@@ -61,12 +73,17 @@ export interface OutboxRelayOptions {
   readonly onError: (error: Error) => void
   /** How long rows wait for company before a run, milliseconds; 0 unless told. For writers who do not wait for Kafka. */
   readonly gatherMs?: number
+  /** Rows read at once; 500 unless told, which of single records is about half a megabyte. */
+  readonly rowsAtOnce?: number
 }
 
-interface OutboxRow { id: number; topic: string; key: string; value: AvroRecords[RecordName] | null; traceparent: string | null }
+interface RowRecord { readonly key: string; readonly value: AvroRecords[RecordName] | null; readonly traceparent: string | null }
 
-// Records of our size make this about half a megabyte: one chunk of the producer.
-const batchSize = 500
+/** A record, or several of one topic in an array; a value of a record is never an array. */
+interface OutboxRow extends Omit<RowRecord, 'value'> { readonly id: number; readonly topic: string; readonly value: RowRecord['value'] | readonly RowRecord[] }
+
+const recordsOf = (row: OutboxRow): readonly RowRecord[] => (Array.isArray(row.value) ? row.value : [row as RowRecord])
+
 // Writers kick the relay; this only finds what a process that died left behind.
 const sweepEveryMs = 5_000
 const retryAfterMs = 500
@@ -146,11 +163,11 @@ export class OutboxRelay {
   }
 
   private async drain(): Promise<void> {
-    const { gatherMs = 0 } = this.options
+    const { gatherMs = 0, rowsAtOnce = 500 } = this.options
     if (gatherMs > 0 && !this.stopped) await new Promise((resolve) => setTimeout(resolve, gatherMs))
     while (!this.stopped) {
       try {
-        if ((await this.relayBatch()) < batchSize) return
+        if ((await this.relayBatch(rowsAtOnce)) < rowsAtOnce) return
       } catch (error) {
         this.options.onError(error as Error)
         await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
@@ -160,7 +177,7 @@ export class OutboxRelay {
     }
   }
 
-  private async relayBatch(): Promise<number> {
+  private async relayBatch(limit: number): Promise<number> {
     const { pool, topics } = this.options
     const rows = await inTransaction(pool, async (tx) => {
       const { rows: lock } = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${advisoryLock}) AS locked`)
@@ -169,14 +186,14 @@ export class OutboxRelay {
         setTimeout(() => this.kick(), busyRetryMs).unref()
         return []
       }
-      const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [batchSize])
+      const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [limit])
       if (found.length === 0) return found
       const producer = await this.options.producer()
       // Rows of one topic that stand together go together: the order across topics holds as well.
       for (const run of runsByTopic(found)) {
         const topic = topics.find(({ name }) => name === run[0]!.topic)
         if (topic === undefined) throw new Error(`the outbox holds a record for ${run[0]!.topic}, which this service does not write`)
-        await producer.send(topic, run.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
+        await producer.send(topic, run.flatMap(recordsOf).map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
       }
       // failpoint: after-relay
       await tx.query('DELETE FROM outbox WHERE id = ANY($1::bigint[])', [found.map(({ id }) => id)])

@@ -9,7 +9,10 @@ export function outboxMetrics(registry: Registry, pool: Pool): void {
     registry,
     { name: 'stepcast_outbox_records', help: 'Records in the outbox: committed here, not acknowledged by Kafka yet.' },
     async () => {
-      const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM outbox')
+      // A row holds one record, or an array of several.
+      const { rows } = await pool.query<{ count: number }>(
+        `SELECT coalesce(sum(CASE jsonb_typeof(value) WHEN 'array' THEN jsonb_array_length(value) ELSE 1 END), 0)::int AS count FROM outbox`,
+      )
       return [{ value: rows[0]!.count }]
     },
   )

@@ -119,10 +119,10 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: handOver,
-        text: '      const isNew = await store(messages, attempting)\n',
+        text: '      const isNew = await this.options.store(messages, attempting)\n',
         instead: `      for (const [lane, ones] of ready) lane.send(ones, leaseFrom)
       await sleep(100)
-      const isNew = await store(messages, attempting)
+      const isNew = await this.options.store(messages, attempting)
 `,
       },
       { file: handOver, text: 'ones.filter(({ claimed }) => isNew.has(claimed.messageId)),', instead: 'ones.slice(0, 0),' },
