@@ -3,6 +3,7 @@ import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerCon
 // The client's request queue, patched below: it has no public name.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
+import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConfig, RegistryConfig } from './config'
 import './decodedHeaders'
 import { clientLogCreator, type Log } from './log'
@@ -25,7 +26,6 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: PendingChe
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 
 const closePatienceMs = 2_000
-const noLeaderPatienceMs = 15_000
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
@@ -54,7 +54,7 @@ export class KafkaConnection {
   onDeadLetter: (topic: string, reason: string) => void = () => {}
   private readonly kafka: Kafka
   private sharedProducer: Promise<RecordProducer> | null = null
-  private sharedAdmin: Promise<Admin> | null = null
+  private sharedAdmin: Promise<{ readonly made: Admin; readonly brokers: Brokers }> | null = null
   private readonly consumers = new Set<Consumer>()
 
   constructor(private readonly options: ConnectionOptions) {
@@ -90,10 +90,14 @@ export class KafkaConnection {
   }
 
   /** The shared admin client, connected at first use. */
-  admin(): Promise<Admin> {
+  async admin(): Promise<Admin> {
+    return (await this.adminWithBrokers()).made
+  }
+
+  private adminWithBrokers(): Promise<{ readonly made: Admin; readonly brokers: Brokers }> {
     if (this.sharedAdmin === null) {
-      const admin = this.kafka.admin()
-      this.sharedAdmin = admin.connect().then(
+      const admin = withBrokers(this.kafka, () => this.kafka.admin())
+      this.sharedAdmin = admin.made.connect().then(
         () => admin,
         (error: Error) => {
           this.sharedAdmin = null
@@ -106,27 +110,15 @@ export class KafkaConnection {
 
   /** The offsets of every partition of a topic, read now. */
   async offsets(topicName: string): Promise<ReadonlyMap<number, PartitionOffsets>> {
-    const found = await this.fetchOffsets(topicName)
-    return new Map(found.map(({ partition, low, high }) => [partition, { low: Number(low), end: Number(high) }]))
+    const { brokers } = await this.adminWithBrokers()
+    const topic = this.physical(topicName)
+    const [ends, lows] = await Promise.all([brokers.offsets(topic, 'end'), brokers.offsets(topic, 'first')])
+    return new Map([...ends].map(([partition, end]) => [partition, { low: lows.get(partition) ?? end, end }]))
   }
 
-  // A broker that has just made a topic, or has just come back, is not its leader yet for some moments.
-  private async fetchOffsets(topicName: string): Promise<Awaited<ReturnType<Admin['fetchTopicOffsets']>>> {
-    const admin = await this.admin()
-    const deadline = Date.now() + noLeaderPatienceMs
-    for (;;) {
-      try {
-        return await admin.fetchTopicOffsets(this.physical(topicName))
-      } catch (error) {
-        if ((error as { retriable?: boolean }).retriable !== true || Date.now() > deadline) throw error
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      }
-    }
-  }
-
-  /** The end offset (one past the last record) of every partition of a topic, read now. */
+  /** The end offset (one past the last record; where a transaction is open, its first) of every partition of a topic, read now. */
   async endOffsets(topicName: string): Promise<ReadonlyMap<number, number>> {
-    return new Map([...(await this.offsets(topicName))].map(([partition, { end }]) => [partition, end]))
+    return (await this.adminWithBrokers()).brokers.offsets(this.physical(topicName), 'end')
   }
 
   /** From now on the broker stamps a topic's records as it appends them, whatever time their producer gave. For measurements. */
@@ -139,7 +131,7 @@ export class KafkaConnection {
 
   /** The number of partitions of a topic. */
   async partitionsOf(topicName: string): Promise<number> {
-    return (await this.offsets(topicName)).size
+    return (await this.endOffsets(topicName)).size
   }
 
   /** The identity of the cluster: offsets mean nothing on another. */
@@ -175,7 +167,7 @@ export class KafkaConnection {
   async close(): Promise<void> {
     const closing = Promise.allSettled([
       ...[...this.consumers].map((consumer) => this.release(consumer)),
-      this.sharedProducer?.then((producer) => producer.disconnect()), this.sharedAdmin?.then((admin) => admin.disconnect()),
+      this.sharedProducer?.then((producer) => producer.disconnect()), this.sharedAdmin?.then(({ made, brokers }) => (brokers.close(), made.disconnect())),
     ])
     this.sharedProducer = this.sharedAdmin = null
     await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, closePatienceMs).unref())])

@@ -21,3 +21,14 @@ it('the client gives records with their headers as they were written', async () 
   expect(records.map(({ key, timestamp, offset }: { key: Buffer; timestamp: string; offset: string }) => [key.toString(), timestamp, offset]))
     .toEqual([['a', '5', '0'], ['b', '5', '1'], ['c', '5', '2']])
 })
+
+it('each name is read as it is, seen before or not: of one length, many, long, empty, not ASCII', async () => {
+  const value = Buffer.from('v')
+  const names = ['ce_type', 'ce_time', 'xe_type', 'é'.repeat(3), 'abcdef', '', 'n'.repeat(64), 'n'.repeat(65), ...Array.from({ length: 40 }, (_, n) => `n-${n + 10}`)]
+  for (let again = 0; again < 2; again++) {
+    const batch = RecordBatch.begin(64)
+    for (const name of names) batch.add('k', value, 0, 1, { [name]: name })
+    const { records } = await decodeBatch(new Decoder(batch.finish(5)))
+    expect(records.map(({ headers }: { headers: object }) => headers)).toEqual(names.map((name) => ({ [name]: Buffer.from(name) })))
+  }
+})

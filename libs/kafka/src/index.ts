@@ -1,7 +1,7 @@
 // Kafka and the schema registry for services; the only importer of the Kafka client.
 export { kafkaConfigFromEnv, registryConfigFromEnv, ConfigError, type KafkaConfig, type RegistryConfig } from './config'
 export { KafkaConnection, type ConnectionOptions, type PartitionOffsets } from './connection'
-export { RecordProducer, chunksOf, maxChunkBytes, type EncodedBatch, type OutgoingRecord, type RawRecord } from './produce'
+export { RecordProducer, maxChunkBytes, type EncodedBatch, type OutgoingRecord, type RawRecord } from './produce'
 export { RecordBatch, SharedHeaders } from './recordBatch'
 export { consumeRecords, decodeAll, type BatchContext, type ConsumeOptions, type IncomingRecord, type RunningConsumer } from './consume'
 export { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'

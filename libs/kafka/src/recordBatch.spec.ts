@@ -49,6 +49,24 @@ it('a header with several values is written once for each, an undefined one not 
   expect(text.slice(-13)).toBe('\u0006\u0002a\u00021\u0002a\u00022\u0002c\u00023')
 })
 
+it('a header without value is one of its own kind, also among several', async () => {
+  const batch = RecordBatch.begin(64)
+  batch.add('k', Buffer.from('v'), 0, 1, { a: null, b: ['1', null], c: '' })
+  // Length -1 is written as 1.
+  expect(batch.finish(now).toString('latin1').slice(-14)).toBe('\u0008\u0002a\u0001\u0002b\u00021\u0002b\u0001\u0002c\u0000')
+})
+
+it('a record taken back leaves no trace', async () => {
+  const batch = RecordBatch.begin(64)
+  const add = ({ key, value, headers }: Plain): void => batch.add(key, value, 0, value?.length ?? 0, headers)
+  add(records[0]!)
+  const before = batch.size
+  add(records[5]!)
+  batch.takeBack(before)
+  add(records[1]!)
+  expect(batch.finish(now).equals(await ofClient(records.slice(0, 2)))).toBe(true)
+})
+
 it('shared headers follow the own ones', async () => {
   const batch = RecordBatch.begin(64)
   const value = Buffer.from('xxvaluexx')

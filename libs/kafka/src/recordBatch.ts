@@ -17,7 +17,10 @@ export class SharedHeaders {
 }
 
 /** What a record's header may hold, as the client has it. */
-export type HeaderValue = string | Buffer | readonly (string | Buffer)[] | undefined
+export type HeaderValue = One | readonly One[] | undefined
+
+/** null is on the wire what is no value at all; other producers may write it. */
+type One = string | Buffer | null
 
 const none: Readonly<Record<string, HeaderValue>> = {}
 
@@ -60,18 +63,18 @@ export class RecordBatch {
   add(
     key: string | Buffer | null, source: Buffer | null, start: number, end: number, own: Readonly<Record<string, HeaderValue>> = none, shared: SharedHeaders | null = null,
   ): void {
-    const keyBytes = key === null ? -1 : byteLength(key)
+    const keyBytes = byteLength(key)
     const valueBytes = source === null ? -1 : end - start
     let headerCount = shared?.count ?? 0
     let headerBytes = shared?.bytes.length ?? 0
     for (const name in own) {
       const value = own[name]
       if (value === undefined) continue
-      if (typeof value === 'string' || Buffer.isBuffer(value)) {
+      if (isOne(value)) {
         headerCount++
         headerBytes += sizeOfBytes(byteLength(name)) + sizeOfBytes(byteLength(value))
       } else {
-        for (const one of value as readonly (string | Buffer)[]) {
+        for (const one of value) {
           headerCount++
           headerBytes += sizeOfBytes(byteLength(name)) + sizeOfBytes(byteLength(one))
         }
@@ -85,25 +88,31 @@ export class RecordBatch {
     this.buffer[this.at++] = 0
     this.varint(this.count)
     this.varint(keyBytes)
-    if (key !== null) this.raw(key, keyBytes)
+    this.raw(key, keyBytes)
     this.varint(valueBytes)
     if (source !== null) this.at += source.copy(this.buffer, this.at, start, end)
     this.varint(headerCount)
     for (const name in own) {
       const value = own[name]
       if (value === undefined) continue
-      if (typeof value === 'string' || Buffer.isBuffer(value)) this.header(name, value)
-      else for (const one of value as readonly (string | Buffer)[]) this.header(name, one)
+      if (isOne(value)) this.header(name, value)
+      else for (const one of value) this.header(name, one)
     }
     if (shared !== null) this.at += shared.bytes.copy(this.buffer, this.at)
     this.count++
   }
 
+  /** Takes the last record back; `size` is what {@link size} was before it. */
+  takeBack(size: number): void {
+    this.at = size
+    this.count--
+  }
+
   /** Writes one header. For {@link SharedHeaders}. */
-  header(name: string, value: string | Buffer): void {
+  header(name: string, value: One): void {
     const nameBytes = byteLength(name)
     const valueBytes = byteLength(value)
-    this.reserve(nameBytes + valueBytes + 10)
+    this.reserve(nameBytes + Math.max(valueBytes, 0) + 10)
     this.varint(nameBytes)
     this.raw(name, nameBytes)
     this.varint(valueBytes)
@@ -151,7 +160,8 @@ export class RecordBatch {
     buffer[this.at++] = rest
   }
 
-  private raw(value: string | Buffer, bytes: number): void {
+  private raw(value: One, bytes: number): void {
+    if (value === null) return
     if (typeof value !== 'string') value.copy(this.buffer, this.at)
     // As long in bytes as in characters means ASCII, which is cheaper to write.
     else this.buffer.write(value, this.at, bytes, value.length === bytes ? 'latin1' : 'utf8')
@@ -159,7 +169,10 @@ export class RecordBatch {
   }
 }
 
-const byteLength = (value: string | Buffer): number => (typeof value === 'string' ? Buffer.byteLength(value) : value.length)
+const isOne = (value: One | readonly One[]): value is One => value === null || typeof value === 'string' || Buffer.isBuffer(value)
+
+/** -1 is null. */
+const byteLength = (value: One): number => (value === null ? -1 : typeof value === 'string' ? Buffer.byteLength(value) : value.length)
 
 function sizeOfVarint(value: number): number {
   const zigzag = ((value << 1) ^ (value >> 31)) >>> 0

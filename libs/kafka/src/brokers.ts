@@ -1,0 +1,90 @@
+// What the client knows of its brokers, beneath its producer or its admin: partitions and offsets for a request a leader.
+import type { Kafka } from 'kafkajs'
+
+/** The client's own object, as far as it is used here. */
+export interface ClientCluster {
+  addTargetTopic(topic: string): Promise<void>
+  refreshMetadata(): Promise<void>
+  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number }[]
+  fetchTopicsOffset(
+    topics: readonly { topic: string; fromBeginning: boolean; partitions: readonly { partition: number }[] }[],
+  ): Promise<readonly { partitions: readonly { partition: number; offset: string }[] }[]>
+}
+
+const patienceMs = 15_000
+const againAfterMs = 100
+// A broker that is no leader any more says so, unless it is cut off from the others and does not know: for so long it is believed.
+const leadersForMs = 5_000
+
+/** Makes a producer or an admin, and gives what lies beneath: neither hands it out. */
+export function withBrokers<Made>(kafka: Kafka, make: () => Made): { readonly made: Made; readonly brokers: Brokers } {
+  const own = kafka as unknown as Record<symbol, (options: object) => ClientCluster>
+  const name = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === 'private:Kafka:createCluster')
+  if (name === undefined) throw new Error('this version of the Kafka client makes its cluster elsewhere')
+  const create = own[name]!
+  let cluster: ClientCluster | undefined
+  own[name] = (options) => (cluster = create(options))
+  try {
+    const made = make()
+    return { made, brokers: new Brokers(cluster!) }
+  } finally {
+    own[name] = create
+  }
+}
+
+/** Topics by their names on the broker. A topic just made, or a broker just back, has no leader for some moments: 15 s are waited. */
+export class Brokers {
+  private leadersAt = 0
+  private closed = false
+
+  constructor(private readonly cluster: ClientCluster) {}
+
+  /** How many partitions a topic has; asks no broker where the client knows. It learns anew every five minutes and after a failure. */
+  partitionsOf(topic: string): Promise<number> {
+    return this.patiently(async () => {
+      await this.cluster.addTargetTopic(topic)
+      return this.known(topic).length
+    })
+  }
+
+  /** The first offset kept, or the one after the last record, of every partition, asked of the leaders after this call began. */
+  offsets(topic: string, of: 'first' | 'end'): Promise<ReadonlyMap<number, number>> {
+    return this.patiently(async () => {
+      await this.cluster.addTargetTopic(topic)
+      if (Date.now() - this.leadersAt > leadersForMs) await this.learn()
+      const partitions = this.known(topic).map(({ partitionId }) => ({ partition: partitionId }))
+      const [found] = await this.cluster.fetchTopicsOffset([{ topic, fromBeginning: of === 'first', partitions }])
+      return new Map(found!.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
+    })
+  }
+
+  /** No request begins any more: the client would connect again for it. */
+  close(): void {
+    this.closed = true
+  }
+
+  private known(topic: string): readonly { readonly partitionId: number }[] {
+    const partitions = this.cluster.findTopicPartitionMetadata(topic)
+    if (partitions.length === 0) throw Object.assign(new Error(`the partitions of ${topic} are not known yet`), { retriable: true })
+    return partitions
+  }
+
+  private async learn(): Promise<void> {
+    await this.cluster.refreshMetadata()
+    this.leadersAt = Date.now()
+  }
+
+  private async patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const deadline = Date.now() + patienceMs
+    for (let first = true; ; first = false) {
+      if (this.closed) throw Object.assign(new Error('the connection is closed'), { retriable: true })
+      try {
+        if (!first) await this.learn()
+        return await ask()
+      } catch (error) {
+        if ((error as { retriable?: boolean }).retriable !== true || Date.now() > deadline) throw error
+        await new Promise((resolve) => setTimeout(resolve, againAfterMs))
+      }
+    }
+  }
+}
