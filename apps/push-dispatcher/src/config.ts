@@ -12,9 +12,9 @@ export interface Config extends DispatcherConfig {
   readonly peopleSvcUrl: string
 }
 
-// 100 calls at a time are one full connection to FCM and thousands a second; a crash leaves as many of each provider unknown, and their
-// repeats collapse. 10,000 a second is FCM's default quota of a project; one workspace may have half of it.
-const defaults = { concurrency: 100, ratePerWorkspace: 5_000, ratePerProvider: 10_000, timeoutMs: 10_000 }
+// 400 calls at a time are four full connections to FCM and, at its 100 ms, 4,000 a second; a crash leaves as many of each provider unknown,
+// and their repeats collapse. 10,000 a second is FCM's default quota of a project; one workspace may have half of it.
+const defaults = { concurrency: 400, ratePerWorkspace: 5_000, ratePerProvider: 10_000, timeoutMs: 10_000 }
 
 /**
  * Reads what {@link dispatcherConfigFromEnv} does (prefix PUSH), FCM_ENDPOINT, FCM_TOKEN_ENDPOINT, APNS_ENDPOINT and PEOPLE_SVC_URL.

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import type { AccountOf } from '@stepcast/accounts'
-import { Dispatch, dispatcherMigrations, dispatchOf, startDispatcher, type DispatcherOptions } from '@stepcast/channel'
+import { Dispatch, dispatcherMigrations, dispatchOf, startDispatcher, type Commanded, type DispatcherOptions } from '@stepcast/channel'
 import {
   messageIdOf,
   sequenceIdOf,
@@ -635,6 +635,60 @@ describe('push-dispatcher by itself', () => {
     await killed.pool.end()
   })
 
+  const commanded = (sendId: string, changes: Partial<DispatchStep> = {}): Commanded => {
+    const sequenceId = sequenceIdOf('demo', sendId, 'user-1')
+    const command: DispatchStep = {
+      action: 'send', workspaceId: 'demo', messageId: messageIdOf(sequenceId, 1, 'push'), sequenceId, sendId, step: 1, channelType: 'push',
+      userId: 'user-1', templateId: 'shipped', templateVersion: 1, campaignId: null, variables: {}, commandedAt: Date.now(),
+      expiresAt: Date.now() + 60_000, windowMs: null, ...changes,
+    }
+    return { command, traceparent: null }
+  }
+
+  it('sends what finds a place at once, and what finds none in its turn: each once, whoever of them fails, and every place is free again', async () => {
+    const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
+    const parts = { connection: stack.connection('push-dispatcher'), pool, log: silentLog }
+    const dispatch = dispatchOf(trusting(sandbox), { ...parts, config: configWith({ PUSH_CONCURRENCY: '8' }) })
+    await dispatch.start()
+    const setFault = (fault: object): Promise<unknown> =>
+      fetch(`${sandbox.url}/faults`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ provider: 'fcm', rate: 1, ...fault }),
+      })
+    await setFault({ mode: 'slow', count: 12, delayMs: 300 })
+    await setFault({ mode: '429', count: 3, retryAfterS: 1 })
+    const since = new Date().toISOString()
+    const [one, other, repeated] = [0, 1, 2].map((batch) => Array.from({ length: 20 }, (_, i) => commanded(`batch-${batch % 2}-${i}`)))
+    // Two batches at once, and one of them once more, as after a crash.
+    await Promise.all([dispatch.take(one!), dispatch.take(other!), dispatch.take(repeated!)])
+    const ids = [...one!, ...other!].map(({ command }) => command.messageId)
+    const countOf = async (state: string): Promise<number> =>
+      (await pool.query('SELECT FROM ledger WHERE message_id = ANY($1) AND state = $2', [ids, state])).rowCount!
+    expect(await countOf('pending')).toBeGreaterThan(0)
+    await eventually(async () => (await countOf('accepted')) === 40)
+    const { items } = (await (await fetch(`${sandbox.url}/log?since=${since}`)).json()) as { items: Arrival[] }
+    expect(items.filter(({ answer }) => answer === '200')).toHaveLength(40)
+    expect(dispatch.standings.map(({ underWay }) => underWay)).toEqual([0, 0])
+    expect((await pool.query(`SELECT FROM messages WHERE answer ->> 'kind' <> 'requested' OR variables <> '{}'`)).rowCount).toBe(0)
+    await dispatch.stop()
+    await pool.end()
+  })
+
+  it('does not send what is withdrawn in the same batch', async () => {
+    const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
+    const dispatch = dispatchOf(trusting(sandbox), { connection: stack.connection('push-dispatcher'), pool, log: silentLog, config: configWith({}) })
+    await dispatch.start()
+    const [kept, withdrawn] = [commanded('kept'), commanded('withdrawn')]
+    await dispatch.take([withdrawn, kept, commanded('withdrawn', { action: 'withdraw' })])
+    const answerTo = async ({ command }: Commanded): Promise<unknown> =>
+      (await pool.query<{ kind: string }>(`SELECT answer ->> 'kind' AS kind FROM messages WHERE message_id = $1`, [command.messageId])).rows[0]?.kind
+    await eventually(async () => (await answerTo(kept)) === 'requested')
+    expect(await answerTo(withdrawn)).toBe('skipped')
+    await dispatch.stop()
+    await pool.end()
+  })
+
   it('calls a provider no more often than it may, whoever asks', async () => {
     const [perSecond, count] = [4, 9]
     const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
@@ -642,17 +696,7 @@ describe('push-dispatcher by itself', () => {
     const dispatch = dispatchOf(trusting(sandbox), { ...parts, config: configWith({ PUSH_RATE_PER_PROVIDER: String(perSecond) }) })
     await dispatch.start()
     const since = new Date().toISOString()
-    await dispatch.take(
-      Array.from({ length: count }, (_, i) => {
-        const sequenceId = sequenceIdOf('demo', `hurried-${i}`, 'user-1')
-        const command: DispatchStep = {
-          action: 'send', workspaceId: 'demo', messageId: messageIdOf(sequenceId, 1, 'push'), sequenceId, sendId: `hurried-${i}`, step: 1,
-          channelType: 'push', userId: 'user-1', templateId: 'shipped', templateVersion: 1, campaignId: null, variables: {},
-          commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
-        }
-        return { command, traceparent: null }
-      }),
-    )
+    await dispatch.take(Array.from({ length: count }, (_, i) => commanded(`hurried-${i}`)))
     const arrived = async (): Promise<number[]> =>
       ((await (await fetch(`${sandbox.url}/log?since=${since}`)).json()) as { items: Arrival[] }).items.map(({ at }) => Date.parse(at))
     await eventually(async () => (await arrived()).length === count)

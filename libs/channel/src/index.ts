@@ -9,7 +9,7 @@ export { dispatcherModule, dispatchOf, startDispatcher, type DispatcherOptions, 
 export { address, dispatcherConfigFromEnv, required, whole, type DispatcherConfig, type DispatcherDefaults } from './dispatcherConfig'
 export { CONFIG, POOL } from './dispatcherTokens'
 export { Http2Transport, transportTo, type Transport, type TransportOptions } from './http2'
-export { type Address, type Recipient } from './intake'
+export { type Address, type Commanded, type Recipient } from './intake'
 export { type Prepare } from './lane'
 export { linkDaysFromEnv } from './links'
 export { replaceLinks } from './linksInText'

@@ -1,7 +1,7 @@
 // Commands become rows before their offsets move; what was commanded before only has its report repeated.
 import type { Pool, PoolClient } from 'pg'
 import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
-import { inTransaction } from '@stepcast/postgres'
+import { arrayText, inTransaction } from '@stepcast/postgres'
 import type { Offsets, UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
@@ -206,25 +206,27 @@ const unserved = { state: 'skipped', uncertain: false, reason: 'no_provider', pr
 const insertMessagesSql = `
 INSERT INTO messages
   (message_id, workspace_id, user_id, template_id, template_version, variables, window_ms, expires_at, answer, traceparent)
-SELECT m, w, u, t, v, vars, window_ms, to_timestamp(expires_at / 1000), answer, trace
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::jsonb[], $7::bigint[], $8::float8[], $9::jsonb[], $10::text[])
-  AS commanded (m, w, u, t, v, vars, window_ms, expires_at, answer, trace)
+SELECT m, w, u, t, v, vars, window_ms, to_timestamp(expires_at / 1000), nullif(answer, 'null'), trace
+FROM ROWS FROM (
+  unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::int[]), jsonb_array_elements($6::jsonb),
+  unnest($7::bigint[]), unnest($8::float8[]), jsonb_array_elements($9::jsonb), unnest($10::text[])
+) AS commanded (m, w, u, t, v, vars, window_ms, expires_at, answer, trace)
 ON CONFLICT (message_id) DO NOTHING RETURNING message_id`
 
 async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage, 'targets'>[]): Promise<ReadonlySet<string>> {
   if (messages.length === 0) return new Set()
   const commands = messages.map(({ command }) => command)
   const values = [
-    commands.map(({ messageId }) => messageId),
-    commands.map(({ workspaceId }) => workspaceId),
-    commands.map(({ userId }) => userId),
-    commands.map(({ templateId }) => templateId),
-    commands.map(({ templateVersion }) => templateVersion),
-    messages.map(({ command, answer }) => (answer === null ? JSON.stringify(command.variables) : '{}')),
-    commands.map(({ windowMs }) => windowMs),
-    commands.map(({ expiresAt }) => expiresAt),
-    messages.map(({ answer }) => (answer === null ? null : JSON.stringify(answer))),
-    messages.map(({ traceparent }) => traceparent),
+    arrayText(commands.map(({ messageId }) => messageId)),
+    arrayText(commands.map(({ workspaceId }) => workspaceId)),
+    arrayText(commands.map(({ userId }) => userId)),
+    arrayText(commands.map(({ templateId }) => templateId)),
+    arrayText(commands.map(({ templateVersion }) => templateVersion)),
+    JSON.stringify(messages.map(({ command, answer }) => (answer === null ? command.variables : {}))),
+    arrayText(commands.map(({ windowMs }) => windowMs)),
+    arrayText(commands.map(({ expiresAt }) => expiresAt)),
+    JSON.stringify(messages.map(({ answer }) => answer)),
+    arrayText(messages.map(({ traceparent }) => traceparent)),
   ]
   const { rows } = await tx.query<{ message_id: string }>({ name: 'insert-messages', text: insertMessagesSql, values })
   return new Set(rows.map((row) => row.message_id))
@@ -259,12 +261,12 @@ async function insertTargets(
   const rows = messages.flatMap((message) => message.targets.map((target) => ({ message, target })))
   if (rows.length === 0) return
   const values = [
-    rows.map(({ message }) => message.command.messageId),
-    rows.map(({ target }) => target.target),
-    rows.map(({ target }) => target.provider),
-    rows.map(({ message }) => message.command.workspaceId),
-    rows.map(({ message, target }) => stateOf(message, target, attempting)),
-    rows.map(({ message }) => message.command.expiresAt),
+    arrayText(rows.map(({ message }) => message.command.messageId)),
+    arrayText(rows.map(({ target }) => target.target)),
+    arrayText(rows.map(({ target }) => target.provider)),
+    arrayText(rows.map(({ message }) => message.command.workspaceId)),
+    arrayText(rows.map(({ message, target }) => stateOf(message, target, attempting))),
+    arrayText(rows.map(({ message }) => message.command.expiresAt)),
     leaseMs,
   ]
   await tx.query({ name: 'insert-targets', text: insertTargetsSql, values })

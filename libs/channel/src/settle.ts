@@ -1,10 +1,10 @@
 // What became of targets, in SQL: rows are locked, the rules of transition.ts applied, and reports enter the outbox with them.
 import type { PoolClient } from 'pg'
 import { parseMessageId, topics } from '@stepcast/contracts'
-import { enqueueTogether } from '@stepcast/postgres'
+import { arrayText, enqueueTogether } from '@stepcast/postgres'
 import { answerOf, improves, reportOf, type Answer } from './answer'
 import { targetKey } from './ledger'
-import { transition, type DeadAddress, type Fact, type RetryPolicy, type Target, type Transition } from './transition'
+import { transition, type Alone, type DeadAddress, type Fact, type RetryPolicy, type Target, type Transition } from './transition'
 
 /** What {@link settle} needs to know of its dispatcher. */
 export interface SettleOptions {
@@ -69,12 +69,12 @@ export async function settle(tx: PoolClient, facts: readonly Fact[], options: Se
 const settleAloneSql = `
 WITH settled AS (
   UPDATE ledger SET state = given.state, reason = given.reason, provider_message_id = given.provider_message_id, deadline_at = NULL
-  FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-    AS given (message_id, target, fence, state, reason, provider_message_id, answer)
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
+    WITH ORDINALITY AS given (message_id, target, fence, state, reason, provider_message_id, position)
   WHERE ledger.message_id = given.message_id AND ledger.target = given.target AND ledger.fence = given.fence AND ledger.state = 'attempting'
-  RETURNING given.message_id, given.answer
+  RETURNING given.message_id, given.position
 )
-UPDATE messages SET answer = settled.answer, variables = '{}' FROM settled WHERE messages.message_id = settled.message_id
+UPDATE messages SET answer = $7::jsonb -> (settled.position - 1)::int, variables = '{}' FROM settled WHERE messages.message_id = settled.message_id
 RETURNING messages.message_id AS "messageId"`
 
 /**
@@ -82,24 +82,27 @@ RETURNING messages.message_id AS "messageId"`
  * it, only that nobody was faster. Answers the facts that are settled by this.
  */
 async function settleAlone(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<ReadonlySet<Fact>> {
-  const ended = facts.flatMap((fact) => {
-    if (fact.kind !== 'attempted' || fact.alone === null) return []
-    const { provider, nowMs } = fact.alone
-    const row: Target = { ...firstAttempt, messageId: fact.messageId, target: fact.target, fence: fact.fence, provider }
+  const ended: Ended[] = []
+  for (const fact of facts) {
+    if (fact.kind !== 'attempted' || fact.alone === null) continue
+    const { messageId, target, fence, alone } = fact
+    const row: Target = { messageId, target, provider: alone.provider, fence, ...firstAttempt }
     const next = transition(row, fact, { backoffMs: options.backoffMs, resendUnknown: true })
-    if (next === null || next.isOpen) return []
-    return [{ fact, next, alone: fact.alone, answer: answerOf([{ ...row, ...next }], nowMs())! }]
-  })
+    if (next === null || next.isOpen) continue
+    const { state, uncertain, reason, providerMessageId, detail } = next
+    const answer = answerOf([{ target, provider: alone.provider, state, uncertain, reason, providerMessageId, detail }], alone.nowMs())!
+    ended.push({ fact, alone, next, answer })
+  }
   if (ended.length === 0) return new Set()
   ended.sort((a, b) => (a.fact.messageId < b.fact.messageId ? -1 : 1))
   const values = [
-    ended.map(({ fact }) => fact.messageId),
-    ended.map(({ fact }) => fact.target),
-    ended.map(({ fact }) => fact.fence),
-    ended.map(({ next }) => next.state),
-    ended.map(({ next }) => next.reason),
-    ended.map(({ next }) => next.providerMessageId),
-    ended.map(({ answer }) => JSON.stringify(answer)),
+    arrayText(ended.map(({ fact }) => fact.messageId)),
+    arrayText(ended.map(({ fact }) => fact.target)),
+    arrayText(ended.map(({ fact }) => fact.fence)),
+    arrayText(ended.map(({ next }) => next.state)),
+    arrayText(ended.map(({ next }) => next.reason)),
+    arrayText(ended.map(({ next }) => next.providerMessageId)),
+    JSON.stringify(ended.map(({ answer }) => answer)),
   ]
   const { rows } = await tx.query<{ messageId: string }>({ name: 'settle-alone', text: settleAloneSql, values })
   const written = new Set(rows.map(({ messageId }) => messageId))
@@ -114,6 +117,13 @@ async function settleAlone(tx: PoolClient, facts: readonly Fact[], options: Sett
     settled.flatMap(({ fact }) => (fact.dead === null ? [] : [{ ...fact.dead, target: fact.target }])),
   )
   return new Set(settled.map(({ fact }) => fact))
+}
+
+interface Ended {
+  readonly fact: Extract<Fact, { kind: 'attempted' }>
+  readonly alone: Alone
+  readonly next: Transition
+  readonly answer: Answer
 }
 
 /** A target during its first attempt. */

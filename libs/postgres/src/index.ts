@@ -1,4 +1,5 @@
 // PostgreSQL for services: pool, transaction, migrations, outbox.
+export { arrayText } from './arrays'
 export { createPool, inTransaction, type PoolOptions } from './pool'
 export { withPatience } from './patience'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { topics, type WorkspaceChanged } from '@stepcast/contracts'
 import { eventually, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
-import { createPool, enqueue, inTransaction, migrate, OutboxRelay, outboxTableSql, type OutboxProducer } from './index'
+import { createPool, enqueue, enqueueTogether, inTransaction, migrate, OutboxRelay, outboxTableSql, type OutboxProducer } from './index'
 
 let stack: SpecStack
 let pool: Pool
@@ -74,5 +74,24 @@ it('while Kafka is away the writer is told so in time, and the record is publish
   away = false
   relay.kick()
   await eventually(() => watched.values().some(({ workspaceId }) => workspaceId === 'later'))
+  await relay.stop()
+})
+
+it('records stored together are published in their order, with their own traces, between those before and after', async () => {
+  const relay = relayOf()
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  await inTransaction(pool, async (tx) => {
+    await enqueue(tx, [record('together', 1)])
+    const [second, third] = [record('together', 2), record('together', 3)]
+    await enqueueTogether(tx, topics.workspaces, [{ ...second, traceparent }, third])
+    await enqueueTogether(tx, topics.workspaces, [])
+    await enqueue(tx, [record('together', 4)])
+  })
+  relay.start()
+  const mine = (): WatchedTopic<'WorkspaceChanged'>['records'] => watched.records.filter(({ key }) => key === 'together')
+  await eventually(() => mine().length === 4)
+  expect(mine().map(({ value }) => value!.updatedAt)).toEqual([1, 2, 3, 4])
+  expect(mine().map(({ headers }) => headers.traceparent === traceparent)).toEqual([false, true, false, false])
+  expect((await pool.query('SELECT FROM outbox')).rowCount).toBe(0)
   await relay.stop()
 })

@@ -2,6 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
+import { arrayText } from '@stepcast/postgres'
 import { Follower, type Offsets, type ReplicaOptions } from './follow'
 
 /** The table of the replica; put it into a migration of the service. */
@@ -56,7 +57,7 @@ export class UsersReplica<Kept> {
       name: 'load-users',
       text: `SELECT workspace_id, user_id, data FROM users
              JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
-      values: [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
+      values: [arrayText(users.map(({ workspaceId }) => workspaceId)), arrayText(users.map(({ userId }) => userId))],
     })
     return new Map(rows.map((row) => [userKey(row.workspace_id, row.user_id), row.data]))
   }

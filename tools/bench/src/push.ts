@@ -27,7 +27,7 @@ export interface PushResult {
   readonly n: number
   /** Commanded on the topic → accepted in the ledger and reported on the topic. */
   readonly pushesPerSecond: number
-  /** The bare client before and after it, with as many sessions and streams, and the same bytes. */
+  /** The bare client before and after it, with the same bytes. */
   readonly loopsPerSecond: readonly number[]
   /** Stepcast as a multiple of the mean of both. */
   readonly ratio: number
@@ -38,7 +38,7 @@ export interface PushResult {
 // Several, as in life: one workspace alone may have three quarters of the places.
 const workspaces = ['bench-a', 'bench-b', 'bench-c', 'bench-d']
 const warmUp = 3_000
-/** Calls under way at a time for each provider, as the dispatcher's default. */
+/** Streams of the bare client at a time, for each provider on one session: as many as FCM allows. */
 const inFlight = 100
 
 /** Runs the phase on these servers. */
@@ -162,7 +162,6 @@ class PushBench {
       FCM_ENDPOINT: origin,
       FCM_TOKEN_ENDPOINT: `${origin}/token`,
       APNS_ENDPOINT: origin,
-      PUSH_CONCURRENCY: String(inFlight),
     })
   }
 

@@ -8,7 +8,7 @@ export async function written(connection: KafkaConnection, topic: string): Promi
   return total
 }
 
-const lookEveryMs = 20
+const lookEveryMs = 50
 const giveUpAfterMs = 180_000
 
 /** Waits until a topic holds so many records; tells how many there are meanwhile. Answers the milliseconds it took. */
