@@ -74,6 +74,7 @@ export class Dispatch<C extends ChannelType> {
   private readonly accounts: Accounts<C>
   private readonly settler: Settler
   private readonly lanes: readonly Lane<C>[]
+  private readonly handOver: HandOver<C> | null
   private readonly deadlines: Deadlines
   private readonly intake: IntakeOptions
   private consumer: RunningConsumer | null = null
@@ -106,8 +107,8 @@ export class Dispatch<C extends ChannelType> {
       topics: [topics.engagements],
       onError: (error) => log.warn({ error: error.message }, 'reports wait for Kafka'),
       gatherMs: lingerMs,
-      // Of up to 500 reports each.
-      rowsAtOnce: 20,
+      // Of up to 500 reports each, where outcomes gather.
+      ...(options.resendUnknown === 'always' ? { rowsAtOnce: 20 } : {}),
     })
     this.settler = new Settler({
       ...settling,
@@ -146,8 +147,8 @@ export class Dispatch<C extends ChannelType> {
     // What has to be prepared has to be stored before.
     const { users, lanes, accounts } = this
     const store: HandOverOptions<C>['store'] = (messages, attempting) => storeMessages(messages, attempting, { pool, service, leaseMs })
-    const handOver = options.prepare === undefined ? new HandOver({ users, lanes, store }) : null
-    this.intake = { ...settling, pool, users, channel, noAddress, accounts, handOver, leaseMs }
+    this.handOver = options.prepare === undefined ? new HandOver({ users, lanes, store }) : null
+    this.intake = { ...settling, pool, users, channel, noAddress, accounts, handOver: this.handOver, leaseMs }
   }
 
   /** Its lanes, for metrics. */
@@ -182,10 +183,15 @@ export class Dispatch<C extends ChannelType> {
   /** Stores commands; what {@link start} does with the topic's. */
   async take(commands: readonly Commanded[]): Promise<void> {
     // failpoint: before-commands-stored
-    const waits = await takeCommands(commands, this.intake)
+    // Some may be stored although not all are.
+    let waits = true
+    try {
+      waits = await takeCommands(commands, this.intake)
+    } finally {
+      if (waits) this.kick()
+    }
     // failpoint: after-commands-stored
     this.relay.kick()
-    if (waits) this.kick()
   }
 
   /** The open account of a workspace with a provider as far as it is known here; null: it has none, or the channel no such provider. */
@@ -214,12 +220,16 @@ export class Dispatch<C extends ChannelType> {
 
   /** Takes nothing more, lets calls under way end (5 s), writes down what became of them. */
   async stop(): Promise<void> {
-    await this.consumer?.stop()
-    const lanes = Promise.all(this.lanes.map((lane) => lane.stop(graceMs)))
-    // A claim may be waiting for a replica, and that for Kafka: past the grace it is let go, its lease frees it.
-    await Promise.race([lanes, new Promise((resolve) => setTimeout(resolve, graceMs).unref())])
+    const begin = performance.now()
+    const grace = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, begin + graceMs - performance.now())).unref())
+    this.handOver?.stop()
+    const consumer = this.consumer?.stop()
+    // Commands and claims may be waiting for a replica, and that for Kafka: past the grace they are let go, Kafka or their lease frees them.
+    await Promise.race([consumer, grace()])
+    const lanes = Promise.all(this.lanes.map((lane) => lane.stop(Math.max(0, begin + graceMs - performance.now()))))
+    await Promise.race([lanes, grace()])
     await Promise.all([this.users.stop(), this.templates.stop(), this.workspaces.stop()])
-    await lanes
+    await Promise.all([lanes, consumer])
     await this.accounts.close()
     await this.deadlines.stop()
     await this.settler.flush()

@@ -32,14 +32,18 @@ export interface HandedOver {
 interface Open extends Batch {
   readonly stored: Set<NewMessage>
   waits: boolean
-  end(error: Error | null): void
+  /** Its messages that wait or are being handed over. */
+  inHand: number
+  readonly since: number
+  readonly end: (error: Error | null) => void
 }
 
 interface Candidate<C extends ChannelType> {
   readonly batch: Open
   readonly message: NewMessage
   readonly targets: readonly { readonly lane: Lane<C>; readonly target: string }[]
-  isTaken: boolean
+  /** Waits no more: it has its places, or its batch was let go. */
+  isOut: boolean
 }
 
 interface Granted<C extends ChannelType> {
@@ -50,6 +54,12 @@ interface Granted<C extends ChannelType> {
 // While few places are free a portion waits up to this long: stored and claimed later, each message costs twice as much.
 const gatherMs = 50
 const gatherStepMs = 5
+// A workspace that found no place for this long is held back somehow, and its messages wait in the ledger: their partitions read nothing
+// new meanwhile. So does the rest of a batch that took this long in all.
+const stuckMs = 500
+const batchMs = 2_000
+// 100 bytes each; who is forgotten is only waited for once more.
+const maxStuck = 10_000
 // While one portion waits for the database the next is judged.
 const portionsAtOnce = 2
 // 500 messages are about 20 ms of PostgreSQL: places are filled little by little, not all at once.
@@ -66,8 +76,13 @@ export class HandOver<C extends ChannelType> {
   private waiting: Candidate<C>[] = []
   /** How many places those who wait can use, by lane and workspace. */
   private wanted = new Map<Lane<C>, Map<string, number>>()
+  /** Those that wait or are being handed over, by messageId: a repeated command is not handed over beside itself. */
+  private readonly inHand = new Set<string>()
+  /** Workspaces whose messages found no place, since when. */
+  private readonly stuckSince = new Map<string, number>()
   private readonly underWay = new Set<Promise<void>>()
   private running: Promise<void> | null = null
+  private stopping = false
 
   constructor(private readonly options: HandOverOptions<C>) {
     this.lanes = new Map(options.lanes.map((lane) => [lane.name, lane]))
@@ -75,7 +90,7 @@ export class HandOver<C extends ChannelType> {
 
   /**
    * Hands over as many as find places, in portions with those of other batches, as long as places come free. What is not stored by then is
-   * left to the caller. Rejects when the database does.
+   * left to the caller. Rejects when the database does: the batch may be given again as a whole.
    */
   run(batch: Batch): Promise<HandedOver> {
     return new Promise((resolve, reject) => {
@@ -84,85 +99,143 @@ export class HandOver<C extends ChannelType> {
         ...batch,
         stored,
         waits: false,
+        inHand: 0,
+        since: performance.now(),
         end: (error) => (error === null ? resolve({ stored, waits: open.waits }) : reject(error)),
       }
-      if (batch.messages.length === 0) return open.end(null)
-      for (const message of batch.messages) this.add(open, message)
+      if (!this.stopping) for (const message of batch.messages) this.add(open, message)
+      if (open.inHand === 0) return open.end(null)
       this.start()
     })
   }
 
-  private start(): void {
-    this.running ??= this.portions().finally(() => {
-      this.running = null
-      if (this.waiting.length > 0) this.start()
-    })
+  /** Hands nothing over any more; whoever waits is left to its caller. */
+  stop(): void {
+    this.stopping = true
   }
 
   private add(batch: Open, message: NewMessage): void {
+    const { messageId, workspaceId } = message.command
+    if (this.inHand.has(messageId)) return
     const targets = message.targets.filter(({ isServed }) => isServed).map(({ provider, target }) => ({ lane: this.lanes.get(provider)!, target }))
     for (const { lane } of targets) {
       if (!this.wanted.has(lane)) this.wanted.set(lane, new Map())
-      add(this.wanted.get(lane)!, message.command.workspaceId, 1)
+      add(this.wanted.get(lane)!, workspaceId, 1)
     }
-    this.waiting.push({ batch, message, targets, isTaken: false })
+    this.inHand.add(messageId)
+    batch.inHand++
+    this.waiting.push({ batch, message, targets, isOut: false })
+  }
+
+  private start(): void {
+    this.running ??= this.portions()
+      .catch((error: Error) => this.letGo(() => true, error))
+      .finally(() => {
+        this.running = null
+        if (this.waiting.length > 0) this.start()
+      })
   }
 
   private async portions(): Promise<void> {
     while (this.waiting.length > 0) {
       while (this.underWay.size >= portionsAtOnce) await Promise.race(this.underWay)
-      const portion = await this.portion()
+      await this.gathered()
+      const portion = this.portion()
+      this.letGo((candidate) => this.stopping || this.isLate(candidate), null)
       if (portion.length === 0) {
-        this.giveBack()
-        return
+        await sleep(gatherStepMs)
+        continue
       }
       const handing = this.hand(portion).finally(() => this.underWay.delete(handing))
       this.underWay.add(handing)
     }
   }
 
+  private async gathered(): Promise<void> {
+    const hasRoom = (): boolean => [...this.wanted.keys()].some((lane) => lane.hasRoom)
+    for (let waitedMs = 0; waitedMs < gatherMs && !this.stopping && !hasRoom(); waitedMs += gatherStepMs) await sleep(gatherStepMs)
+  }
+
   /** Those that find a place for each of their targets. */
-  private async portion(): Promise<readonly Candidate<C>[]> {
-    const lanes = [...this.wanted.keys()]
-    for (let waitedMs = 0; waitedMs < gatherMs && !lanes.some(({ hasRoom }) => hasRoom); waitedMs += gatherStepMs) await sleep(gatherStepMs)
-    const offered = lanes.map((lane) => [lane, new Map(lane.offer(this.wanted.get(lane)!).map(({ workspaceId, take }) => [workspaceId, take]))] as const)
-    const places = new Map(offered)
+  private portion(): readonly Candidate<C>[] {
+    if (this.stopping) return []
+    const places = new Map<Lane<C>, Map<string, number>>()
+    for (const [lane, wanted] of this.wanted) {
+      places.set(lane, new Map(lane.offer(wanted).map(({ workspaceId, take }) => [workspaceId, take])))
+    }
     const portion: Candidate<C>[] = []
     for (const candidate of this.waiting) {
       if (portion.length === maxPortion) break
-      const { workspaceId } = candidate.message.command
-      if (!candidate.targets.every(({ lane }) => (places.get(lane)!.get(workspaceId) ?? 0) > 0)) continue
-      for (const { lane } of candidate.targets) {
-        add(places.get(lane)!, workspaceId, -1)
-        add(this.wanted.get(lane)!, workspaceId, -1)
-      }
-      candidate.isTaken = true
+      const { message, targets } = candidate
+      const { workspaceId } = message.command
+      if (!targets.every(({ lane }) => (places.get(lane)!.get(workspaceId) ?? 0) > 0)) continue
+      for (const { lane } of targets) add(places.get(lane)!, workspaceId, -1)
       portion.push(candidate)
     }
-    this.waiting = this.waiting.filter(({ isTaken }) => !isTaken)
+    this.takeOut(portion)
+    this.noteStuck(portion)
     return portion
   }
 
-  /** No place came free: whoever waits is stored to be claimed. */
-  private giveBack(): void {
-    const batches = new Set(this.waiting.map(({ batch }) => batch))
-    this.waiting = []
-    this.wanted = new Map()
-    void Promise.allSettled(this.underWay).then(() => batches.forEach((batch) => batch.end(null)))
+  private noteStuck(portion: readonly Candidate<C>[]): void {
+    for (const { message } of portion) this.stuckSince.delete(message.command.workspaceId)
+    if (portion.length === maxPortion) return
+    const placed = new Set(portion.map(({ message }) => message.command.workspaceId))
+    for (const { message } of this.waiting) {
+      const { workspaceId } = message.command
+      if (placed.has(workspaceId) || this.stuckSince.has(workspaceId)) continue
+      if (this.stuckSince.size >= maxStuck) this.stuckSince.clear()
+      this.stuckSince.set(workspaceId, performance.now())
+    }
+  }
+
+  private isLate({ batch, message }: Candidate<C>): boolean {
+    const now = performance.now()
+    return now - batch.since > batchMs || now - (this.stuckSince.get(message.command.workspaceId) ?? now) > stuckMs
+  }
+
+  private takeOut(candidates: readonly Candidate<C>[]): void {
+    if (candidates.length === 0) return
+    for (const candidate of candidates) {
+      candidate.isOut = true
+      for (const { lane } of candidate.targets) add(this.wanted.get(lane)!, candidate.message.command.workspaceId, -1)
+    }
+    for (const [lane, wanted] of this.wanted) if (wanted.size === 0) this.wanted.delete(lane)
+    this.waiting = this.waiting.filter(({ isOut }) => !isOut)
+  }
+
+  /** Some of those who wait are stored to be claimed, by their callers. */
+  private letGo(isMeant: (candidate: Candidate<C>) => boolean, error: Error | null): void {
+    const gone = this.waiting.filter(isMeant)
+    this.takeOut(gone)
+    this.settle(gone, error)
+  }
+
+  /** They are out of hand. A batch ends with the last of its messages; after an error at once, and the others wait no more. */
+  private settle(candidates: readonly Candidate<C>[], error: Error | null): void {
+    for (const { batch, message } of candidates) {
+      this.inHand.delete(message.command.messageId)
+      batch.inHand--
+    }
+    const batches = new Set(candidates.map(({ batch }) => batch))
+    for (const batch of batches) if (error !== null || batch.inHand === 0) batch.end(error)
+    if (error === null) return
+    const others = this.waiting.filter(({ batch }) => batches.has(batch))
+    this.takeOut(others)
+    this.settle(others, null)
   }
 
   private async hand(portion: readonly Candidate<C>[]): Promise<void> {
-    const batches = new Set(portion.map(({ batch }) => batch))
     try {
       const attempting = await this.handOver(portion)
       for (const { batch, message, targets } of portion) {
         batch.stored.add(message)
         batch.waits ||= targets.some(({ target }) => !attempting.has(targetKey({ messageId: message.command.messageId, target })))
-        if (batch.stored.size === batch.messages.length) batch.end(null)
       }
+      this.settle(portion, null)
     } catch (error) {
       // Each batch is taken again as a whole, and finds what was stored of it.
-      for (const batch of batches) batch.end(error as Error)
+      this.settle(portion, error as Error)
     }
   }
 
@@ -199,8 +272,11 @@ export class HandOver<C extends ChannelType> {
     portion: readonly Candidate<C>[],
   ): Promise<ReadonlyMap<Lane<C>, readonly Ready<C>[]>> {
     const recipients = await this.recipients(portion)
+    const expired = new Set<string>()
     const judged = new Map<Lane<C>, readonly Ready<C>[]>()
     for (const [lane, claimed] of byLane(granted)) judged.set(lane, (await lane.judge(claimed, recipients)).ready)
+    for (const { batch, message } of portion) if (message.command.expiresAt <= batch.nowMs()) expired.add(message.command.messageId)
+    if (expired.size > 0) for (const [lane, ready] of judged) judged.set(lane, ready.filter(({ claimed }) => !expired.has(claimed.messageId)))
     return judged
   }
 
@@ -222,8 +298,11 @@ export class HandOver<C extends ChannelType> {
   }
 }
 
-const add = (counts: Map<string, number>, workspaceId: string, count: number): void =>
-  void counts.set(workspaceId, (counts.get(workspaceId) ?? 0) + count)
+function add(counts: Map<string, number>, workspaceId: string, change: number): void {
+  const count = (counts.get(workspaceId) ?? 0) + change
+  if (count === 0) counts.delete(workspaceId)
+  else counts.set(workspaceId, count)
+}
 
 function byLane<C extends ChannelType>(granted: readonly Granted<C>[]): ReadonlyMap<Lane<C>, Claimed[]> {
   const lanes = new Map<Lane<C>, Claimed[]>()

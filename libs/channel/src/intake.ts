@@ -98,7 +98,7 @@ export async function takeCommands(commands: readonly Commanded[], options: Inta
     await store(tx, left, nothing, options)
     await withdraw(tx, withdrawals, options, nowMs())
   })
-  return true
+  return (handedOver?.waits ?? false) || left.some(({ answer }) => answer === null)
 }
 
 /** Stores messages in a transaction of their own; see {@link HandOverOptions.store}. */

@@ -8,7 +8,7 @@ import type { Accounts, NoAccount } from './accounts'
 import { Breakers } from './breakers'
 import type { Address, Recipient } from './intake'
 import { begin, claim, dueWorkspaces, targetKey, type Claimed, type DueWorkspace } from './ledger'
-import { Places, type Share } from './places'
+import { Places, sharesOf, type Share } from './places'
 import type { Outcome, Permit, Provider, ProviderKind, ProviderMessage } from './provider'
 import { TimeLimits } from './timeLimits'
 import type { TokenBuckets } from './tokenBucket'
@@ -119,7 +119,8 @@ export class Lane<C extends ChannelType> {
     this.wake.now()
     await this.loop
     const timer = setTimeout(() => this.limits.cut(), graceMs)
-    await Promise.all(this.attempts)
+    // A claim that was beginning ends by making calls.
+    while (this.attempts.size > 0) await Promise.all(this.attempts)
     clearTimeout(timer)
   }
 
@@ -127,7 +128,7 @@ export class Lane<C extends ChannelType> {
 
   /** Whether so many places are free that a batch for them is worth its statements. */
   get hasRoom(): boolean {
-    return this.places.isWorthwhile(1 / 4)
+    return !this.hasToLook && this.places.isWorthwhile(1 / 4)
   }
 
   /** How many new targets of each workspace may begin now, given how many there are; those of workspaces that wait may not. */
@@ -140,7 +141,7 @@ export class Lane<C extends ChannelType> {
 
   /** Takes places for targets that were offered some. */
   take(claimed: readonly Claimed[]): void {
-    this.places.take(claimed.map(({ workspaceId }) => workspaceId))
+    this.places.take(sharesOf(claimed.map(({ workspaceId }) => workspaceId)))
   }
 
   /** Gives the place of a target back that is not sent to. */
@@ -190,8 +191,12 @@ export class Lane<C extends ChannelType> {
 
   /** Claims once; answers how long to sleep. */
   private async pass(): Promise<number> {
-    const { pool, leaseMs } = this.options
-    if (this.places.free < 1) return maxSleepMs
+    const { pool } = this.options
+    if (this.places.free < 1) {
+      // Whatever is due comes first when a place is free: see `offer`.
+      this.hasToLook = true
+      return maxSleepMs
+    }
     this.hasToLook = false
     const due = await dueWorkspaces(pool, this.name)
     const ready = due.filter(({ dueInMs }) => dueInMs <= 0).map(({ workspaceId }) => workspaceId)
@@ -199,15 +204,28 @@ export class Lane<C extends ChannelType> {
     // In the order of their names, as the database gives them.
     const shares = this.places.deal(ready)
     if (shares.length === 0) return this.idleMs(due)
-    const claimed = await claim(pool, this.name, shares, leaseMs)
+    const claimed = await this.claim(shares)
     if (claimed.length === 0) return contendedMs
-    this.take(claimed)
     this.track(this.attempt(claimed))
     for (let waitedMs = 0; waitedMs < gatherMs; waitedMs += gatherStepMs) {
       await sleep(gatherStepMs)
       if (this.places.isWorthwhile(1 / 2)) break
     }
     return 0
+  }
+
+  /** Claims what has a share; places nobody needs are free again. */
+  private async claim(shares: readonly Share[]): Promise<readonly Claimed[]> {
+    const { pool, leaseMs } = this.options
+    this.places.take(shares)
+    let claimed: readonly Claimed[] = []
+    try {
+      claimed = await claim(pool, this.name, shares, leaseMs)
+      return claimed
+    } finally {
+      const used = new Map(sharesOf(claimed.map(({ workspaceId }) => workspaceId)).map(({ workspaceId, take }) => [workspaceId, take]))
+      this.places.giveBack(shares.map(({ workspaceId, take }) => ({ workspaceId, take: take - (used.get(workspaceId) ?? 0) })))
+    }
   }
 
   private idleMs(due: readonly DueWorkspace[]): number {

@@ -27,7 +27,7 @@ export class Places {
   underWay = 0
   private readonly inFlight = new Map<string, number>()
   private readonly ownBucket: TokenBuckets
-  /** Served last: the next deal begins after it. */
+  /** Given places last: the next deal begins after it. */
   private servedLast = ''
 
   constructor(private readonly options: PlacesOptions) {
@@ -67,24 +67,31 @@ export class Places {
       )
       if (take < 1) return
       shares.push({ workspaceId, take })
-      this.servedLast = workspaceId
       free -= take
     })
     return shares
   }
 
-  /** Takes a place for each of these, one entry a call. */
-  take(workspaceIds: Iterable<string>): void {
-    const counts = new Map<string, number>()
-    for (const workspaceId of workspaceIds) counts.set(workspaceId, (counts.get(workspaceId) ?? 0) + 1)
-    for (const [workspaceId, count] of counts) {
-      this.count(workspaceId, count)
-      this.ownBucket.take(own, count)
-      this.options.buckets.take(workspaceId, count)
+  /** Takes places. */
+  take(shares: readonly Share[]): void {
+    for (const { workspaceId, take } of shares) {
+      this.count(workspaceId, take)
+      this.ownBucket.take(own, take)
+      this.options.buckets.take(workspaceId, take)
+      this.servedLast = workspaceId
     }
   }
 
-  /** Gives a place back. */
+  /** Gives places back that nobody used: as if they had not been taken. */
+  giveBack(shares: readonly Share[]): void {
+    for (const { workspaceId, take } of shares) {
+      this.count(workspaceId, -take)
+      this.ownBucket.take(own, -take)
+      this.options.buckets.take(workspaceId, -take)
+    }
+  }
+
+  /** The call that had a place has ended. */
   release(workspaceId: string): void {
     this.count(workspaceId, -1)
   }
@@ -101,4 +108,11 @@ export class Places {
     else this.inFlight.set(workspaceId, count)
     this.underWay += change
   }
+}
+
+/** How many of each workspace there are. */
+export function sharesOf(workspaceIds: Iterable<string>): readonly Share[] {
+  const counts = new Map<string, number>()
+  for (const workspaceId of workspaceIds) counts.set(workspaceId, (counts.get(workspaceId) ?? 0) + 1)
+  return [...counts].map(([workspaceId, take]) => ({ workspaceId, take }))
 }

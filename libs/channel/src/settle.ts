@@ -54,18 +54,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[]) AS dea
 ON CONFLICT (workspace_id, user_id, target)
   DO UPDATE SET address = excluded.address, dead_since = excluded.dead_since, due_at = now(), attempts = 0`
 
-/**
- * Writes down what happened to targets, and what their messages answer because of it: reports enter the outbox in the same transaction.
- * Facts of earlier claims are recognised and dropped, except an acceptance, which is true however late.
- * Answers whether any of these targets may be attempted again.
- */
-export async function settle(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<boolean> {
-  const settled = await settleAlone(tx, facts, options)
-  const left = settled.size === 0 ? facts : facts.filter((fact) => !settled.has(fact))
-  return left.length > 0 && (await settleAny(tx, left, options))
-}
-
-// Locks targets before messages, as below.
+// Locks targets before messages, as `settle` does.
 const settleAloneSql = `
 WITH settled AS (
   UPDATE ledger SET state = given.state, reason = given.reason, provider_message_id = given.provider_message_id, deadline_at = NULL
@@ -79,9 +68,10 @@ RETURNING messages.message_id AS "messageId"`
 
 /**
  * The short way of first attempts that ended for good and whose message has no other target: nothing has to be read to know what becomes of
- * it, only that nobody was faster. Answers the facts that are settled by this.
+ * it, only that nobody was faster. Answers the facts that are settled by this; the others are for {@link settle}, in a transaction of its
+ * own, so that all rows of one are locked in the order of their keys.
  */
-async function settleAlone(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<ReadonlySet<Fact>> {
+export async function settleAlone(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<ReadonlySet<Fact>> {
   const ended: Ended[] = []
   for (const fact of facts) {
     if (fact.kind !== 'attempted' || fact.alone === null) continue
@@ -137,8 +127,12 @@ const firstAttempt = {
   resolved: null,
 } as const
 
-/** The long way: looks at all targets of the messages first. */
-async function settleAny(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<boolean> {
+/**
+ * Writes down what happened to targets, and what their messages answer because of it: reports enter the outbox in the same transaction.
+ * Facts of earlier claims are recognised and dropped, except an acceptance, which is true however late.
+ * Answers whether any of these targets may be attempted again.
+ */
+export async function settle(tx: PoolClient, facts: readonly Fact[], options: SettleOptions): Promise<boolean> {
   const withdrawn = facts.filter(({ kind }) => kind === 'withdrawn').map(({ messageId }) => messageId)
   const values = [[...new Set(facts.map(({ messageId }) => messageId))], withdrawn]
   const { rows } = await tx.query<SettlingRow>({ name: 'lock', text: lockSql, values })

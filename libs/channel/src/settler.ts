@@ -2,7 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
-import { settle, type SettleOptions } from './settle'
+import { settle, settleAlone, type SettleOptions } from './settle'
 import type { Fact } from './transition'
 
 /** What a settler is made of. */
@@ -75,7 +75,9 @@ export class Settler {
       const batch = this.queue.slice(0, maxBatch)
       try {
         // failpoint: before-settled
-        const isOpen = await inTransaction(pool, (tx) => settle(tx, batch, this.options))
+        const settled = await this.settleAlone(batch)
+        const left = batch.filter((fact) => !settled.has(fact))
+        const isOpen = left.length > 0 && (await inTransaction(pool, (tx) => settle(tx, left, this.options)))
         // failpoint: after-settled
         this.queue = this.queue.slice(batch.length)
         onSettled(batch, isOpen)
@@ -84,5 +86,10 @@ export class Settler {
         await sleep(retryAfterMs)
       }
     }
+  }
+
+  private async settleAlone(batch: readonly Fact[]): Promise<ReadonlySet<Fact>> {
+    const isAlone = (fact: Fact): boolean => fact.kind === 'attempted' && fact.alone !== null
+    return batch.some(isAlone) ? inTransaction(this.options.pool, (tx) => settleAlone(tx, batch, this.options)) : new Set()
   }
 }

@@ -26,7 +26,7 @@ export class TokenBuckets {
     return Math.floor(this.filled(workspaceId).tokens)
   }
 
-  /** Takes tokens that {@link available} answered. */
+  /** Takes tokens that {@link available} answered; a negative number gives back. */
   take(workspaceId: string, count: number): void {
     this.filled(workspaceId).tokens -= count
   }

@@ -23,7 +23,8 @@ Decoder.prototype.readVarIntArray = function (this: ClientDecoder, reader: unkno
 /** Reads the headers that a decoder stands before; several of one name become an array. */
 function readHeaders(decoder: ClientDecoder): IHeaders {
   const { buffer } = decoder
-  const headers: Record<string, unknown> = {}
+  // Without a prototype: a header may be called `constructor`.
+  const headers = Object.create(null) as Record<string, unknown>
   for (let left = decoder.readVarInt(); left > 0; left--) {
     const nameEnd = decoder.readVarInt() + decoder.offset
     const name = nameAt(buffer, decoder.offset, nameEnd)

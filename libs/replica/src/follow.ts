@@ -95,9 +95,15 @@ export class Follower<R extends RecordName> {
   private endsFromNow(): Promise<Offsets> {
     const { connection, topic } = this.options
     const take = (): Promise<Offsets> =>
-      connection.endOffsets(topic.name).finally(() => {
-        this.sample = null
-      })
+      connection
+        .endOffsets(topic.name)
+        .catch((cause: Error) => {
+          // The client's own `retriable` speaks of one request; that Kafka is out of reach is always worth another try later.
+          throw Object.assign(new Error(`Kafka did not tell how far ${topic.name} reaches: ${cause.message}`), { retriable: true, cause })
+        })
+        .finally(() => {
+          this.sample = null
+        })
     if (this.sample === null) return (this.sample = take())
     this.nextSample ??= this.sample.catch(() => {}).then(() => {
       this.nextSample = null
