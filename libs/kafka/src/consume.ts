@@ -78,7 +78,7 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    const headers = Object.create(null) as Record<string, string>
+    const headers: Record<string, string> = {}
     for (const name in this.raw.headers) headers[name] = String(this.raw.headers[name])
     return headers
   }

@@ -23,18 +23,24 @@ Decoder.prototype.readVarIntArray = function (this: ClientDecoder, reader: unkno
 /** Reads the headers that a decoder stands before; several of one name become an array. */
 function readHeaders(decoder: ClientDecoder): IHeaders {
   const { buffer } = decoder
-  // Without a prototype: a header may be called `constructor`.
-  const headers = Object.create(null) as Record<string, unknown>
+  const headers: Record<string, unknown> = {}
   for (let left = decoder.readVarInt(); left > 0; left--) {
     const nameEnd = decoder.readVarInt() + decoder.offset
     const name = nameAt(buffer, decoder.offset, nameEnd)
     decoder.offset = nameEnd
     const length = decoder.readVarInt()
     const value = length < 0 ? null : buffer.subarray(decoder.offset, (decoder.offset += length))
-    const before = headers[name]
-    headers[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
+    if (headers[name] === undefined) headers[name] = value
+    else addTo(headers, name, value)
   }
   return headers as IHeaders
+}
+
+/** The second of a name, or the first of one that every object has, such as `constructor`. Not an object without a prototype: those are slow. */
+function addTo(headers: Record<string, unknown>, name: string, value: Buffer | null): void {
+  const before = Object.hasOwn(headers, name) ? headers[name] : undefined
+  const both = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
+  Object.defineProperty(headers, name, { value: both, enumerable: true, configurable: true, writable: true })
 }
 
 interface Name {
