@@ -32,3 +32,24 @@ it('each name is read as it is, seen before or not: of one length, many, long, e
     expect(records.map(({ headers }: { headers: object }) => headers)).toEqual(names.map((name) => ({ [name]: Buffer.from(name) })))
   }
 })
+
+it('a header called as what objects have comes through as it is, and can be written again', async () => {
+  const names = ['constructor', '__proto__', 'toString', 'hasOwnProperty']
+  const value = Buffer.from('v')
+  const written = RecordBatch.begin(64)
+  // A computed name makes `__proto__` a field like any other.
+  for (const name of names) written.add('k', value, 0, 1, { [name]: name })
+  written.add('k', value, 0, 1, { constructor: ['1', '2'], ['__proto__']: ['3', '4'] })
+  const decoded = async (bytes: Buffer): Promise<[string, unknown][][]> =>
+    (await decodeBatch(new Decoder(bytes))).records.map(({ headers }: { headers: object }) => Object.entries(headers))
+  const expected = [
+    ...names.map((name) => [[name, Buffer.from(name)]]),
+    [['constructor', [Buffer.from('1'), Buffer.from('2')]], ['__proto__', [Buffer.from('3'), Buffer.from('4')]]],
+  ]
+  expect(await decoded(written.finish(5))).toEqual(expected)
+
+  const { records } = await decodeBatch(new Decoder(written.finish(5)))
+  const again = RecordBatch.begin(64)
+  for (const { headers } of records) again.add('k', value, 0, 1, headers)
+  expect(await decoded(again.finish(5))).toEqual(expected)
+})
