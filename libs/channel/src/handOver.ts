@@ -42,7 +42,7 @@ interface Candidate<C extends ChannelType> {
   readonly batch: Open
   readonly message: NewMessage
   readonly targets: readonly { readonly lane: Lane<C>; readonly target: string }[]
-  /** Waits no more: it has its places, or its batch was let go. */
+  /** Waits no more: it has its places, or was let go. */
   isOut: boolean
 }
 
