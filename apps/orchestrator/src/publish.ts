@@ -3,10 +3,10 @@ import {
   ScratchEncoder, avroTypes, commandTopicOf, messageIdOf, newTraceparent, topics, type ChannelType, type DispatchStep,
 } from '@stepcast/contracts'
 import { RecordBatch, SharedHeaders, maxChunkBytes, type EncodedBatch, type KafkaConnection } from '@stepcast/kafka'
+import type { Queryable } from '@stepcast/postgres'
 import { evolve, notStarted, react, type Effect, type Sequence } from '@stepcast/sequence'
 import { decodeChange, writePublished } from './changeCodec'
 import { changesAfter } from './sql/changes'
-import type { Queryable } from './sql/arrays'
 import { loadSequences, type LoadedSequence } from './sql/sequences'
 import type { CommittedChange } from './turn'
 

@@ -3,7 +3,7 @@ import type { Pool } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { nextDeadlineInMs, overdue, purge } from './ledger'
 import type { Settler } from './settler'
-import { Wake } from './wake'
+import { sleep, Wake } from './wake'
 
 // New commands wake it; this finds what another process left behind.
 const maxSleepMs = 5_000
@@ -43,7 +43,7 @@ export class Deadlines {
         await this.wake.sleep(await this.pass())
       } catch (error) {
         this.options.log.warn({ error: (error as Error).message }, 'deadlines could not be read, trying again')
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+        await sleep(retryAfterMs)
       }
     }
   }

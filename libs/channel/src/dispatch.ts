@@ -221,12 +221,13 @@ export class Dispatch<C extends ChannelType> {
   /** Takes nothing more, lets calls under way end (5 s), writes down what became of them. */
   async stop(): Promise<void> {
     const begin = performance.now()
-    const grace = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, begin + graceMs - performance.now())).unref())
+    const leftMs = (): number => Math.max(0, begin + graceMs - performance.now())
+    const grace = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, leftMs()).unref())
     this.handOver?.stop()
     const consumer = this.consumer?.stop()
     // Commands and claims may be waiting for a replica, and that for Kafka: past the grace they are let go, Kafka or their lease frees them.
     await Promise.race([consumer, grace()])
-    const lanes = Promise.all(this.lanes.map((lane) => lane.stop(Math.max(0, begin + graceMs - performance.now()))))
+    const lanes = Promise.all(this.lanes.map((lane) => lane.stop(leftMs())))
     await Promise.race([lanes, grace()])
     await Promise.all([this.users.stop(), this.templates.stop(), this.workspaces.stop()])
     await Promise.all([lanes, consumer])

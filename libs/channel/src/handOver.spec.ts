@@ -175,15 +175,20 @@ describe('new messages', () => {
 
 describe('a batch whose store fails', () => {
   const six = (): NewMessage[] => ['a', 'b', 'c', 'd', 'e', 'f'].map((messageId) => message(messageId))
-
-  it('rejects as a whole, may be given again at once, and nothing is sent twice', async () => {
+  /** Two of them find places, and their store fails; `occupied` places are taken meanwhile. */
+  const failed = async (occupied: number): Promise<ReturnType<typeof run>> => {
     fcm.occupied = 6
     rows.failing = 1
     const first = run(...six())
     await pass(10)
-    // No place comes free before the batch is given again: were its first copy still there, both would go in one portion.
-    fcm.occupied = 8
+    fcm.occupied = occupied
     await pass(10)
+    return first
+  }
+
+  it('rejects as a whole, may be given again at once, and nothing is sent twice', async () => {
+    // No place comes free before the batch is given again: were its first copy still there, both would go in one portion.
+    const first = await failed(8)
     expect(first).toMatchObject({ endedAt: 20, error: 'deadlock detected' })
     const again = run(...six())
     fcm.occupied = 0
@@ -192,12 +197,7 @@ describe('a batch whose store fails', () => {
     expect(fcm.sent.sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
   })
   it('is given again while a portion of it is still being stored: that one is not handed over beside itself', async () => {
-    fcm.occupied = 6
-    rows.failing = 1
-    const first = run(...six())
-    await pass(10)
-    fcm.occupied = 4
-    await pass(10)
+    const first = await failed(4)
     expect(first.error).toBe('deadlock detected')
     const again = run(...six())
     fcm.occupied = 0

@@ -4,6 +4,7 @@ import { sameOffsets, type UsersReplica } from '@stepcast/replica'
 import type { NewMessage, Recipient, Recipients } from './intake'
 import type { Lane, Ready } from './lane'
 import { firstFence, targetKey, type Claimed } from './ledger'
+import { sleep } from './wake'
 
 /** What the hand-over of a channel is made of. */
 export interface HandOverOptions<C extends ChannelType> {
@@ -42,8 +43,6 @@ interface Candidate<C extends ChannelType> {
   readonly batch: Open
   readonly message: NewMessage
   readonly targets: readonly { readonly lane: Lane<C>; readonly target: string }[]
-  /** Waits no more: it has its places, or was let go. */
-  isOut: boolean
 }
 
 interface Granted<C extends ChannelType> {
@@ -64,8 +63,6 @@ const maxStuck = 10_000
 const portionsAtOnce = 2
 // 500 messages are about 20 ms of PostgreSQL: places are filled little by little, not all at once.
 const maxPortion = 500
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
  * The short way of new messages. The long one (stored, claimed, begun) costs two more writes of each target and is for whatever has to
@@ -124,7 +121,7 @@ export class HandOver<C extends ChannelType> {
     }
     this.inHand.add(messageId)
     batch.inHand++
-    this.waiting.push({ batch, message, targets, isOut: false })
+    this.waiting.push({ batch, message, targets })
   }
 
   private start(): void {
@@ -197,11 +194,11 @@ export class HandOver<C extends ChannelType> {
   private takeOut(candidates: readonly Candidate<C>[]): void {
     if (candidates.length === 0) return
     for (const candidate of candidates) {
-      candidate.isOut = true
       for (const { lane } of candidate.targets) add(this.wanted.get(lane)!, candidate.message.command.workspaceId, -1)
     }
     for (const [lane, wanted] of this.wanted) if (wanted.size === 0) this.wanted.delete(lane)
-    this.waiting = this.waiting.filter(({ isOut }) => !isOut)
+    const out = new Set(candidates)
+    this.waiting = this.waiting.filter((candidate) => !out.has(candidate))
   }
 
   /** Some of those who wait are stored to be claimed, by their callers. */
@@ -272,10 +269,10 @@ export class HandOver<C extends ChannelType> {
     portion: readonly Candidate<C>[],
   ): Promise<ReadonlyMap<Lane<C>, readonly Ready<C>[]>> {
     const recipients = await this.recipients(portion)
-    const expired = new Set<string>()
     const judged = new Map<Lane<C>, readonly Ready<C>[]>()
     for (const [lane, claimed] of byLane(granted)) judged.set(lane, (await lane.judge(claimed, recipients)).ready)
-    for (const { batch, message } of portion) if (message.command.expiresAt <= batch.nowMs()) expired.add(message.command.messageId)
+    const late = portion.filter(({ batch, message }) => message.command.expiresAt <= batch.nowMs())
+    const expired = new Set(late.map(({ message }) => message.command.messageId))
     if (expired.size > 0) for (const [lane, ready] of judged) judged.set(lane, ready.filter(({ claimed }) => !expired.has(claimed.messageId)))
     return judged
   }

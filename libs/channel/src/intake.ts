@@ -1,7 +1,7 @@
 // Commands become rows before their offsets move; what was commanded before only has its report repeated.
 import type { Pool, PoolClient } from 'pg'
 import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
-import { arrayText, inTransaction } from '@stepcast/postgres'
+import { ints, inTransaction, nullable, texts } from '@stepcast/postgres'
 import type { Offsets, UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
 import { answerOf, answerWithoutTarget, type Answer } from './answer'
@@ -217,16 +217,16 @@ async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage
   if (messages.length === 0) return new Set()
   const commands = messages.map(({ command }) => command)
   const values = [
-    arrayText(commands.map(({ messageId }) => messageId)),
-    arrayText(commands.map(({ workspaceId }) => workspaceId)),
-    arrayText(commands.map(({ userId }) => userId)),
-    arrayText(commands.map(({ templateId }) => templateId)),
-    arrayText(commands.map(({ templateVersion }) => templateVersion)),
+    texts(commands.map(({ messageId }) => messageId)),
+    texts(commands.map(({ workspaceId }) => workspaceId)),
+    texts(commands.map(({ userId }) => userId)),
+    texts(commands.map(({ templateId }) => templateId)),
+    ints(commands.map(({ templateVersion }) => templateVersion)),
     JSON.stringify(messages.map(({ command, answer }) => (answer === null ? command.variables : {}))),
-    arrayText(commands.map(({ windowMs }) => windowMs)),
-    arrayText(commands.map(({ expiresAt }) => expiresAt)),
+    nullable(commands.map(({ windowMs }) => windowMs)),
+    ints(commands.map(({ expiresAt }) => expiresAt)),
     JSON.stringify(messages.map(({ answer }) => answer)),
-    arrayText(messages.map(({ traceparent }) => traceparent)),
+    texts(messages.map(({ traceparent }) => traceparent)),
   ]
   const { rows } = await tx.query<{ message_id: string }>({ name: 'insert-messages', text: insertMessagesSql, values })
   return new Set(rows.map((row) => row.message_id))
@@ -261,12 +261,12 @@ async function insertTargets(
   const rows = messages.flatMap((message) => message.targets.map((target) => ({ message, target })))
   if (rows.length === 0) return
   const values = [
-    arrayText(rows.map(({ message }) => message.command.messageId)),
-    arrayText(rows.map(({ target }) => target.target)),
-    arrayText(rows.map(({ target }) => target.provider)),
-    arrayText(rows.map(({ message }) => message.command.workspaceId)),
-    arrayText(rows.map(({ message, target }) => stateOf(message, target, attempting))),
-    arrayText(rows.map(({ message }) => message.command.expiresAt)),
+    texts(rows.map(({ message }) => message.command.messageId)),
+    texts(rows.map(({ target }) => target.target)),
+    texts(rows.map(({ target }) => target.provider)),
+    texts(rows.map(({ message }) => message.command.workspaceId)),
+    texts(rows.map(({ message, target }) => stateOf(message, target, attempting))),
+    ints(rows.map(({ message }) => message.command.expiresAt)),
     leaseMs,
   ]
   await tx.query({ name: 'insert-targets', text: insertTargetsSql, values })

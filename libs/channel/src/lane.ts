@@ -13,7 +13,7 @@ import type { Outcome, Permit, Provider, ProviderKind, ProviderMessage } from '.
 import { TimeLimits } from './timeLimits'
 import type { TokenBuckets } from './tokenBucket'
 import type { Fact } from './transition'
-import { Wake } from './wake'
+import { sleep, Wake } from './wake'
 
 /** What a lane is made of. */
 export interface LaneOptions<C extends ChannelType> {
@@ -71,8 +71,6 @@ const gatherMs = 20
 const gatherStepMs = 5
 // What is due but held by another process's claim is asked for again, not in a tight loop.
 const contendedMs = 50
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Runs until stopped. */
 export class Lane<C extends ChannelType> {

@@ -1,7 +1,7 @@
 // What became of targets, in SQL: rows are locked, the rules of transition.ts applied, and reports enter the outbox with them.
 import type { PoolClient } from 'pg'
 import { parseMessageId, topics } from '@stepcast/contracts'
-import { arrayText, enqueueTogether } from '@stepcast/postgres'
+import { enqueueTogether, ints, texts } from '@stepcast/postgres'
 import { answerOf, improves, reportOf, type Answer } from './answer'
 import { targetKey } from './ledger'
 import { transition, type Alone, type DeadAddress, type Fact, type RetryPolicy, type Target, type Transition } from './transition'
@@ -86,12 +86,12 @@ export async function settleAlone(tx: PoolClient, facts: readonly Fact[], option
   if (ended.length === 0) return new Set()
   ended.sort((a, b) => (a.fact.messageId < b.fact.messageId ? -1 : 1))
   const values = [
-    arrayText(ended.map(({ fact }) => fact.messageId)),
-    arrayText(ended.map(({ fact }) => fact.target)),
-    arrayText(ended.map(({ fact }) => fact.fence)),
-    arrayText(ended.map(({ next }) => next.state)),
-    arrayText(ended.map(({ next }) => next.reason)),
-    arrayText(ended.map(({ next }) => next.providerMessageId)),
+    texts(ended.map(({ fact }) => fact.messageId)),
+    texts(ended.map(({ fact }) => fact.target)),
+    ints(ended.map(({ fact }) => fact.fence)),
+    texts(ended.map(({ next }) => next.state)),
+    texts(ended.map(({ next }) => next.reason)),
+    texts(ended.map(({ next }) => next.providerMessageId)),
     JSON.stringify(ended.map(({ answer }) => answer)),
   ]
   const { rows } = await tx.query<{ messageId: string }>({ name: 'settle-alone', text: settleAloneSql, values })

@@ -4,6 +4,7 @@ import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { settle, settleAlone, type SettleOptions } from './settle'
 import type { Fact } from './transition'
+import { sleep } from './wake'
 
 /** What a settler is made of. */
 export interface SettlerOptions extends SettleOptions {
@@ -18,8 +19,6 @@ export interface SettlerOptions extends SettleOptions {
 // 500 facts are about 10 ms of PostgreSQL.
 const maxBatch = 500
 const retryAfterMs = 500
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
  * The queue of facts. It is bounded by who fills it: attempts under way (the lanes' concurrency) and one batch of overdue

@@ -1,5 +1,8 @@
 // A sleep that can be ended: loops wait for their next work without polling.
 
+/** A sleep that nobody ends. */
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
 /** One sleeper at a time. A wake-up without a sleeper ends the next sleep at once. */
 export class Wake {
   private sleeper: (() => void) | null = null

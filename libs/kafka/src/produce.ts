@@ -8,6 +8,7 @@ import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConnection } from './connection'
 import { standInFor, type StandIn } from './encodedBatches'
 import { RecordBatch, SharedHeaders, type HeaderValue } from './recordBatch'
+import { asRetriable } from './retriable'
 
 /** A record to be produced. */
 export interface OutgoingRecord<R extends RecordName> {
@@ -109,12 +110,12 @@ export class RecordProducer {
       else messages.set(physical, [standIn])
     }
     const topicMessages = [...messages].map(([topic, standIns]) => ({ topic, messages: standIns }))
-    const answers = await this.producer.sendBatch({ acks: -1, topicMessages }).catch(asRetriable)
+    const answers = await this.producer.sendBatch({ acks: -1, topicMessages }).catch(refused)
     // The client says nothing of a batch it left out: of a partition that it does not know, and of one whose leader changed while another
     // broker's part of the same send was answered already.
     const answered = new Set(answers.map(({ topicName, partition }) => `${partition} ${topicName}`))
     for (const { topic, partition } of batches) {
-      if (!answered.has(`${partition} ${this.connection.physical(topic)}`)) asRetriable(new Error(`partition ${partition} of ${topic} was left out`))
+      if (!answered.has(`${partition} ${this.connection.physical(topic)}`)) refused(new Error(`partition ${partition} of ${topic} was left out`))
     }
   }
 
@@ -125,7 +126,7 @@ export class RecordProducer {
   }
 
   private async chunksFor(topicName: string, records: number): Promise<Chunks> {
-    return new Chunks(await this.brokers.partitionsOf(this.connection.physical(topicName)).catch(asRetriable), records)
+    return new Chunks(await this.brokers.partitionsOf(this.connection.physical(topicName)).catch(refused), records)
   }
 
   private partitionFor(topicName: string, key: Buffer | string | null, partitions: number): number {
@@ -142,10 +143,7 @@ export class RecordProducer {
   }
 }
 
-// The client's own `retriable` speaks of one request; that Kafka is out of reach is always worth another try later.
-function asRetriable(cause: Error): never {
-  throw Object.assign(new Error(`Kafka did not take the records: ${cause.message}`), { retriable: true, cause })
-}
+const refused: (cause: Error) => never = asRetriable('Kafka did not take the records')
 
 /** Encodes a value into the scratch buffer; answers where it ends. */
 function encode<R extends RecordName>(record: R, schemaId: number, value: AvroRecords[R]): number {

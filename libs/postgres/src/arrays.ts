@@ -1,19 +1,14 @@
-// Arrays as parameters of statements: the driver's own way tries two patterns on every element and made a seventh of a dispatcher's garbage.
+// Arrays as parameters: literals built by hand, several times cheaper than the driver's, which were a seventh of a dispatcher's garbage.
+// See https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO.
 
-// What PostgreSQL takes without quotes, and is not NULL: ids, names, numbers.
-const plain = /^[\w.:@+-]+$/
-const isNull = /^null$/i
-const special = /["\\]/g
+/** A uuid[] literal. */
+export const uuids = (ids: readonly string[]): string => `{${ids.join(',')}}`
+/** An int[], smallint[] or bigint[] literal, or a float8[] literal. */
+export const ints = (numbers: readonly number[]): string => `{${numbers.join(',')}}`
+/** A literal of numbers or booleans, some of them perhaps NULL. */
+export const nullable = (values: readonly (number | boolean | null)[]): string => `{${values.map((value) => value ?? 'NULL').join(',')}}`
+/** A text[] literal. */
+export const texts = (values: readonly (string | null)[]): string => `{${values.map(quoted).join(',')}}`
 
-/**
- * The text of a one-dimensional array, for a parameter such as `$1::text[]`.
- * See https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO.
- */
-export function arrayText(values: readonly (string | number | boolean | null)[]): string {
-  return `{${values.map(element).join(',')}}`
-}
-
-function element(value: string | number | boolean | null): string | number | boolean {
-  if (typeof value !== 'string') return value ?? 'NULL'
-  return plain.test(value) && !isNull.test(value) ? value : `"${value.replace(special, '\\$&')}"`
-}
+const special = /["\\]/
+const quoted = (value: string | null): string => (value === null ? 'NULL' : `"${special.test(value) ? value.replace(/["\\]/g, '\\$&') : value}"`)

@@ -1,6 +1,6 @@
 // PostgreSQL for services: pool, transaction, migrations, outbox.
-export { arrayText } from './arrays'
-export { createPool, inTransaction, type PoolOptions } from './pool'
+export { ints, nullable, texts, uuids } from './arrays'
+export { createPool, inTransaction, type PoolOptions, type Queryable } from './pool'
 export { withPatience } from './patience'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'
 export { enqueue, enqueueTogether, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions } from './outbox'

@@ -4,6 +4,9 @@ import { Pool, types, type PoolClient } from 'pg'
 // bigint columns hold offsets, positions and milliseconds, all far below 2^53: numbers, not strings.
 types.setTypeParser(types.builtins.INT8, Number)
 
+/** A pool or a transaction. */
+export type Queryable = Pick<Pool | PoolClient, 'query'>
+
 /** How to reach a service's tables. */
 export interface PoolOptions {
   readonly databaseUrl: string

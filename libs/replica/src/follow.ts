@@ -1,7 +1,7 @@
 // Follows a compacted topic into a service's own table, the offset stored with the rows, and tells when it has read far enough.
 import type { Pool, PoolClient } from 'pg'
 import type { RecordName, Topic } from '@stepcast/contracts'
-import { consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import { asRetriable, consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { inTransaction, withPatience } from '@stepcast/postgres'
 
 /** The table of offsets, one for all replicas of a service; put it into a migration of the service. */
@@ -97,10 +97,7 @@ export class Follower<R extends RecordName> {
     const take = (): Promise<Offsets> =>
       connection
         .endOffsets(topic.name)
-        .catch((cause: Error) => {
-          // The client's own `retriable` speaks of one request; that Kafka is out of reach is always worth another try later.
-          throw Object.assign(new Error(`Kafka did not tell how far ${topic.name} reaches: ${cause.message}`), { retriable: true, cause })
-        })
+        .catch(asRetriable(`Kafka did not tell how far ${topic.name} reaches`))
         .finally(() => {
           this.sample = null
         })

@@ -1,8 +1,8 @@
 // Users as a service needs them: each keeps only its part of what is known of a person.
-import type { Pool, PoolClient } from 'pg'
+import type { PoolClient } from 'pg'
 import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
-import { arrayText } from '@stepcast/postgres'
+import { texts, type Queryable } from '@stepcast/postgres'
 import { Follower, type Offsets, type ReplicaOptions } from './follow'
 
 /** The table of the replica; put it into a migration of the service. */
@@ -50,14 +50,14 @@ export class UsersReplica<Kept> {
   }
 
   /** What is kept of these users, by {@link userKey}; those unknown are missing. At most a few thousand names a call. */
-  async load(users: readonly UserName[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, Kept>> {
+  async load(users: readonly UserName[], on: Queryable = this.options.pool): Promise<ReadonlyMap<string, Kept>> {
     if (users.length === 0) return new Map()
     // Named, so that PostgreSQL plans it once a connection: dispatchers ask before every few calls.
     const { rows } = await on.query<{ workspace_id: string; user_id: string; data: Kept }>({
       name: 'load-users',
       text: `SELECT workspace_id, user_id, data FROM users
              JOIN unnest($1::text[], $2::text[]) AS asked (w, u) ON workspace_id = w AND user_id = u`,
-      values: [arrayText(users.map(({ workspaceId }) => workspaceId)), arrayText(users.map(({ userId }) => userId))],
+      values: [texts(users.map(({ workspaceId }) => workspaceId)), texts(users.map(({ userId }) => userId))],
     })
     return new Map(rows.map((row) => [userKey(row.workspace_id, row.user_id), row.data]))
   }

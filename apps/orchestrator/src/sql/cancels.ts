@@ -1,7 +1,7 @@
 // Cancels: tombstones that forbid, jobs that reach what already runs.
 import type { PoolClient } from 'pg'
 import type { CancelRequested, CancelScope } from '@stepcast/contracts'
-import { ints, type Queryable } from './arrays'
+import { ints, type Queryable } from '@stepcast/postgres'
 
 /** Records a cancel with its tombstone and one job for each partition concerned; false: this cancelId is known. */
 export async function recordCancel(tx: PoolClient, cancel: CancelRequested, partitions: readonly number[]): Promise<boolean> {

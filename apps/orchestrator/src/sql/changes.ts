@@ -1,5 +1,5 @@
 // Changes: the history of every sequence, and the outbox of the partition.
-import type { Queryable } from './arrays'
+import type { Queryable } from '@stepcast/postgres'
 
 /** A change to be stored. */
 export interface NewChange {

@@ -1,7 +1,6 @@
 // The cursor of a home partition: locking it is the turn, its epoch tells whether the partition is still ours.
 import type { Pool, PoolClient } from 'pg'
-import { withPatience } from '@stepcast/postgres'
-import type { Queryable } from './arrays'
+import { withPatience, type Queryable } from '@stepcast/postgres'
 
 /** What was read, written and published of a partition. */
 export interface Cursor {

@@ -2,7 +2,7 @@
 import type { PoolClient } from 'pg'
 import type { EngagementReported } from '@stepcast/contracts'
 import type { DeadLetter } from '@stepcast/kafka'
-import { uuids } from './arrays'
+import { uuids } from '@stepcast/postgres'
 
 /** An engagement with the record it came in. */
 export interface EarlyEngagement {

@@ -1,6 +1,6 @@
 // Timers that are long due, counted in portions: what catching up needs to keep its pace.
 import type { Pool } from 'pg'
-import { ints } from './arrays'
+import { ints } from '@stepcast/postgres'
 
 /** The next portion of a partition's due timers. */
 export interface Portion {

@@ -1,6 +1,6 @@
 // Retention in SQL: the days of changes that are old, dropping one, and purging the heads that are left of it.
 import type { Pool, PoolClient } from 'pg'
-import type { Queryable } from './arrays'
+import type { Queryable } from '@stepcast/postgres'
 
 /** The days (YYYY-MM-DD, oldest first) whose changes are kept and which are more than `keptDays` ago. */
 export async function daysOlderThan(db: Queryable, keptDays: number): Promise<string[]> {

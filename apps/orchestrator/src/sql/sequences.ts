@@ -1,7 +1,7 @@
 // Heads and histories of sequences.
 import type { PoolClient } from 'pg'
 import type { SequenceOutcome } from '@stepcast/contracts'
-import { ints, texts, uuids, type Queryable } from './arrays'
+import { ints, texts, uuids, type Queryable } from '@stepcast/postgres'
 
 /** Who and what a sequence is; never changes. */
 export interface Head {

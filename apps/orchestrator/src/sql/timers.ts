@@ -1,6 +1,6 @@
 // Timers: one row for each running sequence, judged by the database's clock.
 import type { Pool, PoolClient } from 'pg'
-import { ints } from './arrays'
+import { ints } from '@stepcast/postgres'
 
 /** A timer as stored. */
 export interface TimerRow {

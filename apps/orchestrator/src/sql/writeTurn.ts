@@ -1,7 +1,7 @@
 // Everything that a turn writes about sequences it knows, in one statement: one round trip, one plan, and the cursor moves with it.
 import type { PoolClient } from 'pg'
 import type { SequenceOutcome } from '@stepcast/contracts'
-import { ints, uuids } from './arrays'
+import { ints, uuids } from '@stepcast/postgres'
 import type { NewChange } from './changes'
 import type { Cursor } from './cursor'
 import { outcomes } from './sequences'
