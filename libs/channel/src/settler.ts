@@ -10,7 +10,7 @@ import { sleep } from './wake'
 export interface SettlerOptions extends SettleOptions {
   readonly pool: Pool
   readonly log: Log
-  /** How long the first fact waits for company; 0 where each acceptance costs money and must be written at once. */
+  /** How long facts that are less than a batch wait for company; 0 where each acceptance costs money and must be written at once. */
   readonly lingerMs: number
   /** Called after every commit; `isOpen`: some target may be attempted again. */
   readonly onSettled: (facts: readonly Fact[], isOpen: boolean) => void
@@ -70,7 +70,7 @@ export class Settler {
   private async drain(): Promise<void> {
     const { lingerMs, pool, log, onSettled } = this.options
     while (this.queue.length > 0 && !this.abandoned) {
-      if (lingerMs > 0) await sleep(lingerMs)
+      if (lingerMs > 0 && this.queue.length < maxBatch) await sleep(lingerMs)
       const batch = this.queue.slice(0, maxBatch)
       try {
         // failpoint: before-settled

@@ -45,6 +45,8 @@ export interface ConsumeOptions<R extends RecordName> {
 }
 
 const heartbeatEveryMs = 3_000
+// Of a fetch that finds nothing. Records end it at once; waiting longer costs less while idle, but stopping and heartbeats wait for it too.
+const maxWaitMs = 2_000
 /** A handler that takes longer hangs: the process ends and its supervisor starts it anew. */
 const handlerTimeoutMs = 300_000
 const maxBackoffMs = 10_000
@@ -133,7 +135,7 @@ export async function consumeRecords<R extends RecordName>(connection: KafkaConn
   const decoder = new RecordDecoder(topic.record, connection.registry.schemaById)
   const physical = connection.physical(topic.name)
   const consumer = connection.consumer({
-    groupId, sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: heartbeatEveryMs, maxWaitTimeInMs: 1_000,
+    groupId, sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: heartbeatEveryMs, maxWaitTimeInMs: maxWaitMs,
     maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
   })
   let stopping = false
