@@ -72,6 +72,17 @@ export function dispatchOf<C extends ChannelType, Config extends DispatcherConfi
   })
 }
 
+/**
+ * Settings of every connection. Whatever is asked here is looked up by key. Left to guess, PostgreSQL read the whole ledger at every claim
+ * (seen: 6,000 rows to claim 50), the more so the larger it was; see also decision 7.
+ */
+export const ledgerSettings = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_seqscan: 'off',
+} as const
+
 const OPTIONS = Symbol('dispatcher options')
 type AnyOptions = DispatcherOptions<ChannelType>
 
@@ -135,9 +146,7 @@ export function dispatcherModule<C extends ChannelType, Config extends Dispatche
             databaseUrl,
             schema,
             applicationName: service,
-            // Whatever is asked here is looked up by key. Left to guess, PostgreSQL read the whole ledger at every claim (seen: 6,000
-            // rows to claim 50), the more so the larger it was; see also decision 7.
-            settings: { plan_cache_mode: 'force_generic_plan', enable_hashjoin: 'off', enable_mergejoin: 'off', enable_seqscan: 'off' },
+            settings: ledgerSettings,
             onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
           })
         },

@@ -77,16 +77,17 @@ export async function claim(
   return rows
 }
 
-// Rows are locked in the order of their key, as everywhere here, so that no two statements wait for each other in a circle.
+// Rows are locked in the order of their key, as everywhere here, so that no two statements wait for each other in a circle. Whether a row
+// is still due is judged after that: as a condition of the search it made PostgreSQL compare all that is due with all that is claimed,
+// where its statistics were of an hour when nothing was due (seen: 80 targets in 2 s, at 50,000 due).
 const beginSql = `
-WITH begun AS (
-  SELECT message_id, target FROM ledger JOIN unnest($1::text[], $2::text[], $3::int[]) AS claimed (m, t, f)
-    ON message_id = m AND target = t AND fence = f
-  WHERE due_at IS NOT NULL AND deadline_at > now()
+WITH locked AS (
+  SELECT message_id, target, due_at IS NOT NULL AND deadline_at > now() AS is_free
+  FROM ledger JOIN unnest($1::text[], $2::text[], $3::int[]) AS claimed (m, t, f) ON message_id = m AND target = t AND fence = f
   ORDER BY message_id, target FOR UPDATE OF ledger
 )
 UPDATE ledger SET state = 'attempting', attempts = attempts + 1, due_at = NULL, deadline_at = now() + $4 * interval '1 millisecond'
-FROM begun WHERE ledger.message_id = begun.message_id AND ledger.target = begun.target
+FROM locked WHERE ledger.message_id = locked.message_id AND ledger.target = locked.target AND locked.is_free
 RETURNING ledger.message_id AS "messageId", ledger.target`
 
 /** Commits that these targets are being attempted; answers those for which it holds (not withdrawn, expired or taken over since). */
@@ -124,10 +125,12 @@ export async function nextDeadlineInMs(pool: Pool): Promise<number | null> {
 
 /** Deletes messages over 30 days old with nothing left to attempt, with their targets; answers how many. */
 export async function purge(pool: Pool, limit: number): Promise<number> {
+  // Counted, since by NOT EXISTS PostgreSQL compared all open targets with all old messages: see `begin` (seen: 2,000 in 20 s).
   const { rowCount } = await pool.query(
     `WITH old AS (
        SELECT message_id FROM messages WHERE received_at < now() - interval '30 days'
-         AND NOT EXISTS (SELECT FROM ledger WHERE ledger.message_id = messages.message_id AND deadline_at IS NOT NULL) LIMIT $1
+         AND (SELECT count(deadline_at) FROM ledger WHERE ledger.message_id = messages.message_id) = 0
+       ORDER BY received_at LIMIT $1
      ), targets AS (DELETE FROM ledger USING old WHERE ledger.message_id = old.message_id)
      DELETE FROM messages USING old WHERE messages.message_id = old.message_id`,
     [limit],

@@ -1,7 +1,7 @@
 // The migrations that every dispatcher has, each in its own schema.
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import type { Migration } from '@stepcast/postgres'
-import { accountTablesSql, channelTablesSql } from './tables'
+import { accountTablesSql, channelTablesSql, messagesByAgeSql } from './tables'
 
 /** The ledger and what surrounds it. */
 class Ledger1700000000000 implements MigrationInterface {
@@ -29,5 +29,18 @@ class Accounts1764000000000 implements MigrationInterface {
   }
 }
 
+/** Old messages by an index that stays exact. */
+class MessagesByAge1764200000000 implements MigrationInterface {
+  name = 'MessagesByAge1764200000000'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(messagesByAgeSql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP INDEX messages_by_age; CREATE INDEX messages_age ON messages USING brin (received_at)')
+  }
+}
+
 /** In their order; an app's own come after them. */
-export const dispatcherMigrations: readonly Migration[] = [Ledger1700000000000, Accounts1764000000000]
+export const dispatcherMigrations: readonly Migration[] = [Ledger1700000000000, Accounts1764000000000, MessagesByAge1764200000000]

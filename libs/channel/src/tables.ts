@@ -3,7 +3,8 @@ import { outboxTableSql } from '@stepcast/postgres'
 import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql, workspacesReplicaSql } from '@stepcast/replica'
 
 /**
- * The tables a dispatcher begins with, in its own schema: its first migration. As released: what came later is in {@link accountTablesSql}.
+ * The tables a dispatcher begins with, in its own schema: its first migration. As released: what came later is in
+ * {@link accountTablesSql} and {@link messagesByAgeSql}.
  * `due_at`: when a target may be claimed (a claim moves it to the end of its lease); null when there is nothing to attempt.
  * `deadline_at`: `expires_at` while waiting (also for an operator's word), the end of the lease while attempting; null when it is over.
  */
@@ -70,4 +71,12 @@ ALTER TABLE ledger ADD COLUMN resolved text CHECK (resolved IN ('sent', 'not_sen
 -- Room for the one update each message gets, its answer: else every index gets a second entry.
 ALTER TABLE messages SET (fillfactor = 70);
 ${workspacesReplicaSql};
+`
+
+/** What messages over 30 days old are found by: the third migration of every dispatcher. */
+export const messagesByAgeSql = `
+-- It summed up ranges of pages, and none forgets its oldest message: once their room was used again, all of them seemed to hold old ones.
+-- Dropped first: whoever holds less of a lock while it makes the other index may find itself in a circle with a message being settled.
+DROP INDEX messages_age;
+CREATE INDEX messages_by_age ON messages (received_at);
 `
