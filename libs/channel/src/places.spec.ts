@@ -45,8 +45,7 @@ describe('free places', () => {
     expect(places.deal(['a'])).toEqual([{ workspaceId: 'a', take: 1 }])
     places.take([{ workspaceId: 'a', take: 1 }])
     expect(places.deal(['a'])).toEqual([])
-    // A share that the last in turn leaves is dealt the next time.
-    for (let deals = 0; deals < 2; deals++) places.take(places.deal(['a', 'b']))
+    places.take(places.deal(['a', 'b']))
     expect([places.free, places.deal(['a', 'b'])]).toEqual([0, []])
     for (const workspaceId of ['b', 'b']) places.release(workspaceId)
     expect(places.free).toBe(2)
@@ -61,6 +60,37 @@ describe('free places', () => {
       { workspaceId: 'b', take: 2 },
       { workspaceId: 'd', take: 9 },
     ])
+  })
+  it('that the last in turn cannot use go to those before', () => {
+    const one = (workspaceId: string): number => (workspaceId === 'a' ? Infinity : 1)
+    expect(placesOf(12).deal(['a', 'b', 'c'], one)).toEqual([
+      { workspaceId: 'a', take: 9 },
+      { workspaceId: 'b', take: 1 },
+      { workspaceId: 'c', take: 1 },
+    ])
+    heldBack.add('c')
+    expect(placesOf(12).deal(['a', 'b', 'c'])).toEqual([
+      { workspaceId: 'a', take: 6 },
+      { workspaceId: 'b', take: 6 },
+    ])
+  })
+  it('are all dealt at once as far as anybody can use them, and who could use more has at most one less than anybody', () => {
+    let seed = 1
+    const random = (below: number): number => (seed = (seed * 48_271) % 2_147_483_647) % below
+    for (let again = 0; again < 500; again++) {
+      const concurrency = 1 + random(40)
+      const names = Array.from({ length: 1 + random(8) }, (_, n) => `w${n}`)
+      const uses = new Map(names.map((name) => [name, random(3) === 0 ? Infinity : random(12)]))
+      const shares = placesOf(concurrency).deal(names, (name) => uses.get(name)!)
+      const took = new Map(shares.map(({ workspaceId, take }) => [workspaceId, take]))
+      const limits = names.map((name) => Math.min(uses.get(name)!, Math.max(1, Math.floor((concurrency * 3) / 4))))
+      const takes = names.map((name) => took.get(name) ?? 0)
+      const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+      expect(sum(takes)).toBe(Math.min(concurrency, sum(limits)))
+      const leastOfUnsatisfied = Math.min(...takes.filter((take, i) => take < limits[i]!))
+      expect(Math.max(...takes)).toBeLessThanOrEqual(leastOfUnsatisfied + 1)
+      for (const [i, take] of takes.entries()) expect(take).toBeLessThanOrEqual(limits[i]!)
+    }
   })
   it('are never more than the rate of all together', () => {
     const places = placesOf(8, 3)

@@ -46,30 +46,28 @@ export class Places {
 
   /**
    * Deals free places out: evenly, going around, and never more to one workspace than three quarters of all, so that calls which hang for
-   * one leave places for the rest.
+   * one leave places for the rest. None stays free that somebody can use.
    * @param workspaceIds in the order of their names
-   * @param wanted how many a workspace can use; a share nobody uses goes to the next
+   * @param wanted how many a workspace can use
    */
   deal(workspaceIds: readonly string[], wanted: (workspaceId: string) => number = () => Infinity): Share[] {
-    const { concurrency, buckets, breakers } = this.options
     let free = Math.min(this.free, this.ownBucket.available(own))
+    if (free < 1) return []
     const next = workspaceIds.findIndex((workspaceId) => workspaceId > this.servedLast)
     const turns = next < 1 ? workspaceIds : [...workspaceIds.slice(next), ...workspaceIds.slice(0, next)]
-    const most = Math.max(1, Math.floor((concurrency * 3) / 4))
-    const shares: Share[] = []
-    turns.forEach((workspaceId, i) => {
-      const take = Math.min(
-        Math.ceil(free / (turns.length - i)),
-        wanted(workspaceId),
-        most - (this.inFlight.get(workspaceId) ?? 0),
-        buckets.available(workspaceId),
-        breakers.admits(workspaceId),
-      )
-      if (take < 1) return
-      shares.push({ workspaceId, take })
-      free -= take
-    })
-    return shares
+    const shares = turns.map((workspaceId) => ({ workspaceId, take: 0, most: Math.min(wanted(workspaceId), this.mostOf(workspaceId)) }))
+    let able = shares.filter(({ most }) => most >= 1)
+    // Round after round: what somebody cannot use is left for those who can. What does not divide evenly goes to the first in turn.
+    while (free > 0 && able.length > 0) {
+      const each = Math.max(1, Math.floor(free / able.length))
+      for (const share of able) {
+        const more = Math.min(each, share.most - share.take, free)
+        share.take += more
+        free -= more
+      }
+      able = able.filter(({ take, most }) => take < most)
+    }
+    return shares.filter(({ take }) => take > 0).map(({ workspaceId, take }) => ({ workspaceId, take }))
   }
 
   /** Takes places. */
@@ -100,6 +98,13 @@ export class Places {
   waitMs(workspaceId: string): number {
     const { buckets, breakers } = this.options
     return Math.max(this.ownBucket.waitMs(own), buckets.waitMs(workspaceId), breakers.waitMs(workspaceId))
+  }
+
+  /** How many calls a workspace may begin now, were all places free that it does not hold. */
+  private mostOf(workspaceId: string): number {
+    const { concurrency, buckets, breakers } = this.options
+    const most = Math.max(1, Math.floor((concurrency * 3) / 4))
+    return Math.min(most - (this.inFlight.get(workspaceId) ?? 0), buckets.available(workspaceId), breakers.admits(workspaceId))
   }
 
   private count(workspaceId: string, change: number): void {
