@@ -1,6 +1,6 @@
 // Publishing what was committed: changes to `stepcast.sequences.v1`, commands to the dispatchers' topics.
 import {
-  ScratchEncoder, avroTypes, commandTopicOf, messageIdOf, newTraceparent, topics, type ChannelType, type DispatchStep,
+  ScratchEncoder, avroTypes, commandTopicOf, commonHeaders, messageIdOf, newTraceparent, topics, type ChannelType, type DispatchStep, type Topic,
 } from '@stepcast/contracts'
 import { RecordBatch, SharedHeaders, maxChunkBytes, type EncodedBatch, type KafkaConnection } from '@stepcast/kafka'
 import type { Queryable } from '@stepcast/postgres'
@@ -46,13 +46,11 @@ class Chunk {
   }
 
   /** Adds the record that stands in the scratch buffer up to `end`. */
-  add(topic: string, type: string, id: string, key: string, end: number, traceparent: string): void {
-    let open = this.batches.get(topic)
+  add(topic: Topic, id: string, key: string, end: number, traceparent: string): void {
+    let open = this.batches.get(topic.name)
     if (!open) {
-      const headers = new SharedHeaders({
-        ce_specversion: '1.0', ce_type: type, ce_source: '/orchestrator', ce_time: new Date().toISOString(), 'content-type': 'application/avro',
-      })
-      this.batches.set(topic, (open = { batch: RecordBatch.begin(), headers }))
+      open = { batch: RecordBatch.begin(), headers: new SharedHeaders(commonHeaders(topic.record, 'orchestrator')) }
+      this.batches.set(topic.name, open)
     }
     open.batch.add(key, scratch.buffer, 0, end, { ce_id: id, traceparent }, open.headers)
     this.fullest = Math.max(this.fullest, open.batch.size)
@@ -70,7 +68,7 @@ function encodeChanged(chunk: Chunk, schemaId: number, change: CommittedChange, 
   const { partition } = chunk
   const { head, version, position } = change
   const end = writePublished(scratch, schemaId, head, { version, logPartition: partition, logPosition: position }, change)
-  chunk.add(topics.sequences.name, 'stepcast.v1.SequenceChanged', `${partition}-${position}`, head.sequenceId, end, traceparent)
+  chunk.add(topics.sequences, `${partition}-${position}`, head.sequenceId, end, traceparent)
 }
 
 function encodeCommand(chunk: Chunk, schemaId: number, { head, variables }: CommittedChange, effect: Effect, traceparent: string): void {
@@ -82,7 +80,7 @@ function encodeCommand(chunk: Chunk, schemaId: number, { head, variables }: Comm
     templateId, templateVersion, campaignId, variables: action === 'send' ? (variables ?? {}) : {}, commandedAt, expiresAt, windowMs,
   }
   const end = scratch.write(avroTypes.DispatchStep, command, scratch.begin(schemaId))
-  chunk.add(commandTopicOf[channelType].name, 'stepcast.v1.DispatchStep', `${messageId}-${action}-${commandedAt}`, sequenceId, end, traceparent)
+  chunk.add(commandTopicOf[channelType], `${messageId}-${action}-${commandedAt}`, sequenceId, end, traceparent)
 }
 
 // A few thousand changes with their histories: some megabytes.

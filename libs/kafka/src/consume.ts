@@ -80,9 +80,10 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    const headers: Record<string, string> = {}
-    for (const name in this.raw.headers) headers[name] = String(this.raw.headers[name])
-    return headers
+    // A copy has all of them as fields; to an empty object an assignment would not add `__proto__`.
+    const headers: Record<string, unknown> = { ...this.raw.headers }
+    for (const name in headers) headers[name] = String(headers[name])
+    return headers as Record<string, string>
   }
 
   header(name: string): string | null {

@@ -52,21 +52,28 @@ const produce = async (from: number, count: number, topic = sends): Promise<void
   await producer.sendRaw(topic, Array.from({ length: count }, (_, n) => ({ key: `k${from + n}`, value: Buffer.from('v'), partition: (from + n) % specPartitions })))
 }
 
+/** Waits for so many records; says how many there were if it was in vain. */
+const haveTaken = (count: number, ...owners: readonly Owner[]): Promise<true> =>
+  eventually(() => {
+    expect(owners.reduce((taken, owner) => taken + owner.taken.length, 0)).toBe(count)
+    return true
+  })
+
 it('two owners share the partitions, the same of each topic; when one leaves, the other goes on where it stopped, and nothing is missed or repeated', async () => {
   const offsets = new Map<number, Record<string, number>>()
   const first = await new Owner(offsets).open(stack.connection(), 'shared')
   await eventually(() => first.owned.size === specPartitions)
   await produce(0, 300)
-  await eventually(() => first.taken.length === 300)
+  await haveTaken(300, first)
   const second = await new Owner(offsets).open(stack.connection(), 'shared')
   await eventually(() => second.owned.size > 0 && first.owned.size + second.owned.size === specPartitions)
   await produce(300, 300)
-  await eventually(() => first.taken.length + second.taken.length === 600)
+  await haveTaken(600, first, second)
   expect(second.taken.length).toBeGreaterThan(0)
   await first.mailboxes.close()
   await eventually(() => second.owned.size === specPartitions)
   await produce(600, 300)
-  await eventually(() => first.taken.length + second.taken.length === 900)
+  await haveTaken(900, first, second)
   expect(new Set([...first.taken, ...second.taken].map(({ key }) => key)).size).toBe(900)
   for (const owner of [first, second]) {
     for (let partition = 0; partition < specPartitions; partition++) {
@@ -120,4 +127,17 @@ it('a mailbox is bounded, and a reset reads again from where it is told', async 
   const here = owner.taken.filter(({ key }) => key.startsWith('b')).map(({ offset }) => offset)
   expect(here).toEqual(Array.from({ length: 30_000 - 5 }, (_, n) => before + 5 + n))
   await owner.mailboxes.close()
+})
+
+it('mailboxes that nobody closed keep no process alive whose connection is closed', async () => {
+  const made = jest.spyOn(globalThis, 'setInterval')
+  const cleared = jest.spyOn(globalThis, 'clearInterval')
+  const connection = stack.connection()
+  await new Owner(new Map()).open(connection, 'left open')
+  await connection.close()
+  expect(made).toHaveBeenCalled()
+  const gone = new Set(cleared.mock.calls.map(([interval]) => interval))
+  const left = made.mock.results.map(({ value }) => value as NodeJS.Timeout).filter((interval) => !gone.has(interval))
+  jest.restoreAllMocks()
+  expect(left.filter((interval) => interval.hasRef()).length).toBe(0)
 })

@@ -122,7 +122,8 @@ export class Mailboxes {
         await heartbeat()
       },
     })
-    this.commitTimer = setInterval(() => void this.commit(), commitEveryMs)
+    // Not a reason to stay: a process whose connection is closed may end.
+    this.commitTimer = setInterval(() => void this.commit(), commitEveryMs).unref()
   }
 
   /** At most `max` records from the front of a mailbox; they stay there until {@link done}. */

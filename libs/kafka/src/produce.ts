@@ -2,7 +2,7 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { IHeaders, Kafka, Producer } from 'kafkajs'
 import {
-  ScratchEncoder, avroTypes, encodeRecord, murmur2, newTraceparent, partitionOf, type AvroRecords, type RecordName, type Topic,
+  ScratchEncoder, avroTypes, commonHeaders, encodeRecord, murmur2, newTraceparent, partitionOf, type AvroRecords, type RecordName, type Topic,
 } from '@stepcast/contracts'
 import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConnection } from './connection'
@@ -71,10 +71,7 @@ export class RecordProducer {
     if (records.length === 0) return
     const schemaId = await this.connection.registry.writerIdOf(topic)
     const chunks = await this.chunksFor(topic.name, records.length)
-    const common = {
-      ce_specversion: '1.0', ce_type: `stepcast.v1.${topic.record}`, ce_source: `/${this.connection.clientId}`, ce_time: new Date().toISOString(),
-      'content-type': 'application/avro',
-    }
+    const common = commonHeaders(topic.record, this.connection.clientId)
     const shared = new SharedHeaders(common)
     for (const { key, value, headers, partition } of records) {
       const own = { ce_id: randomUUID(), traceparent: headers?.traceparent ?? this.traceparent() ?? newTraceparent(), ...headers }

@@ -1,6 +1,6 @@
 // Stepcast on the workload: the real broker, database and orchestrator processes, nothing in between.
 import {
-  encodeRecord, messageIdOf, newTraceparent, partitionOf, sequenceIdOf, topics, type EngagementKind, type TemplateChanged,
+  commonHeaders, encodeRecord, messageIdOf, newTraceparent, partitionOf, sequenceIdOf, topics, type EngagementKind, type TemplateChanged, type Topic,
 } from '@stepcast/contracts'
 import {
   consumeRecords,
@@ -225,8 +225,7 @@ export class Stepcast {
     const schemaId = await this.connection.registry.writerIdOf(topics.sends)
     const requestedAt = Date.now()
     await this.produce(
-      topics.sends.name,
-      'stepcast.v1.SendRequested',
+      topics.sends,
       users.map((userId) => ({
         key: sequenceIdOf(workspaceId, send, userId),
         value: encodeRecord('SendRequested', schemaId, {
@@ -248,8 +247,7 @@ export class Stepcast {
   private async reports(ids: readonly string[], kind: EngagementKind, occurredAt: number): Promise<void> {
     const schemaId = await this.connection.registry.writerIdOf(topics.engagements)
     await this.produce(
-      topics.engagements.name,
-      'stepcast.v1.EngagementReported',
+      topics.engagements,
       ids.map((id) => ({
         key: id,
         value: encodeRecord('EngagementReported', schemaId, {
@@ -267,11 +265,9 @@ export class Stepcast {
   }
 
   // Encoded here, with the headers that every service of ours sends: the driver should take as little of the machine as it can.
-  private async produce(topic: string, type: string, records: readonly { readonly key: string; readonly value: Buffer }[]): Promise<void> {
+  private async produce(topic: Topic, records: readonly { readonly key: string; readonly value: Buffer }[]): Promise<void> {
     const producer = await this.connection.producer()
-    const shared = new SharedHeaders({
-      ce_specversion: '1.0', ce_type: type, ce_source: '/bench', ce_time: new Date().toISOString(), 'content-type': 'application/avro',
-    })
+    const shared = new SharedHeaders(commonHeaders(topic.record, 'bench'))
     for (let from = 0; from < records.length; from += 12_000) {
       const batches = new Map<number, RecordBatch>()
       for (const { key, value } of records.slice(from, from + 12_000)) {
@@ -280,7 +276,7 @@ export class Stepcast {
         if (!batch) batches.set(partition, (batch = RecordBatch.begin(16 * 1024)))
         batch.add(key, value, 0, value.length, { ce_id: key, traceparent: newTraceparent() }, shared)
       }
-      await producer.sendEncoded([...batches].map(([partition, batch]) => ({ topic, partition, batch })))
+      await producer.sendEncoded([...batches].map(([partition, batch]) => ({ topic: topic.name, partition, batch })))
     }
   }
 
