@@ -536,6 +536,25 @@ describe('passing on', () => {
     await eventually(() => left)
   })
 
+  it('streams take no place from other calls, whatever their clients accept', async () => {
+    behaviours.set('/v1/feed/stream', (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.flushHeaders()
+    })
+    const readers = new AbortController()
+    const headers = { authorization: `Bearer ${await userToken(workspace)}` }
+    // Two more than there are connections for requests; silent ones would be given up after 60 s and make room.
+    const signal = AbortSignal.any([readers.signal, AbortSignal.timeout(20_000)])
+    const opened = Array.from({ length: 130 }, () => fetch(`${gateway.url}/v1/feed/stream`, { headers, signal }))
+    try {
+      expect((await Promise.all(opened)).every(({ status }) => status === 200)).toBe(true)
+      expect((await fetch(`${gateway.url}/v1/feed`, { headers, signal: AbortSignal.timeout(5_000) })).status).toBe(200)
+    } finally {
+      readers.abort()
+      await Promise.allSettled(opened)
+    }
+  })
+
   it('an answer that breaks off is not passed off as complete', async () => {
     behaviours.set('/v1/templates', (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Log, Problem } from '@stepcast/service'
 import type { Request, Response } from 'express'
 import type { Dispatcher } from 'undici'
-import type { NamedService } from './services'
+import { isStream, type NamedService } from './services'
 import { maxWaiting, type Upstreams } from './upstreams'
 
 // Of one connection only (RFC 9110 §7.6.1), or replaced by the signed context. undici speaks no Expect.
@@ -41,7 +41,8 @@ export class Passage {
     const length = Number(request.headers['content-length'] ?? 0)
     if (maxBodyBytes !== null && length > maxBodyBytes) throw tooLarge(maxBodyBytes)
     const { requests, streams } = this.upstreams.of(name)
-    const pool = request.headers.accept?.includes('text/event-stream') ? streams : requests
+    // By path, not by Accept: a stream on a connection for requests would keep it for an hour, and 128 of them would stop a service.
+    const pool = isStream(request.path) ? streams : requests
     if (pool.stats.pending > maxWaiting) throw away(part, 'is overloaded: try again in a moment')
 
     const gone = new AbortController()

@@ -62,6 +62,9 @@ export const serviceOfCallbacks = (provider: string): NamedService | undefined =
 /** The service that a tracked link belongs to: its token's first letter says so. */
 export const serviceOfLink = (token: string): NamedService | undefined => named.find(({ takes }) => takes?.linksOf === token.charAt(0))
 
+/** Whether a path is answered by a stream that stays open, whatever its client says it accepts. */
+export const isStream = (path: string): boolean => path === '/v1/feed/stream'
+
 /** The service that answers a path; undefined when none does. */
 export const serviceOf = (path: string): NamedService | undefined =>
   named.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)))

@@ -275,7 +275,9 @@ describe('the feed', () => {
     const { body } = await call('GET', '/v1/feed?limit=0&readState=seen', 'pages')
     expect(body.errors.map(({ path }: any) => path).sort()).toEqual(['/limit', '/readState'])
     expect((await call('GET', '/v1/feed?cursor=nonsense', 'pages')).status).toBe(400)
-    expect((await call('GET', `/v1/feed?cursor=${Buffer.from('["a","b"]').toString('base64url')}`, 'pages')).status).toBe(400)
+    for (const made of ['["a","b"]', '[-800000000000000,"x"]', '[800000000000000,"x"]', '[1,"\\u0000"]']) {
+      expect((await call('GET', `/v1/feed?cursor=${Buffer.from(made).toString('base64url')}`, 'pages')).status).toBe(400)
+    }
   })
 
   it('knows what is unread', async () => {
@@ -529,9 +531,11 @@ describe('a stream', () => {
   })
 
   it('with an id that is none of ours is told to begin anew', async () => {
-    const stream = await openStream('stranger', service, 'yesterday')
-    expect((await stream.next(1))[0]).toMatchObject({ event: 'reset' })
-    await stream.close()
+    for (const id of ['yesterday', '999999999999999']) {
+      const stream = await openStream('stranger', service, id)
+      expect((await stream.next(1))[0]).toMatchObject({ event: 'reset' })
+      await stream.close()
+    }
   })
 
   it('tells what is hidden or over by now as hidden', async () => {

@@ -66,8 +66,8 @@ export async function listFeed(
 function afterOf({ after }: Page): { createdAt: Date; messageId: string } | null {
   if (after === null) return null
   const [createdAt, messageId] = after
-  // A Date bears 8.64e15 ms either side of the epoch.
-  if (typeof createdAt === 'number' && typeof messageId === 'string' && Math.abs(createdAt) < 8e15) {
+  // Nothing is older than the epoch, and below 1e14 years have four digits, as PostgreSQL reads them.
+  if (typeof createdAt === 'number' && typeof messageId === 'string' && createdAt >= 0 && createdAt < 1e14) {
     return { createdAt: new Date(createdAt), messageId }
   }
   throw unreadable([{ path: '/cursor', message: 'is not a cursor of this list: send back a nextCursor as it was given' }])

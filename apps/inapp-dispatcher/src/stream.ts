@@ -210,8 +210,8 @@ export class FeedStreams {
 
   /** What changed since an event; null where that cannot be told one by one: too much, or the id is none of ours. */
   private async changedSince({ workspaceId, userId }: UserName, eventId: string): Promise<Row[] | null> {
-    // Milliseconds since the epoch; a Date bears 8.64e15.
-    if (!/^\d{1,15}$/.test(eventId)) return null
+    // Milliseconds since the epoch; with 14 digits years have four, as PostgreSQL reads them.
+    if (!/^\d{1,14}$/.test(eventId)) return null
     const { rows } = await this.options.pool.query<Row>(
       `SELECT ${rowColumns} FROM messages WHERE workspace_id = $1 AND user_id = $2 AND answer = 'requested'
          AND updated_at >= least($3, clock_timestamp()) - make_interval(secs => $5)

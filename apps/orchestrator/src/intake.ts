@@ -155,8 +155,13 @@ function problemOf(send: SendRequested, record: RawIncoming): Refusal | null {
   if (!templateIdPattern.test(send.templateId)) return invalid('templateId', `must match ${templateIdPattern.source}`)
   if (send.templateVersion !== null && send.templateVersion < 1) return invalid('templateVersion', 'must be 1 or more')
   if (send.campaignId !== null && freeIdProblem(send.campaignId)) return invalid('campaignId', freeIdProblem(send.campaignId)!)
+  // PostgreSQL's jsonb has no NUL: stored, it would fail this turn and every one after it.
   let bytes = 0
-  for (const name in send.variables) bytes += Buffer.byteLength(name) + Buffer.byteLength(send.variables[name]!)
+  for (const name in send.variables) {
+    const value = send.variables[name]!
+    if (name.includes('\0') || value.includes('\0')) return invalid('variables', 'must not hold the character NUL')
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
+  }
   if (bytes > maxVariablesBytes) return { reason: 'variables_too_large', detail: `variables may have ${maxVariablesBytes} bytes, these have ${bytes}` }
   return null
 }

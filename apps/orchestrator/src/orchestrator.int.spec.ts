@@ -184,6 +184,19 @@ it('what cannot start becomes a dead letter with its reason and origin, its neig
   expect(deadLetterTopic.name).toBe('stepcast.dead-letters.v1')
 })
 
+it('the character NUL, which no jsonb can hold, stops no partition', async () => {
+  const good = Array.from({ length: 60 }, (_, i) => `nul-${i}`)
+  const early = sequenceIdOf('w', 's-nul', 'nul-0')
+  await report(messageIdOf(early, 1, 'in_app'), 'viewed', { reason: 'a\0b' })
+  const bad = [sendOf('s-nul', 'u', { variables: { who: 'A\0da' } }), sendOf('s-nul', 'v', { variables: { who: 'Ada', 'x\0': 'y' } })]
+  await produceSends(connection, bad)
+  await produceSends(connection, good.map((userId) => sendOf('s-nul', userId)))
+  for (const userId of good) await commanded(sequenceIdOf('w', 's-nul', userId), 'inAppCommands')
+  expect(await ended(early)).toMatchObject({ outcome: 'stopped', engagement: 'viewed' })
+  const refused = () => dead.letters.filter(({ headers: { reason, detail } }) => reason === 'invalid_send' && detail!.includes('NUL'))
+  await eventually(async () => refused().length === bad.length)
+})
+
 it('a missing required variable is refused by name; an archived template refuses new sends only', async () => {
   await approve('greeting', twoSteps('clicked'))
   await produceSends(connection, [sendOf('s5', 'u', { templateId: 'greeting' })])

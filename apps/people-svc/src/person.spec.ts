@@ -29,6 +29,8 @@ it('keeps numbers as E.164, languages in canonical spelling, and clears what is 
 it.each<[string, unknown, string[]]>([
   ['a national number', { phoneNumber: '010-1234-5678' }, ['/phoneNumber']],
   ['a number too short', { kakaoPhoneNumber: '+8210' }, ['/kakaoPhoneNumber']],
+  ['a number among words', { phoneNumber: 'call +12015550100' }, ['/phoneNumber']],
+  ['a number with an extension', { phoneNumber: '+12015550100 ext. 5' }, ['/phoneNumber']],
   ['words', { phoneNumber: 'call me' }, ['/phoneNumber']],
   ['a locale with an underscore', { locale: 'ko_KR' }, ['/locale']],
   ['an unknown timezone', { timezone: 'Asia/Atlantis' }, ['/timezone']],

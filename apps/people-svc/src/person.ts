@@ -9,8 +9,9 @@ const phoneNumber = z
   .string()
   .max(40)
   .transform((given, context) => {
-    const phone = parsePhoneNumberFromString(given)
-    if (phone?.isPossible()) return phone.number as string
+    // The whole text is the number, and an extension cannot be texted.
+    const phone = parsePhoneNumberFromString(given, { extract: false })
+    if (phone?.isPossible() && phone.ext === undefined) return phone.number as string
     context.addIssue({ code: 'custom', message: 'must be an international phone number such as +821012345678' })
     return z.NEVER
   })

@@ -86,6 +86,16 @@ it('variables over 64 kB are refused, in bytes and with those of the send', () =
   ).toMatchObject([{ path: '/receivers/0/variables' }])
 })
 
+it('a variable with the character NUL, which no database can keep, is refused where it stands', () => {
+  const receivers = [{ userId: 'u', variables: { a: 'x\0y' } }]
+  for (const request of [{ templateId: 't', receivers }, { templateId: 't', receivers: [{ userId: 'u' }], variables: { 'a\0': 'x' } }]) {
+    const refused = { success: false, error: { issues: [{ path: expect.arrayContaining(['variables']) }] } }
+    expect(sendBody.safeParse(request)).toMatchObject(refused)
+  }
+  expect(sendBody.safeParse({ templateId: 't', receivers: [{ userId: 'u' }], tag: 'a\0' }).success).toBe(false)
+  expect(sendBody.safeParse({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] }).success).toBe(true)
+})
+
 it('an image or action is an http(s) URL, wherever it comes from', () => {
   const schema = [variable('link', { type: 'action', required: false })]
   expect(receiversOf(schema, body({ variables: { link: 'javascript:1' } })).errors).toMatchObject([{ path: '/variables/link' }])

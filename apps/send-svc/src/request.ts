@@ -4,7 +4,10 @@ import type { FieldError } from '@stepcast/service'
 import { isHttpUrl, own, resolveVariables, type Variable, type Variables } from '@stepcast/template'
 import { z } from 'zod'
 
-const variables = z.record(z.string().max(64), z.string())
+// PostgreSQL's text and jsonb, in which all this is kept here or by later services, have no NUL.
+const withoutNul = /^[^\0]*$/
+const nulRule = { error: 'must not hold the character NUL' }
+const variables = z.record(z.string().max(64).regex(withoutNul, nulRule), z.string().regex(withoutNul, nulRule))
 
 /** Body of `POST /v1/sends`. */
 export const sendBody = z.strictObject({
@@ -23,7 +26,7 @@ export const sendBody = z.strictObject({
     .min(1)
     .max(10_000),
   variables: variables.nullish().describe('Win over the defaults of the template'),
-  tag: z.string().min(1).max(128).nullish().describe('A label of yours, kept with every sequence'),
+  tag: z.string().min(1).max(128).regex(withoutNul, nulRule).nullish().describe('A label of yours, kept with every sequence'),
 })
 /** A readable request. */
 export type SendRequest = z.output<typeof sendBody>

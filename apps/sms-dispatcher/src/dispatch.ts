@@ -5,6 +5,8 @@ import { TwilioKind } from './twilio'
 
 /** The service's name, and that of its consumer group. */
 export const serviceName = 'sms-dispatcher'
+// Several times what remains of 1,600 characters whose links are long; beyond it the text is refused, so its links need not be kept.
+const maxTracked = 20_000
 /** The service's PostgreSQL schema. */
 export const schema = 'sms_dispatcher'
 
@@ -20,6 +22,6 @@ export const smsDispatcher: DispatcherOptions<'sms', Config> = {
   ],
   addressesOf: ({ phoneNumber }) => numberAddress(phoneNumber, 'twilio'),
   ...paidChannel('s', (content, track) =>
-    content.trackLinks ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) } : content,
+    content.trackLinks && content.body.length <= maxTracked ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) } : content,
   ),
 }

@@ -61,6 +61,16 @@ describe('sms-dispatcher', () => {
     await spec.reported(sent, 'failed(unsubscribed)')
   })
 
+  it('says what was charged where Twilio took it although its answer was lost', async () => {
+    await spec.fault('accept-then-reset')
+    const sent = await spec.send()
+    await eventually(() => spec.kinds(sent)[0]?.startsWith('unknown'), { withinMs: 20_000 })
+    await spec.call('POST', `${spec.sandboxUrl}/phones/${sent.messageId}/delivered`)
+    await eventually(() => spec.kinds(sent).includes('requested'), { withinMs: 20_000 })
+    const requested = spec.reports.find(({ messageId, kind }) => messageId === sent.messageId && kind === 'requested')
+    expect(requested?.detail).toMatchObject({ segments: '2' })
+  })
+
   it('reports what Twilio finds out later', async () => {
     const sent = await spec.send(await spec.user({ phoneNumber: '+15550300030' }))
     await spec.reported(sent, 'requested', 'failed(30003)')

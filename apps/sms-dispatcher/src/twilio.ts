@@ -17,6 +17,11 @@ import { readTwilioCallback } from './twilioCallback'
 import { twilioForm } from './twilioMessage'
 import { outcomeOf } from './twilioOutcome'
 
+// https://www.twilio.com/docs/api/errors/21617: 1,600 characters, of two code units at most. A variable may hold forty times as many, and a
+// text repeat it: neither is worth the upload.
+const maxBody = 2 * 1_600
+const tooLong = '21617'
+
 /** Where Twilio is, and where it finds us. */
 export interface TwilioOptions {
   /** `https://api.twilio.com`, or a compatible provider's; a path in front of `/2010-04-01` is kept. */
@@ -69,9 +74,10 @@ class Twilio implements Provider<'sms'> {
   }
 
   async send(message: ProviderMessage<'sms'>, permit: Permit): Promise<Outcome> {
+    if (message.content.body.length > maxBody) return { kind: 'rejected', reason: tooLong, deadAddress: false }
     const body = twilioForm(message, this.account, this.options.publicUrl).toString()
     const result = await postOnce(this.agent, { origin: this.origin, path: this.path, headers: this.headers, body }, permit)
-    return outcomeOf(result, segmentsOf(message.content.body), Date.now())
+    return outcomeOf(result, () => segmentsOf(message.content.body), Date.now())
   }
 
   readCallback(request: CallbackRequest): readonly ProviderStatus[] | null {

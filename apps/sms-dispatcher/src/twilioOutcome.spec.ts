@@ -10,7 +10,7 @@ const answered = (status: number, body: object | string, headers: Record<string,
   body: typeof body === 'string' ? body : JSON.stringify(body),
 })
 const outcome = (status: number, body: object | string, headers?: Record<string, string>) =>
-  outcomeOf(answered(status, body, headers), 2, 0)
+  outcomeOf(answered(status, body, headers), () => 2, 0)
 const error = (code: number, status: number) => outcome(status, { code, message: 'about +15551234567', status })
 
 describe('an SMS handed to Twilio', () => {
@@ -54,11 +54,11 @@ describe('an SMS handed to Twilio', () => {
     expect(error(21610, 400)).toEqual({ kind: 'rejected', reason: 'unsubscribed', deadAddress: false }))
 
   it.each([500, 502, 503, 504, 302])('was perhaps sent after a %i: a repeat could reach the person twice', (status) =>
-    expect(outcome(status, { code: 20500 })).toEqual({ kind: 'unknown', reason: '20500' }),
+    expect(outcome(status, { code: 20500 })).toEqual({ kind: 'unknown', reason: '20500', detail: { segments: '2' } }),
   )
   it('was perhaps sent when the connection broke, and was not when none stood', () => {
-    expect(outcomeOf({ kind: 'broken', reason: 'timeout' }, 1, 0)).toEqual({ kind: 'unknown', reason: 'timeout' })
-    expect(outcomeOf({ kind: 'not_begun', reason: 'ECONNREFUSED' }, 1, 0)).toEqual({ kind: 'retry', reason: 'ECONNREFUSED', afterMs: null })
+    expect(outcomeOf({ kind: 'broken', reason: 'timeout' }, () => 1, 0)).toMatchObject({ kind: 'unknown', reason: 'timeout' })
+    expect(outcomeOf({ kind: 'not_begun', reason: 'ECONNREFUSED' }, () => 1, 0)).toEqual({ kind: 'retry', reason: 'ECONNREFUSED', afterMs: null })
   })
   it("is judged by the status when the body is a proxy's page", () => {
     expect(outcome(400, '<html>')).toMatchObject({ kind: 'rejected', reason: 'HTTP_400' })

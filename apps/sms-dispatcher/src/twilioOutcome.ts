@@ -25,42 +25,45 @@ export const reasonOfCode = (code: number | string): string => (Number(code) ===
  * A 5xx is unknown, not a retry: Twilio's page on error 20500 says that a message sent again after one may reach the person twice, and
  * that costs money. What blames the account (401, 403, 404 with a code below 21000) is the workspace's to mend and no fault of the
  * number: retry. No code says that a number is gone for good, so none is ever forgotten.
- * @param segments of the text, where Twilio does not tell (a messaging service that has not chosen a sender yet says 0)
+ * @param segments of the text, asked where Twilio does not tell (a messaging service that has not chosen a sender yet says 0)
  */
-export function outcomeOf(result: CallResult, segments: number, nowMs: number): Outcome {
+export function outcomeOf(result: CallResult, segments: () => number, nowMs: number): Outcome {
   switch (result.kind) {
     case 'not_begun':
       return { kind: 'retry', reason: result.reason, afterMs: null }
     case 'broken':
-      return { kind: 'unknown', reason: result.reason }
+      return unknown(result.reason, segments)
     case 'answered': {
       const answer = answerOf(result.body)
       if (result.status >= 200 && result.status < 300) return accepted(answer, segments)
-      return refused(result.status, answer.code ?? null, retryAfterMs(result.headers, nowMs))
+      return refused(result.status, answer.code ?? null, retryAfterMs(result.headers, nowMs), segments)
     }
   }
 }
 
-function accepted({ sid, num_segments, price, price_unit }: TwilioAnswer, segments: number): Outcome {
+function accepted({ sid, num_segments, price, price_unit }: TwilioAnswer, segments: () => number): Outcome {
   const told = Number(num_segments ?? 0)
   const detail = {
-    segments: String(told > 0 ? told : segments),
+    segments: String(told > 0 ? told : segments()),
     // Negative: what Twilio takes from the balance. Usually null at first; later prices are not called back.
     ...(price && price_unit ? { price: price.replace(/^-/, ''), currency: price_unit.toUpperCase() } : {}),
   }
   return { kind: 'accepted', providerMessageId: sid ?? null, detail }
 }
 
-function refused(status: number, code: number | null, afterMs: number | null): Outcome {
+function refused(status: number, code: number | null, afterMs: number | null, segments: () => number): Outcome {
   const reason = code === null ? `HTTP_${status}` : reasonOfCode(code)
   if (status === 429 || (code !== null && throttled.has(code))) return { kind: 'retry', reason, afterMs }
   // 408: the request did not arrive in full (RFC 9110 §15.5.9).
   if (status === 408) return { kind: 'retry', reason, afterMs }
   // Neither taken nor refused as far as we can tell: server errors, and what no document speaks of.
-  if (status < 400 || status >= 500) return { kind: 'unknown', reason }
+  if (status < 400 || status >= 500) return unknown(reason, segments)
   const isOfAccount = [401, 403, 404].includes(status) && (code === null || code < firstMessageCode)
   return isOfAccount ? { kind: 'retry', reason, afterMs: null } : { kind: 'rejected', reason, deadAddress: false }
 }
+
+/** Possibly charged. Who says later that it was, a callback or an operator, does not know for how many segments. */
+const unknown = (reason: string, segments: () => number): Outcome => ({ kind: 'unknown', reason, detail: { segments: String(segments()) } })
 
 function answerOf(body: string): TwilioAnswer {
   try {

@@ -34,7 +34,9 @@ export async function takeStatuses(
   by: CalledBack,
   statuses: readonly ProviderStatus[],
 ): Promise<void> {
-  const best = bestOfEach(statuses)
+  // A provider hands back what others wrote into their messages as well.
+  const best = bestOfEach(statuses.filter(({ messageId }) => parseMessageId(messageId) !== null))
+  if (best.size === 0) return
   const spokenOf = await answered(pool, by, [...best.keys()])
   if (spokenOf.length === 0) return
   const facts = spokenOf

@@ -314,6 +314,6 @@ function byLane<C extends ChannelType>(granted: readonly Granted<C>[]): Readonly
 function claimedOf({ command, traceparent, targets }: NewMessage, target: string, provider: string, nowMs: () => number): Claimed {
   const { messageId, workspaceId, userId, templateId, templateVersion, variables, windowMs } = command
   const alone = targets.length === 1 ? { provider, workspaceId, traceparent, nowMs } : null
-  const asClaimed = { fence: firstFence, answer: null, nowMs: nowMs(), alone }
+  const asClaimed = { fence: firstFence, answer: null, nowMs: nowMs(), isAskedFor: false, alone }
   return { messageId, target, workspaceId, userId, templateId, templateVersion, variables, windowMs, ...asClaimed }
 }

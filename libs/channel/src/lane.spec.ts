@@ -22,6 +22,7 @@ const claimedOf = (messageId: string, workspaceId: string): Claimed => ({
   windowMs: null,
   answer: null,
   nowMs: 0,
+  isAskedFor: false,
   alone: null,
 })
 const recipient: Recipient = { addresses: [{ target: 't', provider: 'fcm', address: 'a' }], optOutChannels: [], optOutCategories: [] }
@@ -166,6 +167,17 @@ describe('a lane', () => {
     await pass(750)
     expect(ledger.claimedAt.get('retry')).toBeLessThan(600)
     await Promise.all([lane.stop(0), pass(200)])
+  })
+
+  it('sends nothing more once the window has elapsed, unless an operator asks for it (rule 24)', async () => {
+    const { lane } = laneOf(new Ledger([]), 4, 0)
+    const answer = { kind: 'requested', occurredAt: 1_000, reason: null, providerMessageId: null, detail: {} } as const
+    const retried: Claimed = { ...claimedOf('m', 'w'), windowMs: 60_000, answer, nowMs: 61_000 }
+    const judge = async (claimed: Claimed) => lane.judge([claimed], recipientsOf([claimed]))
+    expect(await judge(retried)).toMatchObject({ ready: [], notSent: [{ messageId: 'm', kind: 'skipped', reason: 'window_elapsed' }] })
+    expect(await judge({ ...retried, nowMs: 60_999 })).toMatchObject({ ready: [{ message: { timeToLiveMs: 1 } }], notSent: [] })
+    expect((await judge({ ...retried, isAskedFor: true })).ready).toHaveLength(1)
+    expect((await judge({ ...retried, answer: null })).ready).toHaveLength(1)
   })
 
   it('never has more calls under way than its concurrency, of claims and new messages together', async () => {

@@ -288,6 +288,8 @@ export class Lane<C extends ChannelType> {
     const address = recipient.addresses.find((one) => one.target === claimed.target && one.provider === this.name)
     if (address === undefined) return { kind: 'skipped', reason: noAddress }
     if (typeof provider === 'string') return { kind: 'skipped', reason: provider }
+    // The next step has been commanded by then: of several devices one got it in time, or an outcome stays unknown (rule 24).
+    if (timeLeftInWindow(claimed) === 0 && !claimed.isAskedFor) return { kind: 'skipped', reason: 'window_elapsed' }
     const content = template.channels.find(({ channelType }) => channelType === channel)?.content as ContentOf[C] | undefined
     if (content === undefined) return { kind: 'unsendable', reason: 'no_content_for_channel' }
     return { message: messageTo(claimed, address, render(content, claimed.variables)), provider }

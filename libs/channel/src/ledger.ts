@@ -18,6 +18,8 @@ export interface Claimed {
   readonly answer: Answer | null
   /** The database's clock at the claim, milliseconds. */
   readonly nowMs: number
+  /** Whether an operator asked for this attempt. */
+  readonly isAskedFor: boolean
   /** See {@link Alone}. */
   readonly alone: Alone | null
 }
@@ -58,11 +60,11 @@ WITH chosen AS (
 ), claimed AS (
   UPDATE ledger SET due_at = now() + $4 * interval '1 millisecond', fence = fence + 1
   FROM chosen WHERE ledger.message_id = chosen.message_id AND ledger.target = chosen.target
-  RETURNING ledger.message_id, ledger.target, ledger.fence
+  RETURNING ledger.message_id, ledger.target, ledger.fence, ledger.resolved IS NOT DISTINCT FROM 'resend' AS is_asked_for
 )
 SELECT claimed.message_id AS "messageId", claimed.target, claimed.fence, workspace_id AS "workspaceId", user_id AS "userId",
   template_id AS "templateId", template_version AS "templateVersion", variables, window_ms AS "windowMs", answer,
-  (extract(epoch FROM now()) * 1000)::float8 AS "nowMs", NULL AS alone
+  (extract(epoch FROM now()) * 1000)::float8 AS "nowMs", is_asked_for AS "isAskedFor", NULL AS alone
 FROM claimed JOIN messages USING (message_id)`
 
 /** Takes due targets, at most `take` of each workspace, for `leaseMs`. One that is not begun until then is free again. */

@@ -48,6 +48,12 @@ describe('links in a text', () => {
     `https://long.example/${'x'.repeat(2_048)}`,
   ])('are not these: %s', (text) => expect(found(text)).toEqual([]))
 
+  it.each([')', ']', '.', '()', '(('])('are found in time, however much of %s is written behind them', (tail) => {
+    const begun = performance.now()
+    replaceLinks(`https://shop.example/42${tail.repeat(60_000 / tail.length)}`, (url) => url)
+    expect(performance.now() - begun).toBeLessThan(500)
+  })
+
   it('are all that changes of a text', () => {
     fc.assert(
       fc.property(

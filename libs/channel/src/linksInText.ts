@@ -25,16 +25,20 @@ export const replaceLinks = (text: string, replace: (url: string) => string): st
     return isTrackable(url) ? replace(url) + found.slice(url.length) : found
   })
 
-/** Leaves out what ends the sentence instead of the address: punctuation, and brackets that were opened before it. */
+/**
+ * Leaves out what ends the sentence instead of the address: punctuation, and brackets that were opened before it. Brackets are counted once:
+ * a text is as long as its variables, and while one is read no other SMS is sent.
+ */
 function withoutTrailing(found: string): string {
-  let url = found
-  for (;;) {
-    const last = url.charAt(url.length - 1)
-    const opening = closing[last]
-    const isForeign = opening === undefined ? /[.,;:!?'*]/.test(last) : count(url, last) > count(url, opening)
-    if (!isForeign) return url
-    url = url.slice(0, -1)
+  const unopened = new Map(Object.entries(closing).map(([last, opening]) => [last, count(found, last) - count(found, opening)]))
+  let end = found.length
+  for (; end > 0; end--) {
+    const last = found.charAt(end - 1)
+    const extra = unopened.get(last)
+    if (extra === undefined ? !/[.,;:!?'*]/.test(last) : extra <= 0) break
+    if (extra !== undefined) unopened.set(last, extra - 1)
   }
+  return found.slice(0, end)
 }
 
 const count = (text: string, character: string): number => text.split(character).length - 1

@@ -328,6 +328,8 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
         (await spec.call('POST', `${spec.url}/v1/${channel}/unknown/${sent.messageId}/number`, { action }, await spec.admin())).status
       expect([await resolve('not_sent'), await resolve('not_sent'), await resolve('resend')]).toEqual([204, 204, 409])
       expect(await listed()).not.toContain(sent.messageId)
+      const nobodys = `${spec.url}/v1/${channel}/unknown/no%00text/number`
+      expect(await spec.call('POST', nobodys, { action: 'sent' }, await spec.admin())).toMatchObject({ status: 404 })
       await eventually(() => spec.kinds(sent).includes('failed(not_sent)'))
       expect(await spec.answers(sent)).toHaveLength(1)
     })
@@ -347,6 +349,20 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
       await eventually(() => spec.kinds(sent).includes('requested'), { withinMs: 40_000 })
       expect(spec.kinds(sent)).toEqual([expect.stringMatching(/^unknown/), 'requested'])
       expect(await spec.answers(sent)).toHaveLength(2)
+    })
+
+    it('of unknown outcome is not sent again by an operator either once it was taken back', async () => {
+      await spec.fault('500')
+      const sent = await spec.send()
+      await eventually(() => spec.kinds(sent)[0]?.startsWith('unknown'), { withinMs: 20_000 })
+      await spec.produce({ ...sent.command, action: 'withdraw', variables: {} })
+      const resolve = async (action: string): Promise<number> => {
+        const address = `${spec.url}/v1/${channel}/unknown/${sent.messageId}/number`
+        return (await spec.call('POST', address, { action }, await spec.admin())).status
+      }
+      await spec.quiet()
+      expect([await resolve('resend'), (await spec.answers(sent)).length]).toEqual([409, 1])
+      expect(await resolve('not_sent')).toBe(204)
     })
 
     it('keeps its link however often it is attempted', async () => {

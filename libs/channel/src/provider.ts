@@ -16,7 +16,7 @@ export type Outcome =
   /** Provably not taken, worth another try; `afterMs` where the provider said when. */
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs: number | null }
   /** Bytes were sent and no answer came: perhaps taken. */
-  | { readonly kind: 'unknown'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly reason: string; readonly detail?: Readonly<Record<string, string>> }
 
 /** One message to one target. */
 export interface ProviderMessage<C extends ChannelType> {

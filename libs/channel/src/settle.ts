@@ -191,7 +191,7 @@ async function writeAnswers(tx: PoolClient, messages: readonly (readonly Settlin
   const given = messages.flatMap((targets) => {
     const [{ messageId, workspaceId, traceparent, answer: before, nowMs, isWithdrawn }] = targets as [SettlingRow]
     const now = answerOf(targets, Math.round(nowMs))
-    const answer = now !== null && improves(before, now) ? now : null
+    const answer = now !== null && improves(before, now) ? withCost(before, now) : null
     const isOver = !targets.some(({ isOpen }) => isOpen)
     return answer !== null || isOver || isWithdrawn ? [{ messageId, workspaceId, traceparent, answer, isOver, isWithdrawn }] : []
   })
@@ -209,6 +209,10 @@ async function writeAnswers(tx: PoolClient, messages: readonly (readonly Settlin
     service,
   )
 }
+
+/** Who confirms a message of unknown outcome does not know what it was charged as: the attempt did (segments). */
+const withCost = (before: Answer | null, now: Answer): Answer =>
+  before?.kind === 'unknown' && now.kind === 'requested' ? { ...now, detail: { ...before.detail, ...now.detail } } : now
 
 async function writeDead(tx: PoolClient, dead: readonly (DeadAddress & { target: string })[]): Promise<void> {
   if (dead.length === 0) return

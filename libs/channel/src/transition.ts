@@ -149,7 +149,7 @@ function attempted(row: Target, { outcome, fence }: Extract<Fact, { kind: 'attem
         isOpen: true,
       }
     case 'unknown':
-      return unknown(row, outcome.reason, policy)
+      return { ...unknown(row, outcome.reason, policy), detail: outcome.detail }
   }
 }
 

@@ -2,10 +2,11 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, type Type } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { z } from 'zod'
+import { parseMessageId } from '@stepcast/contracts'
 import { Caller, conflict, Describe, notFound, page, pageOf, pageQuery, RequireScope } from '@stepcast/service'
 import { Dispatch } from './dispatch'
 import { POOL } from './dispatcherTokens'
-import { listUncertain, type UncertainMessage } from './uncertain'
+import { listUncertain, type Resolved, type UncertainMessage } from './uncertain'
 
 const entry = z.object({
   messageId: z.string(),
@@ -60,7 +61,10 @@ export function unknownController(prefix: string): Type<unknown> {
       @Body({ schema: word }) { action }: z.output<typeof word>,
       @Caller() { workspaceId }: Caller,
     ): Promise<void> {
-      const resolved = await this.dispatch.resolve({ workspaceId, messageId, target, as: action })
+      const resolved: Resolved =
+        parseMessageId(messageId) === null
+          ? { kind: 'missing' }
+          : await this.dispatch.resolve({ workspaceId, messageId, target, as: action })
       if (resolved.kind === 'missing') throw notFound('This workspace has no message of that id and target here.')
       if (resolved.kind === 'refused') throw conflict(resolved.why)
     }

@@ -60,6 +60,12 @@ describe('a call', () => {
     expect(asked[1]).toMatchObject({ path: '/v1/feed', headers: { authorization: 'Bearer sk_1', 'on-behalf-of': 'ada' } })
   })
 
+  it('acts for a user of any name, as UTF-8', async () => {
+    answers = [json({ items: [], nextCursor: null })]
+    await new StepcastClient({ url, token: 'sk_1', onBehalfOf: '사용자-é' }).feed.list()
+    expect(Buffer.from(String(asked[0]!.headers['on-behalf-of']), 'latin1').toString()).toBe('사용자-é')
+  })
+
   it('refused is a problem with its fields; not answered, an error of another kind', async () => {
     answers = [refusal(422, { errors: [{ path: '/limit', message: 'at most 100' }] }), cut]
     const refused = await clientWith().feed.list({ limit: 101 }).catch((error: unknown) => error)

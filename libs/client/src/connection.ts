@@ -74,7 +74,7 @@ export class Connection {
         headers: {
           ...headers,
           authorization: `Bearer ${token}`,
-          ...(onBehalfOf === undefined ? {} : { 'on-behalf-of': onBehalfOf }),
+          ...(onBehalfOf === undefined ? {} : { 'on-behalf-of': bytesOf(onBehalfOf) }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         // The token alone says who is calling.
@@ -87,6 +87,9 @@ export class Connection {
     }
   }
 }
+
+// Headers carry bytes, and fetch refuses characters beyond U+00FF: a userId travels as UTF-8, a byte a character.
+const bytesOf = (text: string): string => String.fromCharCode(...new TextEncoder().encode(text))
 
 /** Whether the credentials are refused, which no repetition mends. */
 export const isRefused = (error: unknown): boolean => error instanceof StepcastProblem && error.status < 500 && error.status !== 429

@@ -3,7 +3,7 @@ import type {
   EngagementKind, EngagementRecorded, SequenceEnded, SequenceStarted, StepCommanded, StepDeferred, StepEnded,
 } from '@stepcast/contracts'
 import { failure } from './failure'
-import { meets, report, reportedOf, silenceGraceMs, trustedAt } from './message'
+import { isPossiblySent, meets, report, reportedOf, silenceGraceMs, trustedAt } from './message'
 import type { Ended, EnteredStep, Message, Plan, Running, Sequence, SequenceEvent } from './sequence'
 import { conditionOf, windowOf } from './step'
 import { capital, channelName, duration, list } from './words'
@@ -177,9 +177,11 @@ function leftOver(messages: readonly Message[], { reason }: StepEnded): string {
   const named = (standing: Message['standing']): readonly string[] =>
     messages.filter((message) => message.standing === standing).map((message) => message.channelType)
   const open = named('open')
+  const possiblySent = messages.filter(isPossiblySent).map((message) => message.channelType)
   const deferred = named('deferred')
   return [
     open.length === 0 ? '' : `; ${channelList(open)}, still unanswered, ${open.length === 1 ? 'is' : 'are'} withdrawn`,
+    possiblySent.length === 0 ? '' : `; ${channelList(possiblySent)}, possibly sent, ${possiblySent.length === 1 ? 'is' : 'are'} not sent again`,
     deferred.length === 0 ? '' : `; ${channelList(deferred)}, held back by quiet hours, ${deferred.length === 1 ? 'is' : 'are'} never sent`,
   ].join('')
 }

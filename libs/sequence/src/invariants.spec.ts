@@ -156,15 +156,25 @@ describe('1. commands', () => {
       }
     }))
 
-  it('a command that its step leaves unanswered is withdrawn, once, and no other is', () =>
+  it('a command that its step leaves unanswered or possibly sent is withdrawn, once, and no other is', () =>
     always((life) => {
       const { changes, commands } = lived(life)
-      const unanswered = new Set<string>()
+      const unanswered = new Map<string, number>()
+      const possiblySent = new Set<string>()
       const expected: string[] = []
-      for (const event of eventsOf(changes)) {
-        if (event.type === 'StepCommanded') event.channels.forEach((channel) => unanswered.add(`${event.step}.${channel}`))
-        if (event.type === 'EngagementRecorded') unanswered.delete(`${event.step}.${event.channelType}`)
-        if (event.type === 'StepEnded') expected.push(...[...unanswered].filter((message) => message.startsWith(`${event.step}.`)))
+      for (const [event, recordedAt] of changes.flatMap((change) => change.events.map((event) => [event, change.recordedAt] as const))) {
+        if (event.type === 'StepCommanded') event.channels.forEach((channel) => unanswered.set(`${event.step}.${channel}`, event.expiresAt))
+        if (event.type === 'EngagementRecorded') {
+          const message = `${event.step}.${event.channelType}`
+          const isInTime = Math.min(event.occurredAt, recordedAt) < (unanswered.get(message) ?? 0) + silenceGraceMs
+          unanswered.delete(message)
+          // What was possibly sent cannot be skipped.
+          if (event.kind !== 'skipped') possiblySent.delete(message)
+          if (event.kind === 'unknown' && isInTime) possiblySent.add(message)
+        }
+        if (event.type !== 'StepEnded') continue
+        const left = [...unanswered.keys(), ...(event.reason === 'completed' ? [] : possiblySent)]
+        expected.push(...left.filter((message) => message.startsWith(`${event.step}.`)))
       }
       expect([...named(commands, 'withdraw')].sort()).toEqual([...expected].sort())
     }))

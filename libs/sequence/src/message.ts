@@ -1,7 +1,7 @@
 // One message of a step: how it moves from command to answer to engagement, and what may be said of it.
-import type { ChannelType, EngagementKind, StopCondition } from '@stepcast/contracts'
+import type { ChannelType, EngagementKind, StepEndReason, StopCondition } from '@stepcast/contracts'
 import { failure } from './failure'
-import type { Message, OpenMessage } from './sequence'
+import type { Message, OpenMessage, SentMessage } from './sequence'
 
 /**
  * How long after `expiresAt` a dispatcher's silence is taken for good, in milliseconds. A dispatcher answers by `expiresAt`; ten seconds
@@ -48,6 +48,17 @@ export const wasSent = (message: Message): boolean => reportedOf(message).some(i
 
 /** Whether the message is commanded and still unanswered, its dispatcher's time not being over at `now`. */
 export const isAwaited = (message: Message, now: number): boolean => message.standing === 'open' && now < silentAt(message)
+
+/** Whether nothing but an attempt of unknown outcome was reported: possibly sent, and perhaps to be sent again (rule 12). */
+export const isPossiblySent = (message: Message): message is SentMessage =>
+  message.standing === 'sent' && statusOf(message) === 'unknown'
+
+/**
+ * Whether the end of its step takes the message back: it is unanswered, or possibly sent, since it would be sent again after a cancel was
+ * answered or the next step fired (rules 15, 24). A last step ends while its messages may still be tried again.
+ */
+export const isOpenAfter = (message: Message, reason: StepEndReason): message is OpenMessage | SentMessage =>
+  message.standing === 'open' || (isPossiblySent(message) && reason !== 'completed')
 
 /** Whether the engagement meets the stop condition: clicked implies viewed, viewed implies delivered (rules 4, 6). */
 export const meets = (kind: EngagementKind, condition: StopCondition | null): boolean =>

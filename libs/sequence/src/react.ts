@@ -1,6 +1,6 @@
 // What a fact asks of the dispatchers. Derived from recorded facts alone, so publishing twice gives the same commands.
 import { failure } from './failure'
-import { channelTypeOf } from './message'
+import { channelTypeOf, isOpenAfter } from './message'
 import type { Effect, Sequence, SequenceEvent } from './sequence'
 import { windowOf } from './step'
 
@@ -21,15 +21,15 @@ export function react(state: Sequence, event: SequenceEvent): readonly Effect[] 
     }
     case 'StepEnded': {
       if (state.status !== 'running') throw failure('only a running step ends')
-      const { step } = event
+      const { step, reason } = event
       const windowMs = windowOf(state.plan, step)
       return (state.entered[step - 1]?.messages ?? []).flatMap((message): readonly Effect[] => {
-        if (message.standing !== 'open') return nothing
+        if (!isOpenAfter(message, reason)) return nothing
         const { channelType, commandedAt, expiresAt } = message
         return [{ type: 'withdraw', step, channelType, commandedAt, expiresAt, windowMs }]
       })
     }
-    // A sequence ends with its current step, whose end has withdrawn what was unanswered; earlier steps did so at theirs.
+    // A sequence ends with its current step, whose end has withdrawn what was open; earlier steps did so at theirs.
     case 'SequenceEnded':
     case 'SequenceStarted':
     case 'StepDeferred':

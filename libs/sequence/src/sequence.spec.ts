@@ -273,6 +273,11 @@ describe('rule 12: the provider\'s outcome is unknown', () => {
 
   it('may turn out a failure', () =>
     given(started, unknown(1)).when(failed(1)).then(recorded(1, 'failed'), ended(1, 'failed'), commanded(2, 'push')))
+
+  it('is not sent again once its window has elapsed, unless it belongs to the last step', () => {
+    expect(words(given(started, unknown(1)).when(elapsed(1)).run.commands)).toEqual(['send 1.in_app', 'withdraw 1.in_app', 'send 2.push'])
+    expect(words(given(started, requested(1), elapsed(1)).when(unknown(2)).run.commands)).toEqual(['send 1.in_app', 'send 2.push'])
+  })
 })
 
 describe('rule 13: duplicate, reordered and early engagements', () => {
@@ -320,6 +325,11 @@ describe('rule 15: cancel', () => {
   it('withdraws what is unanswered, and only that', () =>
     expect(words(given(startedWith(bothThenSms), requested(1, 'in_app')).when(cancelled).run.commands)).toEqual(
       ['send 1.in_app', 'send 1.push', 'withdraw 1.push']))
+
+  it('withdraws what was possibly sent, since it would be sent again (rule 12)', () => {
+    expect(words(given(started, unknown(1)).when(cancelled).run.commands)).toEqual(['send 1.in_app', 'withdraw 1.in_app'])
+    expect(words(given(started, unknown(1), requested(1)).when(cancelled).run.commands)).toEqual(['send 1.in_app'])
+  })
 
   it('nothing is commanded after it', () =>
     expect(words(given(started, cancelled).when(failed(1), at(500, timer), started, cancelled).run.commands)).toEqual(
@@ -569,6 +579,10 @@ describe('the story says why', () => {
       'Viewed came 2 min after step 1 had ended, when step 2 had already been commanded or sent: the escalation was not needed.',
       'Step 1 met its stop condition late, so step 2 is no longer needed; push, still unanswered, is withdrawn.',
       'Step 1 met its stop condition by viewed: the message has done its job, and nothing more is sent.',
+    ]],
+    ['an unknown outcome', [started, unknown(1), cancelled], [
+      'A cancel came in while step 1 was under way; in-app, possibly sent, is not sent again.',
+      'A cancel was recorded: no step is commanded any more.',
     ]],
     ['a late timer', [started, requested(1), receiptsBehind(at(6, timer))], [
       'The window of 5 min elapsed (decided 1 min after its end) without viewed, although reports were still waiting to be read.',

@@ -45,7 +45,8 @@ export const writeCursor = (after: readonly KeysetValue[]): string => Buffer.fro
 
 function readCursor(cursor: string, keys: number | undefined): readonly KeysetValue[] {
   const isCursor = z
-    .array(z.union([z.string(), z.number(), z.null()]))
+    // PostgreSQL's text has no NUL, so no key of ours has.
+    .array(z.union([z.string().regex(/^[^\0]*$/), z.number(), z.null()]))
     .min(1)
     .max(8)
   try {

@@ -52,8 +52,14 @@ function ofHttpException(exception: HttpException, request: Request): Problem {
   const status = exception.getStatus()
   const cause = exception.cause as { type?: string; limit?: number } | undefined
   if (status === 404) return new Problem({ status, detail: `There is no ${request.method} ${request.path} here.` })
-  if (cause?.type === 'entity.parse.failed') return unreadable([{ path: '', message: `is not JSON: ${exception.message}` }])
+  if (cause?.type === 'entity.parse.failed') return unreadable([{ path: '', message: notJson(exception.message) }])
   if (cause?.type === 'entity.too.large')
     return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
   return status === 400 ? unreadable([{ path: '', message: exception.message }]) : new Problem({ status, detail: exception.message })
+}
+
+/** Node's words on where it stopped, without the piece of the body that they quote: it may be a piece of a secret or of a person. */
+const notJson = (words: string): string => {
+  const position = /at position \d+/.exec(words)?.[0]
+  return position === undefined ? 'is not JSON' : `is not JSON: unreadable ${position}`
 }

@@ -145,6 +145,12 @@ describe('problems', () => {
     })
   })
 
+  it('no piece of an unreadable body stands in the answer: it may be a piece of a secret', async () => {
+    const answer = await post('{"authToken": s-secret-token, "from": "+15005550006"}')
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: '', message: 'is not JSON' }] } })
+    expect(JSON.stringify(answer)).not.toContain('s-secret')
+  })
+
   it('what cannot be read is a 400, what is too large a 413', async () => {
     expect(await post('{"orderNo":')).toMatchObject({ status: 400, body: { errors: [{ path: '' }] } })
     expect(await call('/v1/orders', { method: 'POST', caller: server })).toMatchObject({
@@ -155,6 +161,13 @@ describe('problems', () => {
       status: 413,
       body: { detail: expect.stringContaining('1024 bytes') },
     })
+  })
+
+  it('NUL in an address is a 400: no database has a name with it', async () => {
+    for (const path of ['/v1/orders/a%00b', '/v1/orders?cursor=%00']) {
+      const body = { title: 'Bad Request', detail: expect.stringContaining('NUL') }
+      expect(await call(path, { caller: server })).toMatchObject({ status: 400, body })
+    }
   })
 
   it('a query is checked like a body', async () => {

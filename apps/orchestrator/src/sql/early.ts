@@ -19,10 +19,14 @@ export async function keepEarly(tx: PoolClient, early: readonly EarlyEngagement[
     await tx.query(
       `INSERT INTO early_engagements (sequence_id, message_id, kind, report, record_key, record_value, origin)
        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-      [sequenceId, report.messageId, report.kind, JSON.stringify(report), key, value, JSON.stringify(origin)],
+      [sequenceId, report.messageId, report.kind, jsonbOf(report), key, value, jsonbOf(origin)],
     )
   }
 }
+
+// What people wrote may hold NUL, which jsonb refuses; the record itself is kept as it came.
+const jsonbOf = (value: object): string =>
+  JSON.stringify(value, (_, one: unknown) => (typeof one === 'string' ? one.replaceAll('\0', '\ufffd') : one))
 
 interface Row { sequence_id: string; report: EngagementReported; record_key: Buffer | null; record_value: Buffer | null; origin: Omit<DeadLetter['record'], 'key' | 'value'> }
 
