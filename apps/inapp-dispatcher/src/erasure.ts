@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { UserName } from '@stepcast/replica'
+import { announce, type Announced } from './announce'
 
 // Erasures and batches of commands take turns: else a batch under way could store an item that the erasure does not see.
 const lockKey = `hashtextextended('inapp_dispatcher erasure', 0)`
 
 const hashOf = ({ workspaceId, userId }: UserName): Buffer => createHash('sha256').update(`${workspaceId}/${userId}`).digest()
 
-/** Removes all that is personal of these users; the answers stay, without a name, for commands that are repeated. */
+/** Removes all that is personal of these users, from open feeds as well; the answers stay, without a name, for commands that are repeated. */
 export async function eraseUsers(tx: PoolClient, users: readonly UserName[]): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(${lockKey})`)
   await tx.query(
@@ -16,11 +17,13 @@ export async function eraseUsers(tx: PoolClient, users: readonly UserName[]): Pr
      ON CONFLICT (user_hash) DO UPDATE SET erased_at = excluded.erased_at`,
     [users.map(hashOf)],
   )
-  await tx.query(
+  const { rows } = await tx.query<Announced>(
     `UPDATE messages SET user_id = NULL, content = NULL, updated_at = now()
-     FROM unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u`,
+     FROM unnest($1::text[], $2::text[]) AS erased (w, u) WHERE workspace_id = w AND user_id = u
+     RETURNING message_id AS "messageId", w AS "workspaceId", u AS "userId"`,
     [users.map(({ workspaceId }) => workspaceId), users.map(({ userId }) => userId)],
   )
+  await announce(tx, rows)
 }
 
 /** What {@link holdErasures} tells, milliseconds since the epoch. */

@@ -538,6 +538,18 @@ describe('a stream', () => {
     }
   })
 
+  it('tells each item of its user as hidden when that user is erased', async () => {
+    const [first, second] = [command('vanishing'), command('vanishing')]
+    await inFeedOf('vanishing', first, second)
+    const stream = await openStream('vanishing', service)
+    await publishUser('vanishing', user('vanishing'))
+    await publishUser('vanishing', null)
+    const hidden = new Set<string>()
+    while (hidden.size < 2) for (const { event, data } of await stream.next(1)) if (event === 'hidden') hidden.add(data.messageId)
+    expect(hidden).toEqual(new Set([first.messageId, second.messageId]))
+    await stream.close()
+  })
+
   it('tells what is hidden or over by now as hidden', async () => {
     const [flash, hidden] = [command('returner', { templateId: 'flash' }), command('returner')]
     const stream = await openStream('returner', service)

@@ -31,7 +31,8 @@ interface Stream extends UserName {
   held: string[] | null
 }
 
-type Row = FeedItem & { workspaceId: string; userId: string; hidden: boolean; updatedAt: Date }
+/** `userId` null: erased. */
+type Row = FeedItem & { workspaceId: string; userId: string | null; hidden: boolean; updatedAt: Date }
 
 // A guess at what one process's memory bears: some 30 kB of socket and buffers each are 300 MB.
 const streamsAtMost = 10_000
@@ -55,7 +56,8 @@ export class FeedStreams {
   private count = 0
   private listener: Promise<Client> | null = null
   private heartbeat: NodeJS.Timeout | null = null
-  private waiting = new Set<string>()
+  /** Feeds by the messageIds announced of them. */
+  private readonly waiting = new Map<string, string>()
   private telling = false
 
   constructor(private readonly options: FeedStreamsOptions) {}
@@ -142,7 +144,7 @@ export class FeedStreams {
   }
 
   private hear(payload: string): void {
-    for (const { messageId, feed } of readAnnouncement(payload)) if (this.byFeed.has(feed)) this.waiting.add(messageId)
+    for (const { messageId, feed } of readAnnouncement(payload)) if (this.byFeed.has(feed)) this.waiting.set(messageId, feed)
     if (this.waiting.size > waitingAtMost) {
       this.waiting.clear()
       this.closeAll()
@@ -155,12 +157,13 @@ export class FeedStreams {
     this.telling = true
     try {
       while (this.waiting.size > 0) {
-        const messageIds = [...this.waiting].slice(0, itemsAtOnce)
-        for (const messageId of messageIds) this.waiting.delete(messageId)
+        const announced = new Map([...this.waiting].slice(0, itemsAtOnce))
+        for (const messageId of announced.keys()) this.waiting.delete(messageId)
         const changed = new Set<Stream>()
-        for (const row of await this.load(messageIds)) {
-          for (const stream of this.byFeed.get(feedOf(row.workspaceId, row.userId)) ?? []) {
-            if (!isOf(stream, row)) continue
+        for (const row of await this.load([...announced.keys()])) {
+          for (const stream of this.byFeed.get(announced.get(row.messageId)!) ?? []) {
+            // Whose an erased item was nobody knows any more; that it is hidden tells nothing to whoever never had it.
+            if (row.userId !== null && !isOf(stream, row)) continue
             send(stream, textOf(row))
             if (stream.unread) changed.add(stream)
           }
@@ -203,7 +206,7 @@ export class FeedStreams {
 
   private async load(messageIds: readonly string[]): Promise<Row[]> {
     const { rows } = await this.options.pool.query<Row>(
-      `SELECT ${rowColumns} FROM messages WHERE message_id = ANY($1::text[]) AND answer = 'requested' AND user_id IS NOT NULL
+      `SELECT ${rowColumns} FROM messages WHERE message_id = ANY($1::text[]) AND answer = 'requested'
        ORDER BY updated_at, created_at, message_id`, [messageIds])
     return rows
   }
@@ -223,10 +226,10 @@ export class FeedStreams {
 }
 
 const rowColumns = `${itemColumns}, workspace_id AS "workspaceId", user_id AS "userId", updated_at AS "updatedAt",
-  NOT (${inFeed}) AS hidden`
+  user_id IS NULL OR NOT (${inFeed}) AS hidden`
 
 // Feeds are known by a short hash: whoever shares it must not hear of the other.
-const isOf = (stream: Stream, { workspaceId, userId }: UserName): boolean => workspaceId === stream.workspaceId && userId === stream.userId
+const isOf = (stream: Stream, { workspaceId, userId }: { readonly workspaceId: string; readonly userId: string | null }): boolean => workspaceId === stream.workspaceId && userId === stream.userId
 
 function textOf({ workspaceId: _workspaceId, userId: _userId, hidden, updatedAt, ...item }: Row): string {
   const [event, data] = hidden ? ['hidden', { messageId: item.messageId }] : ['item', item]

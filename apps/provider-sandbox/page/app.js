@@ -55,14 +55,25 @@ async function learnPeople() {
   drawPeople()
 }
 
+/** Whom a text names: somebody known by userId, or workspace/userId; else a user of the first workspace. Null: no workspace is registered. */
+function personOf(text) {
+  const known = [...people.values()].find(({ workspaceId, userId }) => text === userId || text === `${workspaceId}/${userId}`)
+  if (known !== undefined) return known
+  const workspaces = about.workspaces.map(({ workspaceId }) => workspaceId)
+  const named = workspaces.find((workspaceId) => text.startsWith(`${workspaceId}/`))
+  if (named !== undefined) return { workspaceId: named, userId: text.slice(named.length + 1) }
+  return workspaces.length === 0 ? null : { workspaceId: workspaces[0], userId: text }
+}
+
 byId('find').addEventListener('submit', (event) => {
   event.preventDefault()
-  const userId = byId('find-user').value.trim()
-  const workspaceId = about.workspaces[0]?.workspaceId
-  if (userId === '') return
-  if (workspaceId === undefined) return toast('No workspace is registered here yet: POST /phones.', true)
-  people.set(`${workspaceId}/${userId}`, { workspaceId, userId })
-  select(`${workspaceId}/${userId}`)
+  const text = byId('find-user').value.trim()
+  if (text === '') return
+  const person = personOf(text)
+  if (person === null) return toast('No workspace is registered here yet: POST /phones.', true)
+  const owner = `${person.workspaceId}/${person.userId}`
+  people.set(owner, person)
+  select(owner)
 })
 
 function follow() {

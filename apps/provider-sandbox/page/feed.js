@@ -6,6 +6,7 @@ export class Feed {
   items = new Map()
   drawn = new Map()
   client = null
+  expiry = 0
 
   constructor(productUrl) {
     this.productUrl = productUrl
@@ -78,10 +79,28 @@ export class Feed {
   }
 
   draw() {
+    this.dropExpired()
     const items = [...this.items.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
     const before = this.drawn
     this.drawn = new Map(items.map((item) => [item.messageId, this.cardOf(item, before.get(item.messageId))]))
     byId('feed').replaceChildren(...[...this.drawn.values()].map(({ card }) => card))
+  }
+
+  /** Items leave the feed silently when their time comes, and nobody tells the count of unread ones then: it is asked. */
+  dropExpired() {
+    clearTimeout(this.expiry)
+    const timeOf = ({ expiresAt }) => (expiresAt ? Date.parse(expiresAt) : Infinity)
+    for (const item of [...this.items.values()]) if (timeOf(item) <= Date.now()) this.items.delete(item.messageId)
+    const next = Math.min(...[...this.items.values()].map(timeOf))
+    if (next === Infinity) return
+    const { person, client } = this
+    const expired = async () => {
+      this.draw()
+      const unread = await client.feed.unreadCount().catch(() => null)
+      if (unread !== null && this.person === person) this.unread(unread)
+    }
+    // Browsers count no further than 2^31 ms.
+    this.expiry = setTimeout(() => this.person === person && void expired(), Math.min(next - Date.now(), 2 ** 31 - 1))
   }
 
   cardOf(item, before) {

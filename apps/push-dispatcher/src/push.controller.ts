@@ -1,11 +1,11 @@
 // Receipts from devices.
 import { Controller, HttpCode, Inject, Param, Post } from '@nestjs/common'
 import type { Pool } from 'pg'
-import { isMessageOf, POOL, Receipts, ReceiptsUnavailable } from '@stepcast/channel'
+import { wasSentTo, POOL, Receipts, ReceiptsUnavailable } from '@stepcast/channel'
 import { parseMessageId } from '@stepcast/contracts'
 import { Caller, Describe, notFound, RequireScope, unavailable } from '@stepcast/service'
 
-const description = '204 once Kafka has it; repeats are harmless. 404: not a message of this user. 503: send it again.'
+const description = '204 once Kafka has it; repeats are harmless. 404: not a message sent to this user. 503: send it again.'
 
 /** `/v1/push`. */
 @Controller('v1/push')
@@ -15,7 +15,7 @@ export class PushController {
     @Inject(Receipts) private readonly receipts: Receipts,
   ) {}
 
-  /** The push reached the device. → 204 once Kafka has it; repeats are harmless. 404: not this user's message. 503: Kafka is away. */
+  /** The push reached the device. → 204 once Kafka has it; repeats are harmless. 404: not sent to this user. 503: Kafka is away. */
   @Post(':messageId/delivered')
   @HttpCode(204)
   @RequireScope('user')
@@ -34,9 +34,9 @@ export class PushController {
   }
 
   private async report(messageId: string, kind: 'delivered' | 'clicked', { workspaceId, userId, via }: Caller): Promise<void> {
-    // Whether it does not exist or belongs to someone else is nobody's business.
-    if (parseMessageId(messageId) === null || !(await isMessageOf(this.pool, workspaceId, userId!, messageId))) {
-      throw notFound('This user has no push message of that id.')
+    // Whether it does not exist, was never sent or belongs to someone else is nobody's business.
+    if (parseMessageId(messageId) === null || !(await wasSentTo(this.pool, workspaceId, userId!, messageId))) {
+      throw notFound('This user was sent no push message of that id.')
     }
     try {
       await this.receipts.write({

@@ -299,12 +299,20 @@ describe('push-dispatcher', () => {
 
   it('reports a push that hangs as unknown, once, and requested when its repeat is taken', async () => {
     await fault('hang')
-    const sent = await command(await putUser([device('phone')]))
+    const user = await putUser([device('phone')])
+    const sent = await command(user)
     await reported(sent, 'unknown(timeout)', 'requested')
     expect(await answers(sent)).toEqual(['hang', '200'])
     const listed = await call('GET', `${service.url}/v1/push/unknown`, undefined, await as({ scopes: ['read'], via: 'api_key' }))
     expect(listed.body.items).toContainEqual(
-      expect.objectContaining({ messageId: sent.messageId, target: 'phone', state: 'accepted', attempts: 2 }),
+      expect.objectContaining({
+        messageId: sent.messageId,
+        target: 'phone',
+        state: 'accepted',
+        attempts: 2,
+        userId: user.userId,
+        receivedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      }),
     )
   })
 
@@ -456,6 +464,14 @@ describe('push-dispatcher', () => {
     await produce({ ...commandFor(user), channelType: 'sms' })
     await reported(await command(user), 'requested')
     expect((await readDeadLetters(connection)).map(({ headers }) => headers.reason)).toContain('wrong_channel')
+  })
+
+  it('takes no receipt of what was never sent', async () => {
+    const user = await putUser([])
+    const skipped = await command(user)
+    await reported(skipped, 'skipped(no_token)')
+    const url = `${service.url}/v1/push/${skipped.messageId}/clicked`
+    expect((await call('POST', url, undefined, await as({ userId: user.userId }))).status).toBe(404)
   })
 
   it("takes receipts from the message's own user only", async () => {

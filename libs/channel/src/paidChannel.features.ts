@@ -328,7 +328,7 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
         (await spec.call('POST', `${spec.url}/v1/${channel}/unknown/${sent.messageId}/number`, { action }, await spec.admin())).status
       expect([await resolve('not_sent'), await resolve('not_sent'), await resolve('resend')]).toEqual([204, 204, 409])
       expect(await listed()).not.toContain(sent.messageId)
-      const nobodys = `${spec.url}/v1/${channel}/unknown/no%00text/number`
+      const nobodys = `${spec.url}/v1/${channel}/unknown/nonsense/number`
       expect(await spec.call('POST', nobodys, { action: 'sent' }, await spec.admin())).toMatchObject({ status: 404 })
       await eventually(() => spec.kinds(sent).includes('failed(not_sent)'))
       expect(await spec.answers(sent)).toHaveLength(1)

@@ -12,6 +12,10 @@ export interface UncertainMessage {
   readonly state: string
   readonly reason: string | null
   readonly attempts: number
+  /** Null: erased since. */
+  readonly userId: string | null
+  /** When its command came: the provider's own log is searched from then on. */
+  readonly receivedAt: Date
 }
 
 /** A workspace's uncertain targets that nobody has resolved, after a key, in order of messageId and target. */
@@ -22,8 +26,9 @@ export async function listUncertain(
   after: { messageId: string; target: string } | null,
 ): Promise<UncertainMessage[]> {
   const { rows } = await pool.query<UncertainMessage>(
-    `SELECT message_id AS "messageId", target, provider, state, reason, attempts FROM ledger
-     WHERE uncertain AND resolved IS NULL AND workspace_id = $1 AND ($3::text IS NULL OR (message_id, target) > ($3, $4))
+    `SELECT message_id AS "messageId", target, provider, state, reason, attempts, nullif(user_id, '') AS "userId", received_at AS "receivedAt"
+     FROM ledger l JOIN messages USING (message_id)
+     WHERE uncertain AND resolved IS NULL AND l.workspace_id = $1 AND ($3::text IS NULL OR (message_id, target) > ($3, $4))
      ORDER BY message_id, target LIMIT $2`,
     [workspaceId, limit, after?.messageId ?? null, after?.target ?? null],
   )

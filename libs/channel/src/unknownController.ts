@@ -15,6 +15,8 @@ const entry = z.object({
   state: z.string(),
   reason: z.string().nullable(),
   attempts: z.number().int(),
+  userId: z.string().nullable(),
+  receivedAt: z.iso.datetime(),
 })
 const word = z.strictObject({ action: z.enum(['sent', 'not_sent', 'resend']) })
 
