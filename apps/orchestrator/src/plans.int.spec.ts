@@ -120,6 +120,8 @@ async function liveThroughEverything(): Promise<void> {
   await eventually(async () => (await count('cancel_jobs')) === 0 && (await count('tombstones')) === 3)
   await report('main', 'viewed', users.slice(100, 150))
   await service.stop()
+  // As a crash leaves it: what was published last is not remembered, and read once more at the next takeover.
+  await pool.query('UPDATE cursors SET published_position = published_position - 1 WHERE published_position > 0')
   // The windows elapse meanwhile: what comes then is late, was published before and is in nobody's memory.
   await new Promise((resolve) => setTimeout(resolve, 6_500))
   service = await start()
