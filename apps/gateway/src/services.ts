@@ -62,8 +62,8 @@ export const serviceOfCallbacks = (provider: string): NamedService | undefined =
 /** The service that a tracked link belongs to: its token's first letter says so. */
 export const serviceOfLink = (token: string): NamedService | undefined => named.find(({ takes }) => takes?.linksOf === token.charAt(0))
 
-/** Whether a path is answered by a stream that stays open, whatever its client says it accepts. */
-export const isStream = (path: string): boolean => path === '/v1/feed/stream'
+/** Whether a path is answered by a stream that stays open, whatever its client says it accepts; spelled as loosely as services take it. */
+export const isStream = (path: string): boolean => /^\/v1\/feed\/stream\/?$/i.test(path)
 
 /** The service that answers a path; undefined when none does. */
 export const serviceOf = (path: string): NamedService | undefined =>
