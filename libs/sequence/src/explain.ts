@@ -3,7 +3,7 @@ import type {
   EngagementKind, EngagementRecorded, SequenceEnded, SequenceStarted, StepCommanded, StepDeferred, StepEnded,
 } from '@stepcast/contracts'
 import { failure } from './failure'
-import { isPossiblySent, meets, report, reportedOf, silenceGraceMs, trustedAt } from './message'
+import { isPossiblySent, isTakenBack, meets, report, reportedOf, silenceGraceMs, trustedAt } from './message'
 import type { Ended, EnteredStep, Message, Plan, Running, Sequence, SequenceEvent } from './sequence'
 import { conditionOf, windowOf } from './step'
 import { capital, channelName, duration, list } from './words'
@@ -177,7 +177,7 @@ function leftOver(messages: readonly Message[], { reason }: StepEnded): string {
   const named = (standing: Message['standing']): readonly string[] =>
     messages.filter((message) => message.standing === standing).map((message) => message.channelType)
   const open = named('open')
-  const possiblySent = messages.filter(isPossiblySent).map((message) => message.channelType)
+  const possiblySent = messages.filter((message) => isPossiblySent(message) && isTakenBack(message, reason)).map((message) => message.channelType)
   const deferred = named('deferred')
   return [
     open.length === 0 ? '' : `; ${channelList(open)}, still unanswered, ${open.length === 1 ? 'is' : 'are'} withdrawn`,

@@ -156,7 +156,7 @@ describe('1. commands', () => {
       }
     }))
 
-  it('a command that its step leaves unanswered or possibly sent is withdrawn, once, and no other is', () =>
+  it('a command that its step leaves unanswered, or possibly sent before its window is over, is withdrawn, once, and no other is', () =>
     always((life) => {
       const { changes, commands } = lived(life)
       const unanswered = new Map<string, number>()
@@ -173,7 +173,7 @@ describe('1. commands', () => {
           if (event.kind === 'unknown' && isInTime) possiblySent.add(message)
         }
         if (event.type !== 'StepEnded') continue
-        const left = [...unanswered.keys(), ...(event.reason === 'completed' ? [] : possiblySent)]
+        const left = [...unanswered.keys(), ...(['completed', 'waitElapsed'].includes(event.reason) ? [] : possiblySent)]
         expected.push(...left.filter((message) => message.startsWith(`${event.step}.`)))
       }
       expect([...named(commands, 'withdraw')].sort()).toEqual([...expected].sort())

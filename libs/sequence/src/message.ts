@@ -55,10 +55,11 @@ export const isPossiblySent = (message: Message): message is SentMessage =>
 
 /**
  * Whether the end of its step takes the message back: it is unanswered, or possibly sent, since it would be sent again after a cancel was
- * answered or the next step fired (rules 15, 24). A last step ends while its messages may still be tried again.
+ * answered or when the message has done its job (rules 12, 15). Once its window has elapsed only an operator's word sends it again, and a
+ * last step ends while its messages may still be tried.
  */
-export const isOpenAfter = (message: Message, reason: StepEndReason): message is OpenMessage | SentMessage =>
-  message.standing === 'open' || (isPossiblySent(message) && reason !== 'completed')
+export const isTakenBack = (message: Message, reason: StepEndReason): message is OpenMessage | SentMessage =>
+  message.standing === 'open' || (isPossiblySent(message) && reason !== 'completed' && reason !== 'waitElapsed')
 
 /** Whether the engagement meets the stop condition: clicked implies viewed, viewed implies delivered (rules 4, 6). */
 export const meets = (kind: EngagementKind, condition: StopCondition | null): boolean =>

@@ -1,6 +1,6 @@
 // What a fact asks of the dispatchers. Derived from recorded facts alone, so publishing twice gives the same commands.
 import { failure } from './failure'
-import { channelTypeOf, isOpenAfter } from './message'
+import { channelTypeOf, isTakenBack } from './message'
 import type { Effect, Sequence, SequenceEvent } from './sequence'
 import { windowOf } from './step'
 
@@ -24,12 +24,12 @@ export function react(state: Sequence, event: SequenceEvent): readonly Effect[] 
       const { step, reason } = event
       const windowMs = windowOf(state.plan, step)
       return (state.entered[step - 1]?.messages ?? []).flatMap((message): readonly Effect[] => {
-        if (!isOpenAfter(message, reason)) return nothing
+        if (!isTakenBack(message, reason)) return nothing
         const { channelType, commandedAt, expiresAt } = message
         return [{ type: 'withdraw', step, channelType, commandedAt, expiresAt, windowMs }]
       })
     }
-    // A sequence ends with its current step, whose end has withdrawn what was open; earlier steps did so at theirs.
+    // A sequence ends with its current step, whose end has taken back what it had to; earlier steps did so at theirs.
     case 'SequenceEnded':
     case 'SequenceStarted':
     case 'StepDeferred':

@@ -274,8 +274,9 @@ describe('rule 12: the provider\'s outcome is unknown', () => {
   it('may turn out a failure', () =>
     given(started, unknown(1)).when(failed(1)).then(recorded(1, 'failed'), ended(1, 'failed'), commanded(2, 'push')))
 
-  it('is not sent again once its window has elapsed, unless it belongs to the last step', () => {
-    expect(words(given(started, unknown(1)).when(elapsed(1)).run.commands)).toEqual(['send 1.in_app', 'withdraw 1.in_app', 'send 2.push'])
+  it('is not sent again once the message has done its job; after its window that is for its dispatcher and an operator to say', () => {
+    expect(words(given(startedWith(bothThenSms), unknown(1, 'push')).when(clicked(1, 'in_app')).run.commands)).toContain('withdraw 1.push')
+    expect(words(given(started, unknown(1)).when(elapsed(1)).run.commands)).toEqual(['send 1.in_app', 'send 2.push'])
     expect(words(given(started, requested(1), elapsed(1)).when(unknown(2)).run.commands)).toEqual(['send 1.in_app', 'send 2.push'])
   })
 })

@@ -12,13 +12,14 @@ import {
   type EngagementKind,
   type SequenceChanged,
   type SequenceStep,
+  type Topic,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { driver, type Accepted, type Cancelled, type OptedOut, type Poison, type Receipt } from './history'
 import { Refused, type Api } from './http'
 import { Outbox } from './outbox'
 import { approve, templates, type Person } from './people'
-import { poisonRecords } from './poison'
+import { poisonRecords, writerIdOf } from './poison'
 import type { Random } from './random'
 
 /** What the load needs. */
@@ -358,17 +359,10 @@ export class Load {
 
   private async encoded<R extends Parameters<typeof encodeRecord>[0]>(
     record: R,
-    topic: Parameters<KafkaConnection['registry']['writerIdOf']>[0],
+    topic: Topic,
     value: Parameters<typeof encodeRecord<R>>[2],
   ): Promise<Buffer> {
-    for (;;) {
-      try {
-        return encodeRecord(record, await this.options.connection().registry.writerIdOf(topic), value)
-      } catch (error) {
-        if ((error as { retriable?: boolean }).retriable !== true) throw error
-        await new Promise((resolve) => setTimeout(resolve, 300))
-      }
-    }
+    return encodeRecord(record, await writerIdOf(this.options.connection, topic), value)
   }
 
   private cancelTimer(timer: NodeJS.Timeout): void {

@@ -69,7 +69,7 @@ export async function poisonRecords({
     source: null,
     requestedAt: 1,
   }
-  const sendsId = await connection.registry.writerIdOf(topics.sends)
+  const sendsId = await writerIdOf(() => connection, topics.sends)
   add(topics.sends, 'undecodable', Buffer.concat([wireHeader(sendsId), Buffer.from([0x7f]), random.bytes(3)]))
   add(topics.sends, 'too_large', encodeRecord('SendRequested', sendsId, { ...send, variables: { orderNo: 'x'.repeat(tooLargeBytes) } }))
   add(topics.sends, 'unknown_template', encodeRecord('SendRequested', sendsId, { ...send, templateId: 'no-such-template' }))
@@ -86,7 +86,7 @@ export async function poisonRecords({
     providerMessageId: null,
     detail: {},
   }
-  const reportsId = await connection.registry.writerIdOf(topics.engagements)
+  const reportsId = await writerIdOf(() => connection, topics.engagements)
   add(topics.engagements, 'invalid_message_id', encodeRecord('EngagementReported', reportsId, report))
   if (messageId !== null) {
     add(
@@ -113,10 +113,22 @@ export async function poisonRecords({
     expiresAt: 2,
     windowMs: null,
   }
-  const commandsId = await connection.registry.writerIdOf(topics.inAppCommands)
+  const commandsId = await writerIdOf(() => connection, topics.inAppCommands)
   const commandBytes = encodeRecord('DispatchStep', commandsId, command)
   for (const topic of [topics.inAppCommands, topics.pushCommands]) add(topic, 'null_key', commandBytes, null)
   add(topics.pushCommands, 'wrong_channel', encodeRecord('DispatchStep', commandsId, { ...command, expiresAt: 3 }))
   add(topics.inAppCommands, 'wrong_message', encodeRecord('DispatchStep', commandsId, { ...command, expiresAt: 3 }))
   return records
+}
+
+/** The id of our own schema of a topic, asked until the registry answers: its database is stopped as well. */
+export async function writerIdOf(connection: () => KafkaConnection, topic: Topic): Promise<number> {
+  for (;;) {
+    try {
+      return await connection().registry.writerIdOf(topic)
+    } catch (error) {
+      if ((error as { retriable?: boolean }).retriable !== true) throw error
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+  }
 }
