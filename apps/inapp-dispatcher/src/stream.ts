@@ -229,7 +229,8 @@ const rowColumns = `${itemColumns}, workspace_id AS "workspaceId", user_id AS "u
   user_id IS NULL OR NOT (${inFeed}) AS hidden`
 
 // Feeds are known by a short hash: whoever shares it must not hear of the other.
-const isOf = (stream: Stream, { workspaceId, userId }: { readonly workspaceId: string; readonly userId: string | null }): boolean => workspaceId === stream.workspaceId && userId === stream.userId
+const isOf = (stream: Stream, { workspaceId, userId }: Pick<Row, 'workspaceId' | 'userId'>): boolean =>
+  workspaceId === stream.workspaceId && userId === stream.userId
 
 function textOf({ workspaceId: _workspaceId, userId: _userId, hidden, updatedAt, ...item }: Row): string {
   const [event, data] = hidden ? ['hidden', { messageId: item.messageId }] : ['item', item]
