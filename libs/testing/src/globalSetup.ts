@@ -13,6 +13,8 @@ declare global {
 
 /** Jest's globalSetup. */
 export default async function globalSetup(): Promise<void> {
+  // A stack that runs already (`SPEC_…` of another run) is used and left alone: one spec then starts at once.
+  if (process.env.SPEC_KAFKA_BROKERS && process.env.SPEC_SCHEMA_REGISTRY_URL && process.env.SPEC_DATABASE_URL) return
   const home = mkdtempSync(join(tmpdir(), 'stepcast-specs-'))
   const stack = await startStack({ home, onProgress: (line) => process.stdout.write(`${line}\n`) })
   globalThis.stepcastSpecStack = { stack, home }

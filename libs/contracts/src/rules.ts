@@ -1,0 +1,135 @@
+// What any record or request may hold, whichever way it comes in: HTTP, Kafka and gRPC ask the same questions here. A value that
+// passes fits the database, a JavaScript date, the wire and every reader behind.
+import type { CancelRequested, EngagementReported, SendRequested } from './generated/avro'
+import { freeIdProblem, isSequenceId, parseMessageId, templateIdPattern, workspaceIdPattern } from './ids'
+
+/** Why something is refused: a snake_case word to filter by, and a sentence without personal data. */
+export interface Refusal {
+  readonly reason: string
+  readonly detail: string
+}
+
+/**
+ * What is wrong with a text; null: nothing. NUL is refused by PostgreSQL's text and jsonb; half of a surrogate pair has no UTF-8, so it
+ * would come back as another text.
+ */
+export function textProblem(text: string): string | null {
+  if (text.includes('\0')) return 'must not hold the character NUL'
+  return text.isWellFormed() ? null : 'must not hold half a surrogate pair'
+}
+
+/** The first instant taken, milliseconds: 1970. */
+export const earliestInstant = 0
+/** The first instant not taken any more, milliseconds: 2200. */
+export const latestInstant = Date.UTC(2200, 0, 1)
+
+/** What is wrong with an instant in milliseconds since 1970; null: nothing. Seconds or microseconds by mistake are told apart from milliseconds where they can be. */
+export const instantProblem = (ms: number): string | null =>
+  Number.isFinite(ms) && ms >= earliestInstant && ms < latestInstant ? null : 'must be a time from 1970 to 2199, in milliseconds since 1970'
+
+/** Largest int of the database (int4) and of Avro. */
+export const maxInt4 = 2_147_483_647
+/** What is wrong with a whole number of the database's type int4, at least `min`; null: nothing. */
+export const int4Problem = (value: number, min = 0): string | null =>
+  Number.isInteger(value) && value >= min && value <= maxInt4 ? null : `must be a whole number from ${min} to ${maxInt4}`
+
+/** A record of an outside producer at most, key, value and headers together, bytes. A change repeats what its inputs said and must itself fit. */
+export const maxRecordBytes = 256 * 1024
+/** Names and values of a send's variables at most, bytes. */
+export const maxVariablesBytes = 64 * 1024
+
+/** A record as it stands on a topic. */
+export interface RecordBytes {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** A value is bytes, text, several of them, or nothing. */
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+/** Bytes of a record with its key and all headers. */
+export function recordBytes({ key, value, headers }: RecordBytes): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0)
+  for (const name in headers) bytes += headerBytes(name, headers[name])
+  return bytes
+}
+
+function headerBytes(name: string, value: unknown): number {
+  if (Array.isArray(value)) return value.reduce((sum: number, one) => sum + headerBytes(name, one), 0)
+  const own = typeof value === 'string' ? Buffer.byteLength(value) : value instanceof Uint8Array ? value.length : 0
+  return Buffer.byteLength(name) + own + 10
+}
+
+/** Refuses a record that is larger than an outside producer may write; null: it fits. */
+export function sizeProblem(record: RecordBytes): Refusal | null {
+  // Headers are counted only where they could matter: most records are a few hundred bytes.
+  const bytes = recordBytes(record)
+  return bytes <= maxRecordBytes
+    ? null
+    : { reason: 'too_large', detail: `a record may have ${maxRecordBytes} bytes with its key and headers, this one has ${bytes}` }
+}
+
+/** What is wrong with the variables of a send; null: nothing. */
+export function variablesProblem(variables: Readonly<Record<string, string>>): Refusal | null {
+  let bytes = 0
+  for (const name in variables) {
+    const value = variables[name]!
+    const problem = textProblem(name) ?? textProblem(value)
+    if (problem) return { reason: 'invalid_send', detail: `variables ${problem}` }
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
+  }
+  return bytes > maxVariablesBytes
+    ? { reason: 'variables_too_large', detail: `variables may have ${maxVariablesBytes} bytes, these have ${bytes}` }
+    : null
+}
+
+const invalid = (reason: string, field: string, allowed: string): Refusal => ({ reason, detail: `${field} ${allowed}` })
+const invalidTime = (field: string, ms: number): Refusal | null => {
+  const problem = instantProblem(ms)
+  return problem === null ? null : { reason: 'invalid_time', detail: `${field} ${problem}` }
+}
+
+/** What is wrong with a send, whoever wrote it; null: nothing. Sizes are asked apart ({@link sizeProblem}). */
+export function sendProblem(send: SendRequested): Refusal | null {
+  const wrong = (field: string, allowed: string): Refusal => invalid('invalid_send', field, allowed)
+  if (!workspaceIdPattern.test(send.workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
+  for (const field of ['sendId', 'userId'] as const) {
+    const problem = freeIdProblem(send[field])
+    if (problem) return wrong(field, problem)
+  }
+  if (!templateIdPattern.test(send.templateId)) return wrong('templateId', `must match ${templateIdPattern.source}`)
+  if (send.templateVersion !== null) {
+    const problem = int4Problem(send.templateVersion, 1)
+    if (problem) return wrong('templateVersion', problem)
+  }
+  if (send.campaignId !== null && freeIdProblem(send.campaignId)) return wrong('campaignId', freeIdProblem(send.campaignId)!)
+  if (send.tag !== null && textProblem(send.tag)) return wrong('tag', textProblem(send.tag)!)
+  return invalidTime('requestedAt', send.requestedAt) ?? variablesProblem(send.variables)
+}
+
+/** What is wrong with an engagement, whoever reported it; null: nothing. */
+export function engagementProblem(report: EngagementReported): Refusal | null {
+  const wrong = (field: string, allowed: string): Refusal => invalid('invalid_engagement', field, allowed)
+  if (parseMessageId(report.messageId) === null) return { reason: 'invalid_message_id', detail: 'messageId must be <sequenceId>.<step>.<channelType>' }
+  if (!workspaceIdPattern.test(report.workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
+  for (const field of ['source', 'reason', 'providerMessageId'] as const) {
+    const text = report[field]
+    const problem = text === null ? null : textProblem(text)
+    if (problem) return wrong(field, problem)
+  }
+  for (const name in report.detail) {
+    const problem = textProblem(name) ?? textProblem(report.detail[name]!)
+    if (problem) return wrong('detail', problem)
+  }
+  return invalidTime('occurredAt', report.occurredAt)
+}
+
+/** What is wrong with a cancel, whoever asked for it; null: nothing. */
+export function cancelProblem(cancel: CancelRequested): Refusal | null {
+  const wrong = (field: string, allowed: string): Refusal => invalid('invalid_cancel', field, allowed)
+  const { workspaceId, cancelId, scope, id, requestedBy, requestedAt } = cancel
+  if (!workspaceIdPattern.test(workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
+  if (freeIdProblem(cancelId)) return wrong('cancelId', freeIdProblem(cancelId)!)
+  if (scope === 'sequence' ? !isSequenceId(id) : freeIdProblem(id)) return wrong('id', scope === 'sequence' ? 'must be a sequenceId' : freeIdProblem(id)!)
+  if (textProblem(requestedBy)) return wrong('requestedBy', textProblem(requestedBy)!)
+  return invalidTime('requestedAt', requestedAt)
+}
