@@ -9,6 +9,8 @@ const programs = {
   demo: './demo/dist/demo.js',
   bench: './bench/dist/bench.js',
   chaos: './chaos/dist/chaos.js',
+  'upgrade-check': './upgrade/dist/upgradeCheck.js',
+  'record-release': './upgrade/dist/recordRelease.js',
   'set-up': './local/dist/setUp.js',
   'replay-dead-letters': './local/dist/replayDeadLetters.js',
 }
