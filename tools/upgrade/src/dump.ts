@@ -31,13 +31,20 @@ WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped`
 
 // NOT NULL stands with its column; what a partition has from its parent comes with it.
 const constraintsSql = `
-SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS sql
-FROM pg_constraint WHERE conrelid = $1 AND contype <> 'n' AND conparentid = 0 ORDER BY contype = 'f', conname`
+SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS sql, contype = 'f' AS "isForeign"
+FROM pg_constraint WHERE conrelid = $1 AND contype <> 'n' AND conparentid = 0 ORDER BY conname`
 
 const indexesSql = `
 SELECT pg_get_indexdef(indexrelid) AS sql FROM pg_index
 WHERE indrelid = $1 AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
   AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = indexrelid) ORDER BY indexrelid::regclass::text`
+
+// Of columns called serial; those of identity columns come with the column.
+const serialsSql = `
+SELECT s.oid::regclass::text AS name, format_type(seqtypid, NULL) AS type, format('%s.%I', d.refobjid::regclass, attname) AS column
+FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace JOIN pg_sequence ON seqrelid = s.oid
+  JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'a' JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE n.nspname = $1 ORDER BY 1`
 
 const identitiesSql = `
 SELECT format('SELECT setval(%L, %s)', s.oid::regclass, coalesce(pg_sequence_last_value(s.oid), 1)) AS sql
@@ -46,24 +53,29 @@ FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.
 /** The statements that make these schemas anew in an empty database, one a line of text or more, each ended by a semicolon. */
 export async function dump(client: Client, schemas: readonly string[]): Promise<string> {
   const lines: string[] = ['SET client_min_messages = warning']
+  // Last: what they refer to must have its key by then.
+  const foreign: string[] = []
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   // Every name is written with its schema.
   await client.query("SET LOCAL search_path = ''")
   for (const schema of schemas) {
     lines.push(`CREATE SCHEMA ${client.escapeIdentifier(schema)}`)
     const { rows: tables } = await client.query<Table>(tablesSql, [schema])
+    const { rows: serials } = await client.query<{ name: string; type: string; column: string }>(serialsSql, [schema])
+    for (const { name, type } of serials) lines.push(`CREATE SEQUENCE ${name} AS ${type}`)
     for (const table of tables) lines.push(await definitionOf(client, table))
+    for (const { name, column } of serials) lines.push(`ALTER SEQUENCE ${name} OWNED BY ${column}`)
     for (const table of tables) if (table.kind === 'r') lines.push(...(await rowsOf(client, table)))
     for (const { oid, parent } of tables) {
       if (parent !== null) continue
       for (const sql of [constraintsSql, indexesSql, identitiesSql]) {
-        const { rows } = await client.query<{ sql: string }>(sql, [oid])
-        lines.push(...rows.map((row) => row.sql))
+        const { rows } = await client.query<{ sql: string; isForeign?: boolean }>(sql, [oid])
+        for (const row of rows) (row.isForeign ? foreign : lines).push(row.sql)
       }
     }
   }
   await client.query('COMMIT')
-  return `${lines.join(';\n')};\n`
+  return `${[...lines, ...foreign].join(';\n')};\n`
 }
 
 async function definitionOf(client: Client, { oid, name, partitionKey, parent, bound, options }: Table): Promise<string> {

@@ -45,6 +45,8 @@ async function play(system: System, connection: KafkaConnection): Promise<void> 
   const load = new Load(client, connection, workspaceId, (sendId, userId) => sequenceIdOf(workspaceId, sendId, userId))
   load.start(perSecond)
   await sleep(seconds * 1_000)
+  const failures = await load.stop()
+  if (failures.length > 0) throw new Error(`the load did not go as it should: ${failures[0]}`)
   await client.call('DELETE', '/v1/users/user-2')
   await client.call('POST', '/v1/templates/push-first/archive')
   const producer = await connection.producer()
@@ -55,8 +57,6 @@ async function play(system: System, connection: KafkaConnection): Promise<void> 
       providerMessageId: null, detail: {},
     },
   }])
-  const failures = await load.stop()
-  if (failures.length > 0) throw new Error(`the load did not go as it should: ${failures[0]}`)
   await sleep(1_000)
 }
 
