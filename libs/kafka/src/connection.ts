@@ -5,7 +5,7 @@ import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerCon
 const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
 import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConfig, RegistryConfig } from './config'
-import './decodedHeaders'
+import './fetchedBatches'
 import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
 import { Registry } from './registry'

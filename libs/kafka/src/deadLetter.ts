@@ -2,6 +2,7 @@
 import type { IHeaders } from 'kafkajs'
 import { deadLetterTopic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
+import type { Passed } from './fetchedBatches'
 
 /** A record as it came from the broker. */
 export interface RawIncoming {
@@ -14,6 +15,8 @@ export interface RawIncoming {
   readonly headers: IHeaders
   /** Broker or producer time, milliseconds. */
   readonly timestamp: number
+  /** It is no record: it stands for these offsets. */
+  readonly passed?: Passed | undefined
 }
 
 /** Reasons are snake_case words that an operator filters by; the detail is a sentence without personal data. */

@@ -4,6 +4,7 @@ import { AssignerProtocol, type Assigner, type Consumer, type EachBatchPayload }
 import type { KafkaConnection } from './connection'
 import { rawOf } from './consume'
 import type { RawIncoming } from './deadLetter'
+import { passedBy } from './fetchedBatches'
 
 /** Where each topic of a partition is to be read from, by topic name. */
 export type StartOffsets = Readonly<Record<string, number>>
@@ -104,10 +105,6 @@ export class Mailboxes {
     })
     this.consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(Object.values(payload.memberAssignment).flat()))
-    consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
-      // A batch of control records only is told nowhere else, and yet moves the offset.
-      if (payload.batchSize === 0) this.accept(payload.topic, payload.partition, null, Number(payload.lastOffset) + 1, [])
-    })
     await consumer.connect()
     await consumer.subscribe({ topics: options.topics.map((topic) => connection.physical(topic)), fromBeginning: true })
     await consumer.run({
@@ -117,8 +114,9 @@ export class Mailboxes {
       eachBatch: async ({ batch, heartbeat }: EachBatchPayload) => {
         const { fetchedOffset } = batch as unknown as { fetchedOffset: string }
         const topic = this.logical(batch.topic)
-        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1,
-          batch.messages.map((message) => rawOf(topic, batch.partition, message)))
+        // Offsets without records only move the offset.
+        const records = batch.messages.filter((message) => passedBy(message)?.why !== null)
+        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1, records.map((message) => rawOf(topic, batch.partition, message)))
         await heartbeat()
       },
     })
@@ -235,13 +233,13 @@ export class Mailboxes {
     )
   }
 
-  private accept(physical: string, partition: number, fetchedOffset: number | null, nextOffset: number, records: RawIncoming[]): void {
+  private accept(physical: string, partition: number, fetchedOffset: number, nextOffset: number, records: RawIncoming[]): void {
     const topic = this.logical(physical)
     const box = this.box(partition, topic)
     if (box.tail === null) return
     if (nextOffset <= box.tail) return
     // Chunks must join. One that does not is from before a seek or a rebalance: read again from where we are.
-    if (fetchedOffset !== null && fetchedOffset !== box.tail) return this.readFrom(partition, topic, box.head)
+    if (fetchedOffset !== box.tail) return this.readFrom(partition, topic, box.head)
     box.chunks.push({ records, nextOffset })
     box.tail = nextOffset
     box.count += records.length
