@@ -59,6 +59,9 @@ fetch.protocol = ({ version }) => {
 /** Decoded in one answer at most, records' own bytes and what they cost beside: what is beyond is fetched again. One batch more may be under way. */
 const maxAnswerBytes = maxDecompressedBytes
 const memoryOfRecord = 256
+const lz4Expands = 255
+// A broker tells where the partition ends, and then reads: what was written in between comes along.
+const aheadAtMost = 1_000_000
 
 interface Partition {
   readonly partition: number
@@ -134,6 +137,7 @@ export async function decodeBatches(
   const messages: KafkaMessage[] = []
   const isGivenUp = givenUpBy(aborted)
   let reached = from - 1
+  let ended = -1
   // The last batch may be cut: the broker fills an answer to its size.
   for (let at = 0; at + frontBytes <= bytes.length && budget.left > 0; ) {
     const front = frontAt(bytes, at)
@@ -143,6 +147,8 @@ export async function decodeBatches(
     try {
       if (!isWhole) throw new UnreadableBatch('its length is wrong')
       checkBatch(bytes, at, front)
+      // The checksum does not cover where a batch begins.
+      if (front.baseOffset <= ended || front.lastOffset < front.baseOffset || front.lastOffset > highWatermark + aheadAtMost) throw new UnreadableBatch('its offsets are out of order')
       if (!isGivenUp(front) && !front.isControl) {
         const decoding = recordsOf(bytes, at, front, from)
         // Waiting for what is there already costs each small batch a turn of the event loop.
@@ -150,13 +156,16 @@ export async function decodeBatches(
         for (const message of decoded.messages) messages.push(message)
         budget.left -= decoded.bytes + front.records * memoryOfRecord
       }
-      reached = Math.max(reached, front.lastOffset)
+      ended = front.lastOffset
+      reached = Math.max(reached, ended)
     } catch (error) {
       if (!(error instanceof UnreadableBatch)) throw error
       const first = reached + 1
       reached = endOfUnreadable(front, first, next + frontBytes <= bytes.length ? frontAt(bytes, next).baseOffset : highWatermark, highWatermark)
       messages.push(passedMessage({ first: Math.min(Math.max(front.baseOffset, first), reached), last: reached, why: error.message }))
-      budget.left -= front.codec === 0 ? 0 : maxDecompressedBytes
+      ended = reached
+      // What was tried in vain took its time too.
+      budget.left -= front.codec === 0 ? 0 : Math.min(maxDecompressedBytes, front.size * lz4Expands)
     }
     at = next
   }

@@ -74,7 +74,9 @@ function readFrame(input: Buffer, start: number, output: Output): number {
     } else readBlock(input, at, at + bytes, output, areLinked ? frameStart : output.at)
     at += bytes + checksumBytes
   }
-  return at + ((flags & 0x04) === 0 ? 0 : 4)
+  const end = at + ((flags & 0x04) === 0 ? 0 : 4)
+  if (end > input.length) cut()
+  return end
 }
 
 /** One block: literals and matches by turns. A match reaches back to `first` at most. */
