@@ -50,6 +50,9 @@ export function checkBatch(buffer: Buffer, at: number, { size, magic, records }:
   if (records > maxRecordsOfBatch) throw new UnreadableBatch(`${records} records in one batch, at most ${maxRecordsOfBatch} are read`)
 }
 
+/** A record as the client has it, and its size with key and headers. */
+export type FetchedMessage = KafkaMessage & { readonly bytes: number }
+
 /** A batch's records from an offset on. */
 export interface BatchRecords {
   readonly messages: KafkaMessage[]
@@ -101,7 +104,8 @@ function readRecords(cursor: Cursor, { baseOffset, lastOffset, records }: BatchF
     if (cursor.at !== recordEnd) throw new UnreadableBatch('a record is longer than its fields')
     cursor.end = end
     if (baseOffset + delta < from) continue
-    messages.push({ key, value, headers, attributes, offset: String(baseOffset + delta), timestamp: appended ?? String(first + timeDelta) })
+    const message: FetchedMessage = { key, value, headers, attributes, offset: String(baseOffset + delta), timestamp: appended ?? String(first + timeDelta), bytes: size }
+    messages.push(message)
   }
   if (cursor.at !== end) throw new UnreadableBatch('it is longer than its records')
   return { messages, bytes: end - start }

@@ -15,6 +15,8 @@ export interface RawIncoming {
   readonly headers: IHeaders
   /** Broker or producer time, milliseconds. */
   readonly timestamp: number
+  /** Of the whole record, headers included, as they were fetched; not known of those that a spec makes. */
+  readonly bytes?: number | undefined
   /** It is no record: it stands for these offsets. */
   readonly passed?: Passed | undefined
 }

@@ -1,6 +1,6 @@
 // What a fetch brings, decoded here instead of by the client, which throws a whole fetch away for one batch that it cannot read, and asks for it again for ever.
 import type { KafkaMessage } from 'kafkajs'
-import { checkBatch, frontAt, frontBytes, recordsOf, type BatchFront } from './batchRecords'
+import { checkBatch, frontAt, frontBytes, recordsOf, type BatchFront, type FetchedMessage } from './batchRecords'
 import { maxDecompressedBytes } from './decompress'
 import { UnreadableBatch } from './unreadable'
 
@@ -44,6 +44,9 @@ export type PassedMessage = KafkaMessage & { readonly passed: Passed }
 
 /** What a message stands for instead of a record; undefined: it is one. */
 export const passedBy = (message: KafkaMessage): Passed | undefined => (message as Partial<PassedMessage>).passed
+
+/** A record's size with key and headers; undefined where a broker has the formats before Kafka 0.11. */
+export const bytesOf = (message: KafkaMessage): number | undefined => (message as Partial<FetchedMessage>).bytes
 
 // Version 4 is from Kafka 0.11, the first with record batches; 11 is the client's latest.
 const protocolOf = fetch.protocol

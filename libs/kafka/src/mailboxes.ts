@@ -32,9 +32,11 @@ export interface MailboxOptions extends MailboxOwner {
 }
 
 // Per partition and topic. A turn takes a few thousand records; twice that keeps the next turn fed while memory stays
-// bounded: 12 partitions × 2 topics × 8 MB at the very worst.
+// bounded: 12 partitions × 2 topics × 8 MB are 192 MB at worst, and a fetch under way beside them.
 const maxRecords = 8_000
 const maxBytes = 8 * 1024 * 1024
+// Of all mailboxes. Fetched bytes may be many more once they are decompressed: where so many wait, nothing else is read before they are done.
+const maxBytesOfAll = 128 * 1024 * 1024
 const commitEveryMs = 5_000
 
 interface Chunk {
@@ -52,6 +54,14 @@ class Mailbox {
   /** Where the next chunk has to begin; null while the partition is being taken over. */
   tail: number | null = null
 
+  get isFull(): boolean {
+    return this.count >= maxRecords || this.bytes >= maxBytes
+  }
+
+  get isHalfEmpty(): boolean {
+    return this.count <= maxRecords / 2 && this.bytes <= maxBytes / 2
+  }
+
   empty(): void {
     this.chunks = []
     this.count = this.bytes = 0
@@ -59,7 +69,13 @@ class Mailbox {
   }
 }
 
-const sizeOf = (record: RawIncoming): number => (record.value?.length ?? 0) + (record.key?.length ?? 0) + 100
+const sizeOf = ({ bytes, value, key }: RawIncoming): number => (bytes ?? (value?.length ?? 0) + (key?.length ?? 0)) + 100
+
+const nameOf = (partition: number, topic: string): string => `${partition} ${topic}`
+const partsOf = (name: string): [partition: number, topic: string] => {
+  const space = name.indexOf(' ')
+  return [Number(name.slice(0, space)), name.slice(space + 1)]
+}
 
 const assignerName = 'stepcast-co-partitioned'
 
@@ -87,6 +103,7 @@ export class Mailboxes {
   private owned = new Set<number>()
   private generation = 0
   private commitTimer: NodeJS.Timeout | null = null
+  private isCrowded = false
 
   private consumer!: Consumer
 
@@ -159,7 +176,7 @@ export class Mailboxes {
   done(partition: number, topic: string, nextOffset: number): void {
     const box = this.box(partition, topic)
     box.head = Math.max(box.head, nextOffset)
-    this.uncommitted.set(`${partition} ${topic}`, box.head)
+    this.uncommitted.set(nameOf(partition, topic), box.head)
     while (box.chunks.length > 0) {
       const chunk = box.chunks[0]!
       const leaving = chunk.nextOffset <= nextOffset ? chunk.records.length : chunk.records.findIndex(({ offset }) => offset >= nextOffset)
@@ -172,7 +189,7 @@ export class Mailboxes {
       }
       box.chunks.shift()
     }
-    if (box.paused && box.tail !== null && box.count <= maxRecords / 2 && box.bytes <= maxBytes / 2) this.resume(partition, topic, box)
+    if (box.paused && box.tail !== null && box.isHalfEmpty) this.resume(partition, topic, box)
   }
 
   /** Empties a partition's mailboxes and reads again from these offsets: the one way back after any error. */
@@ -198,7 +215,7 @@ export class Mailboxes {
   private readonly logical = (physical: string): string => physical.slice(this.connection.topicPrefix.length)
 
   private box(partition: number, topic: string): Mailbox {
-    const name = `${partition} ${topic}`
+    const name = nameOf(partition, topic)
     let box = this.boxes.get(name)
     if (!box) this.boxes.set(name, (box = new Mailbox()))
     return box
@@ -209,7 +226,11 @@ export class Mailboxes {
   private joined(assigned: readonly number[]): void {
     const generation = ++this.generation
     const now = new Set(assigned)
-    for (const partition of this.owned) if (!now.has(partition)) this.options.lost(partition)
+    for (const partition of this.owned) {
+      if (now.has(partition)) continue
+      for (const topic of this.options.topics) this.box(partition, topic).empty()
+      this.options.lost(partition)
+    }
     this.owned = now
     for (const partition of now) this.shut(partition)
     for (const partition of now) this.begin(partition, generation)
@@ -244,8 +265,28 @@ export class Mailboxes {
     box.tail = nextOffset
     box.count += records.length
     for (const record of records) box.bytes += sizeOf(record)
-    if (box.count >= maxRecords || box.bytes >= maxBytes) this.pause(partition, topic)
+    if (box.isFull) this.pause(partition, topic)
+    // Only a large chunk asks for the sum: small ones fill their own mailbox first.
+    if (box.isFull && !this.isCrowded && this.bytesOfAll() >= maxBytesOfAll) this.holdOn()
     this.options.arrived(partition)
+  }
+
+  private bytesOfAll(): number {
+    let bytes = 0
+    for (const box of this.boxes.values()) bytes += box.bytes
+    return bytes
+  }
+
+  // What waits is done without reading on, so this ends by itself.
+  private holdOn(): void {
+    this.isCrowded = true
+    for (const [name, box] of this.boxes) if (!box.paused) this.pause(...partsOf(name))
+  }
+
+  private readOn(): void {
+    if (this.bytesOfAll() > maxBytesOfAll / 2) return
+    this.isCrowded = false
+    for (const [name, box] of this.boxes) if (box.paused && box.tail !== null && box.isHalfEmpty) this.resume(...partsOf(name), box)
   }
 
   private readFrom(partition: number, topic: string, offset: number): void {
@@ -262,6 +303,7 @@ export class Mailboxes {
   }
 
   private resume(partition: number, topic: string, box: Mailbox): void {
+    if (this.isCrowded) return this.readOn()
     box.paused = false
     this.consumer.resume([{ topic: this.connection.physical(topic), partitions: [partition] }])
   }
@@ -269,8 +311,8 @@ export class Mailboxes {
   // For lag monitors only; nothing is ever read from there. A rebalance in between makes it fail, which does not matter.
   private async commit(): Promise<void> {
     const offsets = [...this.uncommitted].map(([name, offset]) => {
-      const space = name.indexOf(' ')
-      return { partition: Number(name.slice(0, space)), topic: this.connection.physical(name.slice(space + 1)), offset: String(offset) }
+      const [partition, topic] = partsOf(name)
+      return { partition, topic: this.connection.physical(topic), offset: String(offset) }
     }).filter(({ partition }) => this.owned.has(partition))
     this.uncommitted.clear()
     if (offsets.length === 0) return
