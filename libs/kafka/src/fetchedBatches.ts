@@ -45,6 +45,9 @@ export type PassedMessage = KafkaMessage & { readonly passed: Passed }
 /** What a message stands for instead of a record; undefined: it is one. */
 export const passedBy = (message: KafkaMessage): Passed | undefined => (message as Partial<PassedMessage>).passed
 
+/** Whether a message is a record, and does not stand for offsets without one. For readers that use the client's consumer themselves. */
+export const isRecord = (message: KafkaMessage): boolean => passedBy(message) === undefined
+
 /** A record's size with key and headers; undefined where a broker has the formats before Kafka 0.11. */
 export const bytesOf = (message: KafkaMessage): number | undefined => (message as Partial<FetchedMessage>).bytes
 
