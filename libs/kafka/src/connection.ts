@@ -5,9 +5,10 @@ import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerCon
 const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
 import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConfig, RegistryConfig } from './config'
-import './decodedHeaders'
+import './fetchedBatches'
 import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
+import { RecentLetters } from './recentLetters'
 import { Registry } from './registry'
 
 interface PendingCheck {
@@ -52,6 +53,8 @@ export class KafkaConnection {
   readonly clientId: string
   /** Told of every dead letter written, for metrics. */
   onDeadLetter: (topic: string, reason: string) => void = () => {}
+  /** For use inside this library. */
+  readonly recentLetters = new RecentLetters()
   private readonly kafka: Kafka
   private sharedProducer: Promise<RecordProducer> | null = null
   private sharedAdmin: Promise<{ readonly made: Admin; readonly brokers: Brokers }> | null = null

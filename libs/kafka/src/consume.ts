@@ -3,6 +3,7 @@ import type { Batch, Consumer, KafkaMessage } from 'kafkajs'
 import { CodecError, RecordDecoder, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
 import { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
+import { bytesOf, passedBy } from './fetchedBatches'
 
 /** A decoded record with where it came from. */
 export interface IncomingRecord<R extends RecordName> {
@@ -56,7 +57,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** The client's message as a plain value. */
 export const rawOf = (topicName: string, partition: number, message: KafkaMessage): RawIncoming => ({
   topic: topicName, partition, offset: Number(message.offset), key: message.key, value: message.value,
-  headers: message.headers ?? {}, timestamp: Number(message.timestamp),
+  headers: message.headers ?? {}, timestamp: Number(message.timestamp), bytes: bytesOf(message), passed: passedBy(message),
 })
 
 /** A decoded record; its headers become text when somebody asks. */
@@ -99,6 +100,11 @@ export async function decodeAll<R extends RecordName>(
   const records: IncomingRecord<R>[] = []
   const letters: DeadLetter[] = []
   for (const raw of raws) {
+    if (raw.passed !== undefined) {
+      const { first, last, why } = raw.passed
+      if (why !== null) letters.push({ record: raw, reason: 'unreadable', detail: `the batch of offsets ${first} to ${last} cannot be read: ${why}` })
+      continue
+    }
     if (raw.key === null && keyRequired) {
       letters.push({ record: raw, reason: 'null_key', detail: 'this topic needs a key' })
       continue

@@ -4,6 +4,7 @@ import { AssignerProtocol, type Assigner, type Consumer, type EachBatchPayload }
 import type { KafkaConnection } from './connection'
 import { rawOf } from './consume'
 import type { RawIncoming } from './deadLetter'
+import { passedBy } from './fetchedBatches'
 
 /** Where each topic of a partition is to be read from, by topic name. */
 export type StartOffsets = Readonly<Record<string, number>>
@@ -31,9 +32,11 @@ export interface MailboxOptions extends MailboxOwner {
 }
 
 // Per partition and topic. A turn takes a few thousand records; twice that keeps the next turn fed while memory stays
-// bounded: 12 partitions × 2 topics × 8 MB at the very worst.
+// bounded: 12 partitions × 2 topics × 8 MB are 192 MB at worst, and a fetch under way beside them.
 const maxRecords = 8_000
 const maxBytes = 8 * 1024 * 1024
+// Of all mailboxes. Fetched bytes may be many more once they are decompressed: where so many wait, nothing else is read before they are done.
+const maxBytesOfAll = 128 * 1024 * 1024
 const commitEveryMs = 5_000
 
 interface Chunk {
@@ -51,6 +54,14 @@ class Mailbox {
   /** Where the next chunk has to begin; null while the partition is being taken over. */
   tail: number | null = null
 
+  get isFull(): boolean {
+    return this.count >= maxRecords || this.bytes >= maxBytes
+  }
+
+  get isHalfEmpty(): boolean {
+    return this.count <= maxRecords / 2 && this.bytes <= maxBytes / 2
+  }
+
   empty(): void {
     this.chunks = []
     this.count = this.bytes = 0
@@ -58,7 +69,13 @@ class Mailbox {
   }
 }
 
-const sizeOf = (record: RawIncoming): number => (record.value?.length ?? 0) + (record.key?.length ?? 0) + 100
+const sizeOf = ({ bytes, value, key }: RawIncoming): number => (bytes ?? (value?.length ?? 0) + (key?.length ?? 0)) + 100
+
+const nameOf = (partition: number, topic: string): string => `${partition} ${topic}`
+const partsOf = (name: string): [partition: number, topic: string] => {
+  const space = name.indexOf(' ')
+  return [Number(name.slice(0, space)), name.slice(space + 1)]
+}
 
 const assignerName = 'stepcast-co-partitioned'
 
@@ -86,6 +103,7 @@ export class Mailboxes {
   private owned = new Set<number>()
   private generation = 0
   private commitTimer: NodeJS.Timeout | null = null
+  private isCrowded = false
 
   private consumer!: Consumer
 
@@ -104,10 +122,6 @@ export class Mailboxes {
     })
     this.consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(Object.values(payload.memberAssignment).flat()))
-    consumer.on(consumer.events.START_BATCH_PROCESS, ({ payload }) => {
-      // A batch of control records only is told nowhere else, and yet moves the offset.
-      if (payload.batchSize === 0) this.accept(payload.topic, payload.partition, null, Number(payload.lastOffset) + 1, [])
-    })
     await consumer.connect()
     await consumer.subscribe({ topics: options.topics.map((topic) => connection.physical(topic)), fromBeginning: true })
     await consumer.run({
@@ -117,8 +131,9 @@ export class Mailboxes {
       eachBatch: async ({ batch, heartbeat }: EachBatchPayload) => {
         const { fetchedOffset } = batch as unknown as { fetchedOffset: string }
         const topic = this.logical(batch.topic)
-        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1,
-          batch.messages.map((message) => rawOf(topic, batch.partition, message)))
+        // Offsets without records only move the offset.
+        const records = batch.messages.filter((message) => passedBy(message)?.why !== null)
+        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1, records.map((message) => rawOf(topic, batch.partition, message)))
         await heartbeat()
       },
     })
@@ -161,7 +176,7 @@ export class Mailboxes {
   done(partition: number, topic: string, nextOffset: number): void {
     const box = this.box(partition, topic)
     box.head = Math.max(box.head, nextOffset)
-    this.uncommitted.set(`${partition} ${topic}`, box.head)
+    this.uncommitted.set(nameOf(partition, topic), box.head)
     while (box.chunks.length > 0) {
       const chunk = box.chunks[0]!
       const leaving = chunk.nextOffset <= nextOffset ? chunk.records.length : chunk.records.findIndex(({ offset }) => offset >= nextOffset)
@@ -174,7 +189,7 @@ export class Mailboxes {
       }
       box.chunks.shift()
     }
-    if (box.paused && box.tail !== null && box.count <= maxRecords / 2 && box.bytes <= maxBytes / 2) this.resume(partition, topic, box)
+    if (box.paused && box.tail !== null && box.isHalfEmpty) this.resume(partition, topic, box)
   }
 
   /** Empties a partition's mailboxes and reads again from these offsets: the one way back after any error. */
@@ -200,7 +215,7 @@ export class Mailboxes {
   private readonly logical = (physical: string): string => physical.slice(this.connection.topicPrefix.length)
 
   private box(partition: number, topic: string): Mailbox {
-    const name = `${partition} ${topic}`
+    const name = nameOf(partition, topic)
     let box = this.boxes.get(name)
     if (!box) this.boxes.set(name, (box = new Mailbox()))
     return box
@@ -211,7 +226,11 @@ export class Mailboxes {
   private joined(assigned: readonly number[]): void {
     const generation = ++this.generation
     const now = new Set(assigned)
-    for (const partition of this.owned) if (!now.has(partition)) this.options.lost(partition)
+    for (const partition of this.owned) {
+      if (now.has(partition)) continue
+      for (const topic of this.options.topics) this.box(partition, topic).empty()
+      this.options.lost(partition)
+    }
     this.owned = now
     for (const partition of now) this.shut(partition)
     for (const partition of now) this.begin(partition, generation)
@@ -235,19 +254,39 @@ export class Mailboxes {
     )
   }
 
-  private accept(physical: string, partition: number, fetchedOffset: number | null, nextOffset: number, records: RawIncoming[]): void {
+  private accept(physical: string, partition: number, fetchedOffset: number, nextOffset: number, records: RawIncoming[]): void {
     const topic = this.logical(physical)
     const box = this.box(partition, topic)
     if (box.tail === null) return
     if (nextOffset <= box.tail) return
     // Chunks must join. One that does not is from before a seek or a rebalance: read again from where we are.
-    if (fetchedOffset !== null && fetchedOffset !== box.tail) return this.readFrom(partition, topic, box.head)
+    if (fetchedOffset !== box.tail) return this.readFrom(partition, topic, box.head)
     box.chunks.push({ records, nextOffset })
     box.tail = nextOffset
     box.count += records.length
     for (const record of records) box.bytes += sizeOf(record)
-    if (box.count >= maxRecords || box.bytes >= maxBytes) this.pause(partition, topic)
+    if (box.isFull) this.pause(partition, topic)
+    // Only a large chunk asks for the sum: small ones fill their own mailbox first.
+    if (box.isFull && !this.isCrowded && this.bytesOfAll() >= maxBytesOfAll) this.holdOn()
     this.options.arrived(partition)
+  }
+
+  private bytesOfAll(): number {
+    let bytes = 0
+    for (const box of this.boxes.values()) bytes += box.bytes
+    return bytes
+  }
+
+  // What waits is done without reading on, so this ends by itself.
+  private holdOn(): void {
+    this.isCrowded = true
+    for (const [name, box] of this.boxes) if (!box.paused) this.pause(...partsOf(name))
+  }
+
+  private readOn(): void {
+    if (this.bytesOfAll() > maxBytesOfAll / 2) return
+    this.isCrowded = false
+    for (const [name, box] of this.boxes) if (box.paused && box.tail !== null && box.isHalfEmpty) this.resume(...partsOf(name), box)
   }
 
   private readFrom(partition: number, topic: string, offset: number): void {
@@ -264,6 +303,7 @@ export class Mailboxes {
   }
 
   private resume(partition: number, topic: string, box: Mailbox): void {
+    if (this.isCrowded) return this.readOn()
     box.paused = false
     this.consumer.resume([{ topic: this.connection.physical(topic), partitions: [partition] }])
   }
@@ -271,8 +311,8 @@ export class Mailboxes {
   // For lag monitors only; nothing is ever read from there. A rebalance in between makes it fail, which does not matter.
   private async commit(): Promise<void> {
     const offsets = [...this.uncommitted].map(([name, offset]) => {
-      const space = name.indexOf(' ')
-      return { partition: Number(name.slice(0, space)), topic: this.connection.physical(name.slice(space + 1)), offset: String(offset) }
+      const [partition, topic] = partsOf(name)
+      return { partition, topic: this.connection.physical(topic), offset: String(offset) }
     }).filter(({ partition }) => this.owned.has(partition))
     this.uncommitted.clear()
     if (offsets.length === 0) return

@@ -1,6 +1,6 @@
 // The faults: what strikes whom, and what must work again before it counts as recovered from.
 import { commandTopicOf, topics, type Topic } from '@stepcast/contracts'
-import type { KafkaConnection, RawRecord } from '@stepcast/kafka'
+import { isRecord, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 import { sleep } from '@stepcast/stack'
 import type { Failpoints } from './failpoints'
 import type { Keeper } from './keeper'
@@ -241,7 +241,7 @@ async function copy(connection: KafkaConnection, topic: Topic): Promise<void> {
     eachBatch: async ({ batch }) => {
       const end = left.get(batch.partition)
       if (end === undefined) return
-      for (const { key, value, headers, offset } of batch.messages) {
+      for (const { key, value, headers, offset } of batch.messages.filter(isRecord)) {
         if (Number(offset) < end) records.push({ key, value, headers: headers ?? {}, partition: batch.partition })
       }
       if (Number(batch.lastOffset()) >= end - 1) left.delete(batch.partition)

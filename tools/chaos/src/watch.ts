@@ -10,7 +10,7 @@ import {
   type SendRequested,
   type SequenceChanged,
 } from '@stepcast/contracts'
-import { KafkaConnection, silentLog, type KafkaConfig, type RegistryConfig } from '@stepcast/kafka'
+import { isRecord, KafkaConnection, silentLog, type KafkaConfig, type RegistryConfig } from '@stepcast/kafka'
 import { sleep } from '@stepcast/stack'
 import type { DeadLetter, Recorded } from './history'
 
@@ -113,7 +113,7 @@ export class Watch {
       eachBatch: async ({ batch, heartbeat }) => {
         const take = this.takers.get(batch.topic)!
         const place = `${batch.topic}/${batch.partition}`
-        for (const { offset, value, headers } of batch.messages) {
+        for (const { offset, value, headers } of batch.messages.filter(isRecord)) {
           // Whatever the client reads again after a restart was taken before.
           if (Number(offset) < (this.next.get(place) ?? 0)) continue
           const raw = {

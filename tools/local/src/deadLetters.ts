@@ -1,7 +1,7 @@
 // Dead letters as an operator thinks of them: one entry for each record that was put aside, however often it was.
 import { randomUUID } from 'node:crypto'
 import { deadLetterTopic, isSequenceId, RecordDecoder, topics, type Topic } from '@stepcast/contracts'
-import type { KafkaConnection, RawRecord } from '@stepcast/kafka'
+import { isRecord, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 
 /** Where a letter stands on the dead-letter topic. */
 export interface Place {
@@ -134,9 +134,10 @@ async function eachLetter(
           autoCommit: false,
           eachBatch: async ({ batch: { partition, messages }, heartbeat }) => {
             heard()
-            for (const { offset, timestamp, key, value, headers = {} } of messages) {
+            for (const message of messages) {
+              const { offset, timestamp, key, value, headers = {} } = message
               if (!left.has(partition)) return
-              await take({ partition, offset: Number(offset) }, Number(timestamp), { key, value, headers })
+              if (isRecord(message)) await take({ partition, offset: Number(offset) }, Number(timestamp), { key, value, headers })
               if (Number(offset) + 1 >= left.get(partition)!) left.delete(partition)
             }
             if (left.size === 0) done()

@@ -1,7 +1,7 @@
 // Replaying dead letters: the original bytes back to the topic they came from, once, and remembered.
 import { Pool } from 'pg'
 import { topics, type Topic } from '@stepcast/contracts'
-import type { KafkaConnection, RawRecord } from '@stepcast/kafka'
+import { headersOfRecord, notKeptHeader, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import type { DeadLetterEntry, Place } from './deadLetters'
 
@@ -77,8 +77,11 @@ const replayable: ReadonlySet<string> = new Set(
     .map(({ name }) => name),
 )
 
-/** What is to be done with an entry: `ready`, `replayed` (its last letter was), or `refused`: a replay would do harm. */
-export type Verdict = 'ready' | 'replayed' | 'refused'
+/**
+ * What is to be done with an entry: `ready`, `replayed` (its last letter was), `refused`: a replay would do harm, or `gone`: the letter
+ * does not hold the record's bytes.
+ */
+export type Verdict = 'ready' | 'replayed' | 'refused' | 'gone'
 
 /**
  * Judges entries. Compacted topics are refused, since an old record would overwrite newer ones; so are changes, whose place in the
@@ -93,23 +96,21 @@ export async function judge(
   return new Map(
     entries.map((entry) => [
       entry,
-      !replayable.has(entry.topic) ? 'refused' : !again && done.has(placeKey(entry.places.at(-1)!)) ? 'replayed' : 'ready',
+      !replayable.has(entry.topic) ? 'refused' : notKeptHeader in entry.record.headers ? 'gone' : !again && done.has(placeKey(entry.places.at(-1)!)) ? 'replayed' : 'ready',
     ]),
   )
 }
 
 // A crash in between repeats at most these; readers know records by their content.
 const atOnce = 200
-const ofTheLetter: ReadonlySet<string> = new Set(['topic', 'partition', 'offset', 'reason', 'detail'])
 
 /** The record as it is produced again: what travelled with it, and where it came from first, so that another failure names that too. */
 export function recordAgain({ topic, partition, offset, record, places }: DeadLetterEntry): RawRecord {
-  const kept = Object.entries(record.headers).filter(([name]) => !ofTheLetter.has(name))
   return {
     key: record.key,
     value: record.value,
     headers: {
-      ...Object.fromEntries(kept),
+      ...headersOfRecord(record.headers),
       'origin-topic': topic,
       'origin-partition': String(partition),
       'origin-offset': offset,

@@ -6,7 +6,7 @@ import { judge, replay, ReplayedLetters, type Verdict } from './replay'
 import type { ReplayArguments } from './replayArguments'
 
 /** What the command says of each entry. */
-const states: Readonly<Record<Verdict, string>> = { ready: 'to be replayed', replayed: 'replayed before', refused: 'not replayable' }
+const states: Readonly<Record<Verdict, string>> = { ready: 'to be replayed', replayed: 'replayed before', refused: 'not replayable', gone: 'bytes not kept' }
 // A screenful or two; the rest is a matter of narrower filters.
 const shownAtMost = 100
 
@@ -33,6 +33,9 @@ export async function replayDeadLetters(asked: ReplayArguments, env: NodeJS.Proc
       `${entries.length} records match${beyond > 0 ? `, and more beyond the limit of ${asked.limit}` : ''}: ` +
         `${ready.length} to be replayed, ${before} replayed before, ${entries.length - ready.length - before} not replayable.`,
     )
+    if (entries.some((entry) => verdicts.get(entry) === 'gone')) {
+      say('Where bytes are not kept, the letter has only what tells the record: its producer has to send it again.')
+    }
     if (ready.length === 0) return
     if (!asked.confirm) return say('Nothing was changed. To produce them to their topics again: --confirm')
     say(`Replayed ${await replay(connection, ready, replayed)} records.`)
