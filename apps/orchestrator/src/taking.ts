@@ -80,7 +80,8 @@ export class Taking {
     // One question for the same inputs; what was taken after it was asked asks anew.
     if (!this.quiet?.of.every((one, index) => one === of[index])) this.quiet = { of, answer: new Question(usersCaughtUp()) }
     if ((await this.quiet!.answer.within(patienceMs)) !== null) return { ...all, knowsQuietHours: true }
-    return { starts: [], reports: [], firing: null, sendsOffset, engagementsOffset, knowsQuietHours: false, waits: true }
+    const calm = { ...all, starts: [], firing: null, sendsOffset, knowsQuietHours: false, waits: true }
+    return mayDisturb(calm) ? { ...calm, reports: [], engagementsOffset } : calm
   }
 
   /** A turn has committed everything before these. */
