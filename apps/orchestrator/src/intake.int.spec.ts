@@ -277,6 +277,22 @@ it.each(['before its send', 'while it runs'])('25 reports of 255 kB that come %s
   expect(Number(cursor.log_position) - Number(cursor.published_position)).toBeLessThanOrEqual(2)
 })
 
+it('sends for which more waits than one turn applies are started by the turns that follow, with all of it', async () => {
+  // 18 MB; a turn applies 16.
+  const users = Array.from({ length: 3 }, () => userAtHome('heavy'))
+  const ids = users.map((userId) => sequenceIdOf('w', 'heavy', userId))
+  for (const id of ids) {
+    await put(topics.engagements.name, await Promise.all(Array.from({ length: 24 }, async (_, n) => ({ key: 'any', value: await reportBytes(large(id, n)) }))))
+  }
+  await eventually(async () => (await early('sequence_id = ANY($1)', [ids])) === 72, { withinMs: 60_000 })
+  await put(topics.sends.name, await Promise.all(users.map(async (userId) => ({ key: 'any', value: await sendBytes(sendRequested('everywhere', 'heavy', userId)) }))))
+  await eventually(() => ids.every((id) => storyOf(id).events.filter(({ type }) => type === 'EngagementRecorded').length === 24), { withinMs: 60_000 })
+  // Decided by one clock each: not all in one turn.
+  expect(new Set(ids.map((id) => storyOf(id).changes[0]!.recordedAt)).size).toBeGreaterThan(1)
+  expect(await early('sequence_id = ANY($1)', [ids])).toBe(0)
+  await goesOn()
+})
+
 it('of one sequence that is not known no more is kept than there can be facts of; repetitions cost no room', async () => {
   const sequenceId = sequenceIdOf('w', 'flood', userAtHome('flood'))
   const reports = Array.from({ length: 5 }, (_, step) => channelTypes.flatMap((channelType) =>

@@ -11,7 +11,7 @@ import { decodeChange, writeChange } from './changeCodec'
 import { maxChangeBytes, partsOf } from './changeParts'
 import type { Report, StartRequest } from './intake'
 import { mayAdvance, quietUntil, type QuietHours } from './quietHours'
-import { takeJobs, tombstonesOf } from './sql/cancels'
+import { allTombstones, takeJobs, tombstonesOf } from './sql/cancels'
 import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
@@ -274,6 +274,8 @@ class Turn {
 
   private async tombstones(): Promise<Tombstones> {
     const { inputs, drafts } = this
+    const all = await allTombstones(this.tx)
+    if (all !== null) return all
     const targets = new Map<string, Target>()
     const add = (target: Target): void => void targets.set(targetKey(target), target)
     for (const { head } of drafts.values()) targetsOf(head).forEach(add)
