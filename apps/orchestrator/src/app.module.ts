@@ -80,7 +80,9 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
     {
       provide: CANCELS, inject: [POOL, KafkaConnection],
-      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({
+        pool, partitions: await connection.partitionsOf(topics.sends.name), sendsEnds: () => connection.endOffsets(topics.sends.name), jobsWait: () => {},
+      }),
     },
     { provide: BACKGROUND, inject: [ENV, POOL, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
   ],

@@ -305,17 +305,51 @@ it('one sequence is cancelled alone; asking again is answered alike; unknown one
   expect((await call('GET', `${orchestrator.url}/v1/sequences/${goesOn}`)).body.state).toBe('running')
 })
 
-it('a cancelled person: what was asked for by then ends, also where it comes in late; what is asked for afterwards is sent', async () => {
-  const running = [...(await commanded('one', ['ada'])), ...(await commanded('two', ['ada']))]
+it('a cancelled person: what was there by then ends, whatever clock its producer has; what comes afterwards is sent, likewise', async () => {
+  const running = [
+    ...(await commanded('one', ['ada'])), ...(await commanded('ahead', ['ada'], { requestedAt: Date.now() + 3_600_000 })),
+    ...(await commanded('behind', ['ada'], { requestedAt: Date.now() - 3_600_000 })),
+  ]
   const [somebodyElse] = await commanded('one', ['bob'])
   const ofAda = { cancelId: 'of-ada', scope: 'user', id: 'ada', requestedBy: 'spec' }
+  const before = Date.now()
   const { status } = await call('POST', `${orchestrator.url}/internal/cancels`, ofAda)
   expect(status).toBe(200)
   await expectAllCancelled(new Set(running))
-  await produceSends(connection, [sendRequested('news', 'three', 'ada', { requestedAt: Date.now() - 60_000 })])
-  expect([...(await fates(new Set([sequenceIdOf('w', 'three', 'ada')]))).values()]).toEqual([bornCancelled])
-  await commanded('four', ['ada'])
+  // Accepted by our own API before, fanned out after.
+  const lateId = sequenceIdOf('w', 'fanned-out-late', 'ada')
+  await produceSends(connection, [sendRequested('news', 'fanned-out-late', 'ada', { source: 'http', requestedAt: before - 1_000 })])
+  expect([...(await fates(new Set([lateId]))).values()]).toEqual([bornCancelled])
+  // She comes back: also to producers whose clock is behind, or counts in seconds since yesterday.
+  await commanded('back-1', ['ada'])
+  await commanded('back-2', ['ada'], { requestedAt: before - 60_000 })
+  await commanded('back-3', ['ada'], { requestedAt: Math.floor(before / 1_000) })
+  await commanded('back-4', ['ada'], { source: 'http' })
   expect((await call('GET', `${orchestrator.url}/v1/sequences/${somebodyElse}`)).body.state).toBe('running')
+})
+
+it('a send that was on the topic before its person was cancelled is covered, though it is read, sent home or replayed after it', async () => {
+  const producer = await connection.producer()
+  const cleanUp = Array.from({ length: 6 }, (_, n) => `waiting-${n}`)
+  const locker = new Client({ connectionString: stack.databaseUrl })
+  await locker.connect()
+  // More than are read at once: from here on each turn looks for its own.
+  await database.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at) SELECT 'x', 'user', 'u' || n, 0 FROM generate_series(1, 600) AS n`)
+  // No turn goes on, so nothing more is read; yet a cancel is recorded.
+  await locker.query('BEGIN; LOCK TABLE orchestrator.sequences IN ACCESS EXCLUSIVE MODE')
+  await produceSends(connection, cleanUp.map((sendId) => sendRequested('news', sendId, 'eve', { requestedAt: Date.now() + 120_000 })))
+  const place = [...(await connection.endOffsets(topics.sends.name))].find(([, end]) => end > 0)!
+  await requestCancel({ cancelId: 'of-eve', scope: 'user', id: 'eve' })
+  await eventually(async () => (await database.query(`SELECT FROM cancels WHERE cancel_id = 'of-eve'`)).rowCount === 1)
+  await locker.query('COMMIT')
+  await locker.end()
+  const ids = new Set(cleanUp.map((sendId) => sequenceIdOf('w', sendId, 'eve')))
+  expect([...(await fates(ids)).values()]).toEqual(cleanUp.map(() => bornCancelled))
+  const replayed = sendRequested('news', 'replayed', 'eve')
+  await producer.send(topics.sends, [{
+    key: 'any', value: replayed, headers: { 'origin-topic': topics.sends.name, 'origin-partition': String(place[0]), 'origin-offset': String(place[1] - 1) },
+  }])
+  expect([...(await fates(new Set([sequenceIdOf('w', 'replayed', 'eve')]))).values()]).toEqual([bornCancelled])
 })
 
 it('while an orchestrator stands still inside its transaction a cancel is answered, and nothing is commanded after', async () => {

@@ -1,6 +1,6 @@
 // Cancelling: recorded before fan-out, answered when no step of what it covers is commanded any more (rule 15).
 import type { Pool } from 'pg'
-import { freeIdProblem, isSequenceId, partitionOf, workspaceIdPattern, type CancelRequested } from '@stepcast/contracts'
+import { partitionOf, type CancelRequested } from '@stepcast/contracts'
 import { inTransaction } from '@stepcast/postgres'
 import { unavailable } from '@stepcast/service'
 import { jobsNotBegun, recordCancel } from './sql/cancels'
@@ -11,6 +11,8 @@ export interface CancelOptions {
   readonly pool: Pool
   /** P. */
   readonly partitions: number
+  /** The end of each partition of the sends, asked after this call began. */
+  readonly sendsEnds: () => Promise<ReadonlyMap<number, number>>
   /** Jobs wait: told to the engine of this process once it runs; the others find them within a second. */
   jobsWait: () => void
 }
@@ -19,22 +21,16 @@ export interface CancelOptions {
 const patienceMs = 40_000
 const pollMs = 20
 
-/** What is wrong with a cancel; null: nothing. */
-export function cancelProblem({ workspaceId, cancelId, scope, id }: Pick<CancelRequested, 'workspaceId' | 'cancelId' | 'scope' | 'id'>): string | null {
-  if (!workspaceIdPattern.test(workspaceId)) return `workspaceId must match ${workspaceIdPattern.source}`
-  if (freeIdProblem(cancelId)) return `cancelId ${freeIdProblem(cancelId)}`
-  if (scope === 'sequence') return isSequenceId(id) ? null : 'id must be a sequenceId'
-  return freeIdProblem(id) ? `id ${freeIdProblem(id)}` : null
-}
-
 /**
  * Records a cancel: from its commit on, turns put it before any other input. A known cancelId is ignored.
  * Answers the partitions concerned.
  */
-export async function takeUp({ pool, partitions, jobsWait }: CancelOptions, request: CancelRequested): Promise<readonly number[]> {
+export async function takeUp({ pool, partitions, sendsEnds, jobsWait }: CancelOptions, request: CancelRequested): Promise<readonly number[]> {
   const all = Array.from({ length: partitions }, (_, partition) => partition)
   const concerned = request.scope === 'sequence' ? [partitionOf(request.id, partitions)] : all
-  await inTransaction(pool, (tx) => recordCancel(tx, request, concerned))
+  // A person may come back: what was there by now is covered, what comes later is not. The other scopes cover whatever bears their name.
+  const ends = request.scope === 'user' ? await sendsEnds() : null
+  await inTransaction(pool, (tx) => recordCancel(tx, request, concerned, ends && all.map((partition) => ends.get(partition) ?? 0)))
   jobsWait()
   return concerned
 }

@@ -1,7 +1,7 @@
 // From records to inputs: decode, check, send home what landed elsewhere, find each send's template. No transaction yet.
 import {
-  RecordDecoder, freeIdProblem, parseMessageId, partitionOf, sequenceIdOf, templateIdPattern, topics, workspaceIdPattern,
-  type EngagementReported, type MessageIdParts, type SendRequested,
+  RecordDecoder, engagementProblem, parseMessageId, partitionOf, sendProblem, sequenceIdOf, sizeProblem, topics,
+  type EngagementReported, type MessageIdParts, type Refusal, type SendRequested,
 } from '@stepcast/contracts'
 import { decodeAll, writeDeadLetters, type DeadLetter, type IncomingRecord, type KafkaConnection, type RawIncoming } from '@stepcast/kafka'
 import type { TemplatesReplica } from '@stepcast/replica'
@@ -34,12 +34,6 @@ export interface IntakeOptions {
   readonly partitions: number
 }
 
-// A change repeats what its inputs said and must fit into a 4 MB record with room to spare.
-const maxRecordBytes = 256 * 1024
-const maxVariablesBytes = 64 * 1024
-
-type Refusal = Omit<DeadLetter, 'record'>
-
 /** Reads one partition's records. */
 export class Intake {
   private readonly sendDecoder: RecordDecoder<'SendRequested'>
@@ -54,11 +48,11 @@ export class Intake {
   /** The sends among these records that are at home here; the rest were sent home or became dead letters, and Kafka has them. */
   async sends(partition: number, records: readonly RawIncoming[]): Promise<StartRequest[]> {
     if (records.length === 0) return []
-    const { records: decoded, letters } = await decodeAll(this.sendDecoder, records, { keyRequired: false, tombstones: false })
+    const { records: decoded, letters } = await decodeFitting(this.sendDecoder, records)
     const away: Away[] = []
     const home: { sequenceId: string; incoming: IncomingRecord<'SendRequested'> }[] = []
     for (const incoming of decoded) {
-      const problem = problemOf(incoming.value!, incoming.raw)
+      const problem = sendProblem(incoming.value!)
       if (problem) {
         letters.push({ record: incoming.raw, ...problem })
         continue
@@ -76,24 +70,28 @@ export class Intake {
   /** The reports among these records that are at home here; likewise. */
   async engagements(partition: number, records: readonly RawIncoming[]): Promise<Report[]> {
     if (records.length === 0) return []
-    const { records: decoded, letters } = await decodeAll(this.engagementDecoder, records, { keyRequired: false, tombstones: false })
+    const { records: decoded, letters } = await decodeFitting(this.engagementDecoder, records)
     const away: Away[] = []
     const home: Report[] = []
     for (const incoming of decoded) {
       const { raw } = incoming
       const report = incoming.value!
-      const parts = parseMessageId(report.messageId)
-      if (parts === null) letters.push({ record: raw, reason: 'invalid_message_id', detail: 'messageId must be <sequenceId>.<step>.<channelType>' })
-      else if (tooLarge(raw)) letters.push({ record: raw, reason: 'too_large', detail: `a record may have ${maxRecordBytes} bytes, this one has ${raw.value!.length}` })
-      else if (partitionOf(parts.sequenceId, this.options.partitions) !== partition) away.push({ sequenceId: parts.sequenceId, record: raw })
-      else home.push({ ...parts, report, record: raw, traceparent: incoming.header('traceparent') })
+      const problem = engagementProblem(report)
+      if (problem) {
+        letters.push({ record: raw, ...problem })
+        continue
+      }
+      const parts = parseMessageId(report.messageId)!
+      if (partitionOf(parts.sequenceId, this.options.partitions) !== partition) away.push({ sequenceId: parts.sequenceId, record: raw })
+      else home.push({ ...parts, report, record: raw, traceparent: traceparentOf(incoming) })
     }
     await writeDeadLetters(this.options.connection, letters)
     await this.sendHome(topics.engagements.name, away)
     return home
   }
 
-  // Outside producers use any key and any hash. Acknowledged before the record's own offset moves on.
+  // Outside producers use any key and any hash. Acknowledged before the record's own offset moves on. What is too large is refused before,
+  // so that three more headers always fit. A record that is replayed from the dead letters says already where it stood first.
   private async sendHome(topic: string, away: readonly Away[]): Promise<void> {
     if (away.length === 0) return
     const producer = await this.options.connection.producer()
@@ -114,7 +112,7 @@ export class Intake {
       const { template, refusal } = await answer
       const { variables, missing } = template ? resolveVariables(template.variableSchema, send.variables, {}) : { variables: {}, missing: [] }
       requests.push({
-        sequenceId, send, template, variables, record: incoming.raw, traceparent: incoming.header('traceparent'),
+        sequenceId, send, template, variables, record: incoming.raw, traceparent: traceparentOf(incoming),
         refusal: refusal ?? (missing.length > 0 ? { reason: 'missing_variables', detail: `required variables without a value: ${missing.join(', ')}` } : null),
       })
     }
@@ -142,26 +140,27 @@ interface Away {
   readonly record: RawIncoming
 }
 
-const tooLarge = (record: RawIncoming): boolean => record.value!.length > maxRecordBytes
+/** What sending home puts to a record at most, its key included: what fitted where it was found fits at home. */
+const reroutedBytes = 256
 
-function problemOf(send: SendRequested, record: RawIncoming): Refusal | null {
-  const invalid = (field: string, allowed: string): Refusal => ({ reason: 'invalid_send', detail: `${field} ${allowed}` })
-  if (tooLarge(record)) return { reason: 'too_large', detail: `a record may have ${maxRecordBytes} bytes, this one has ${record.value!.length}` }
-  if (!workspaceIdPattern.test(send.workspaceId)) return invalid('workspaceId', `must match ${workspaceIdPattern.source}`)
-  for (const field of ['sendId', 'userId'] as const) {
-    const problem = freeIdProblem(send[field])
-    if (problem) return invalid(field, problem)
-  }
-  if (!templateIdPattern.test(send.templateId)) return invalid('templateId', `must match ${templateIdPattern.source}`)
-  if (send.templateVersion !== null && send.templateVersion < 1) return invalid('templateVersion', 'must be 1 or more')
-  if (send.campaignId !== null && freeIdProblem(send.campaignId)) return invalid('campaignId', freeIdProblem(send.campaignId)!)
-  // PostgreSQL's jsonb has no NUL: stored, it would fail this turn and every one after it.
-  let bytes = 0
-  for (const name in send.variables) {
-    const value = send.variables[name]!
-    if (name.includes('\0') || value.includes('\0')) return invalid('variables', 'must not hold the character NUL')
-    bytes += Buffer.byteLength(name) + Buffer.byteLength(value)
-  }
-  if (bytes > maxVariablesBytes) return { reason: 'variables_too_large', detail: `variables may have ${maxVariablesBytes} bytes, these have ${bytes}` }
-  return null
+/** Decodes the records that are no larger than a producer may write; the others are dead letters, whatever they hold. */
+async function decodeFitting<R extends 'SendRequested' | 'EngagementReported'>(
+  decoder: RecordDecoder<R>, records: readonly RawIncoming[],
+): Promise<{ records: IncomingRecord<R>[]; letters: DeadLetter[] }> {
+  const tooLarge: DeadLetter[] = []
+  const fitting = records.filter((record) => {
+    const problem = sizeProblem(record, record.headers['origin-offset'] === undefined ? 0 : reroutedBytes)
+    if (problem) tooLarge.push({ record, ...problem })
+    return problem === null
+  })
+  const { records: decoded, letters } = await decodeAll(decoder, fitting, { keyRequired: false, tombstones: false })
+  return { records: decoded, letters: [...tooLarge, ...letters] }
+}
+
+// https://www.w3.org/TR/trace-context/#traceparent-header: what is none would travel on with every change and command.
+const traceparentPattern = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+function traceparentOf(incoming: IncomingRecord<'SendRequested' | 'EngagementReported'>): string | null {
+  const traceparent = incoming.header('traceparent')
+  return traceparent !== null && traceparentPattern.test(traceparent) ? traceparent : null
 }

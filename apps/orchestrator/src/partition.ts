@@ -7,6 +7,7 @@ import type { EngineMetrics } from './metrics'
 import { publishChanges, republish } from './publish'
 import type { Permits } from './permits'
 import { insertCursor, lockCursor, raiseEpoch, type Cursor } from './sql/cursor'
+import { Taking, type Firing } from './taking'
 import { CursorMoved, PartitionLost, takeTurn, type CachedSequence, type TurnOptions, type TurnResult } from './turn'
 
 /** What the partitions of a process share. */
@@ -88,7 +89,15 @@ export class HomePartition {
   /** Taking over and recovering, one after another: the later must not be overwritten by the earlier. */
   private owning: Promise<unknown> = Promise.resolve()
 
-  constructor(readonly partition: number, private readonly options: PartitionOptions) {}
+  private readonly taking: Taking
+
+  constructor(readonly partition: number, private readonly options: PartitionOptions) {
+    const { intake, turn: { users }, mailboxes } = options
+    this.taking = new Taking({
+      partition, intake, usersCaughtUp: () => users.caughtUp(),
+      peek: (topic) => mailboxes().peek(partition, topic, topic === sends ? maxSends : maxEngagements),
+    })
+  }
 
   /** Whether timers of this partition are ours to fire. */
   get isOwned(): boolean {
@@ -191,6 +200,7 @@ export class HomePartition {
 
   private forgetAll(): void {
     this.cache = new Map()
+    this.taking.forget()
     this.barrier = null
     this.hasJobs = false
     this.publishError = null
@@ -273,7 +283,7 @@ export class HomePartition {
   }
 
   /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
-  private firing(engagementsOffset: number): { upTo: number; note: 'receipts_behind' | null } | null {
+  private firing(engagementsOffset: number): Firing | null {
     if (this.barrier === null) return null
     const { upTo, endOffset } = this.barrier
     if (engagementsOffset >= endOffset) return { upTo, note: null }
@@ -289,29 +299,29 @@ export class HomePartition {
   }
 
   private async turn(owned: Owned): Promise<void> {
-    const { turn, intake, mailboxes: boxes, permits, metrics } = this.options
+    const { turn, mailboxes: boxes, permits, metrics } = this.options
     const mailboxes = boxes()
     const { hasJobs } = this
-    const sendsWaiting = mailboxes.peek(this.partition, sends, maxSends)
-    const engagementsWaiting = mailboxes.peek(this.partition, engagements, maxEngagements)
-    const [starts, reports] = await Promise.all([
-      intake.sends(this.partition, sendsWaiting.records), intake.engagements(this.partition, engagementsWaiting.records),
-    ])
-    const sendsOffset = Math.max(owned.sendsOffset, sendsWaiting.nextOffset)
-    const engagementsOffset = Math.max(owned.engagementsOffset, engagementsWaiting.nextOffset)
-    const firing = this.firing(engagementsOffset)
+    const { starts, reports, sendsOffset, engagementsOffset, firing, knowsQuietHours, waits } = await this.taking.take(owned, (offset) => this.firing(offset))
+    if (this.owned !== owned) return
+    // Nothing but what waits for a question: asked again at once, which waits a little.
+    const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !this.mustForget
+    if (waits && isIdle) return
     // As of now: a publish that ends during the turn adds to the list, and what this turn does not delete must stay on it.
     const forget = [...this.forget]
     const startedAt = performance.now()
     const result = await permits.run(() => takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs,
+      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs, knowsQuietHours,
       publishedPosition: owned.publishedPosition, forget,
     }))
     metrics.turned(this.partition, starts.length + reports.length, result.changes.length, performance.now() - startedAt, result.latenessMs)
     if (firing?.note) metrics.receiptsBehind(this.partition, result.latenessMs.length)
     if (this.owned !== owned) return
-    this.committed(owned, result, { sendsOffset, engagementsOffset, fired: firing !== null, tookJobs: hasJobs, forgotten: forget.length })
-    mailboxes.done(this.partition, sends, sendsOffset)
+    // A turn may have left sends for the next one.
+    const reached = { sendsOffset: result.sendsOffset, engagementsOffset }
+    this.committed(owned, result, { ...reached, fired: firing !== null, tookJobs: hasJobs, forgotten: forget.length })
+    this.taking.done(reached)
+    mailboxes.done(this.partition, sends, reached.sendsOffset)
     mailboxes.done(this.partition, engagements, engagementsOffset)
   }
 

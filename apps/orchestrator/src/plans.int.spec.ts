@@ -14,6 +14,7 @@ import {
   approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic, type SpecStack,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
+import { tombstonesOf } from './sql/cancels'
 import { expireEarly } from './sql/early'
 import { exceptionsQuestion } from './sql/exceptions'
 import { listSequences } from './story'
@@ -130,6 +131,8 @@ async function liveThroughEverything(): Promise<void> {
   await eventually(async () => (await count('sequence_variables')) < 300)
   await service.stop()
   await inTransaction(listened, (tx) => expireEarly(tx))
+  // Asked only where there are more than a few.
+  await inTransaction(listened, (tx) => tombstonesOf(tx, [{ workspaceId: 'w', scope: 'user', id: 'u2' }]))
   for (const filter of [{ sendId: 'main' }, { userId: 'u1' }])
     await listSequences(listened, 'w', filter as Parameters<typeof listSequences>[2], null, 100)
   await Promise.all([inApp.stop(), pushes.stop()])

@@ -1,6 +1,6 @@
 // Quiet hours on the real broker and database: a step waits for their end, and everything else goes on meanwhile (rule 21).
 import { Client } from 'pg'
-import { messageIdOf, sequenceIdOf, topics, userKey, type DispatchStep, type SequenceChanged } from '@stepcast/contracts'
+import { messageIdOf, sequenceIdOf, templateVersionKey, topics, userKey, type DispatchStep, type SequenceChanged, type UserChanged } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
 import {
@@ -37,10 +37,26 @@ afterAll(async () => {
   await stack.stop()
 })
 
+/** A template that begins with a push. */
+async function approvePush(templateId: string): Promise<void> {
+  const steps = [{ channels: ['push'], stopCondition: null, waitMinutes: null }]
+  await (await connection.producer()).send(topics.templates, [{
+    key: templateVersionKey('w', templateId, 1),
+    value: {
+      workspaceId: 'w', templateId, changedAt: Date.now(),
+      change: {
+        type: 'TemplateApproved', version: 1, name: templateId, category: 'Custom', variableSchema: '[]',
+        channels: JSON.stringify([{ channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } }]),
+        config: JSON.stringify({ sequenceEnabled: true, sequence: { steps, onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 1440 } }),
+      },
+    },
+  }])
+}
+
 const clockAt = (instant: number, timeZone: string): string =>
   new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(instant)
 
-/** Gives a user quiet hours since an hour ago, and waits until the orchestrator knows of them. */
+/** Gives a user quiet hours since an hour ago; answers when Kafka has them, as people-svc does. */
 async function sleeps(userId: string, until: number, timezone: string | null = 'UTC'): Promise<void> {
   const zone = timezone ?? workspaceTimezone
   const quietHoursEnd = clockAt(until, zone)
@@ -51,8 +67,6 @@ async function sleeps(userId: string, until: number, timezone: string | null = '
       optOutCategories: [], quietHoursStart: clockAt(Date.now() - hour, zone), quietHoursEnd, updatedAt: Date.now(),
     },
   }])
-  await eventually(async () =>
-    (await database.query(`SELECT FROM users WHERE user_id = $1 AND data->>'end' = $2`, [userId, quietHoursEnd])).rowCount === 1)
 }
 
 type Event = SequenceChanged['events'][number]
@@ -69,6 +83,50 @@ const deferrals = (userId: string): number[] =>
 const pushesTo = (userId: string): DispatchStep[] =>
   pushes.values().filter((command) => command.userId === userId && command.action === 'send')
 const inApp = (userId: string): string => messageIdOf(sequenceIdOf('w', 'night', userId), 1, 'in_app')
+
+const userWithout = (userId: string): UserChanged => ({
+  workspaceId: 'w', userId, phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices: [], optOutChannels: [], optOutCategories: [],
+  quietHoursStart: null, quietHoursEnd: null, updatedAt: Date.now(),
+})
+
+it('quiet hours set the moment before a send are kept, however many people were imported ahead of them', async () => {
+  await approvePush('alarm')
+  const people = Array.from({ length: 20_000 }, (_, n) => `imported-${n}`)
+  const asleep = Array.from({ length: 12 }, (_, n) => `asleep-${n}`)
+  await (await connection.producer()).send(topics.users, people.map((userId) => ({ key: userKey('w', userId), value: userWithout(userId) })))
+  const end = Date.now() + 2 * hour
+  await Promise.all(asleep.map((userId) => sleeps(userId, end)))
+  await produceSends(connection, [...asleep, 'awake'].map((userId) => sendRequested('alarm', 'now', userId)))
+  await eventually(() => [...asleep, 'awake'].every((userId) => eventsOf(userId).length > 0), { withinMs: 60_000 })
+  expect(asleep.map(inShort)).toEqual(asleep.map(() => 'SequenceStarted, StepDeferred'))
+  expect(inShort('awake')).toBe('SequenceStarted, StepCommanded')
+})
+
+it('a cancel is answered and a receipt that disturbs nobody counts while quiet hours are not known yet', async () => {
+  // Whoever follows the users stands still.
+  await approvePush('alarm-2')
+  await produceSends(connection, ['first', 'second'].map((userId) => sendRequested('order', 'calm', userId)))
+  await eventually(() => ['first', 'second'].every((userId) => eventsOf(userId).length > 0))
+  const locker = new Client({ connectionString: stack.databaseUrl })
+  await locker.connect()
+  await locker.query('BEGIN; LOCK TABLE orchestrator.users IN SHARE MODE')
+  try {
+    await sleeps('third', Date.now() + 2 * hour)
+    await produceSends(connection, [sendRequested('alarm-2', 'calm', 'third')])
+    await (await connection.producer()).send(topics.controls, [{
+      key: 'w', value: { cancelId: 'calm', workspaceId: 'w', scope: 'user', id: 'first', requestedBy: 'spec', requestedAt: Date.now() },
+    }])
+    const second = messageIdOf(sequenceIdOf('w', 'calm', 'second'), 1, 'in_app')
+    await produceEngagements(connection, [engagementReported(second, 'viewed')])
+    await eventually(() => ['first', 'second'].every((userId) => inShort(userId).endsWith('SequenceEnded')))
+    expect(eventsOf('third')).toEqual([])
+  } finally {
+    await locker.query('COMMIT')
+    await locker.end()
+  }
+  await eventually(() => eventsOf('third').length > 0)
+  expect(inShort('third')).toBe('SequenceStarted, StepDeferred')
+})
 
 it('the step goes when they end, engagements count and stop it meanwhile, and whoever changed their mind is asked again', async () => {
   const end = soon()
@@ -90,7 +148,7 @@ it('the step goes when they end, engagements count and stop it meanwhile, and wh
   await produceEngagements(connection, [engagementReported(inApp('riser'), 'viewed'), engagementReported(inApp('sleeper'), 'delivered')])
   await sleeps('turner', end + 2 * hour)
   await eventually(() => inShort('riser').includes('SequenceEnded') && inShort('sleeper').includes('delivered'))
-  expect(pushes.values()).toEqual([])
+  expect(everyone.flatMap(pushesTo)).toEqual([])
   expect(Date.now()).toBeLessThan(end)
 
   await eventually(() => pushesTo('sleeper').length + pushesTo('seoul').length === 2, { withinMs: 90_000, everyMs: 100 })
@@ -106,5 +164,5 @@ it('the step goes when they end, engagements count and stop it meanwhile, and wh
   expect(inShort('riser')).toBe(
     'SequenceStarted, StepCommanded, EngagementRecorded requested, StepEnded waitElapsed, StepDeferred, EngagementRecorded viewed, ' +
       'StepEnded superseded, SequenceEnded')
-  expect(pushes.values().map(({ userId }) => userId).sort()).toEqual(['seoul', 'sleeper'])
+  expect(everyone.filter((userId) => pushesTo(userId).length > 0)).toEqual(['sleeper', 'seoul'])
 }, 150_000)

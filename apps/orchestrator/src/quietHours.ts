@@ -1,5 +1,7 @@
 // Quiet hours: whether an instant lies inside a person's, and when they end (rule 21).
 import { DateTime, IANAZone } from 'luxon'
+import type { EngagementReported } from '@stepcast/contracts'
+import type { TemplateVersion } from '@stepcast/template'
 
 /** What the orchestrator keeps of a user: nothing but this. */
 export interface QuietHours {
@@ -60,4 +62,33 @@ function firstChange(zone: string, after: number, until: number): number | null 
     else changed = middle
   }
   return changed
+}
+
+// Which inputs can make a turn command something that quiet hours hold back: for these what is known of them must be of now.
+
+/** Whether a report can end a step and so begin the next: nothing but an answer that closes a channel does. */
+export const mayAdvance = ({ kind }: Pick<EngagementReported, 'kind'>): boolean => kind === 'failed' || kind === 'skipped'
+
+type Start = { readonly template: Pick<TemplateVersion, 'config' | 'channels'> | null }
+
+/** Whether a turn of these inputs may command something outside the feed, which disturbs nobody. */
+export function mayDisturb({ starts, reports, firing }: {
+  readonly starts: readonly Start[]
+  readonly reports: readonly { readonly report: Pick<EngagementReported, 'kind'> }[]
+  readonly firing: object | null
+}): boolean {
+  return firing !== null || reports.some(({ report }) => mayAdvance(report)) || startsOutside(starts)
+}
+
+function startsOutside(starts: readonly Start[]): boolean {
+  // Sends of one template stand together, and share it.
+  let judged: Start['template'] = null
+  for (const { template } of starts) {
+    if (template === judged || template === null) continue
+    judged = template
+    const { config, channels } = template
+    const first = config.sequenceEnabled ? config.sequence.steps[0]!.channels : channels.map(({ channelType }) => channelType)
+    if (first.some((channel) => channel !== 'in_app')) return true
+  }
+  return false
 }

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { z } from 'zod'
+import { cancelProblem } from '@stepcast/contracts'
 import { Caller, notFound, page, pageOf, pageQuery, parse, refused, RequireScope } from '@stepcast/service'
-import { cancel, cancelProblem, type CancelOptions } from './cancel'
+import { cancel, type CancelOptions } from './cancel'
 import { listSequences, storyOf, type SequenceStory, type SequenceSummary } from './story'
 import { CANCELS, POOL } from './tokens'
 
@@ -62,7 +63,7 @@ export class SequencesController {
   async cancelAny(@Caller() caller: Caller, @Body() body: unknown): Promise<{ cancelled: true }> {
     const request = { ...parse(internalCancel, body), workspaceId: caller.workspaceId, requestedAt: Date.now() }
     const problem = cancelProblem(request)
-    if (problem) throw refused([{ path: '/id', message: problem }])
+    if (problem) throw refused([{ path: '', message: problem.detail }])
     await cancel(this.cancels, request)
     return { cancelled: true }
   }

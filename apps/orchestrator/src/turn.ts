@@ -6,14 +6,16 @@ import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
 import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Ended, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
+import { isBornCancelled, isCancelled, targetKey, targetsOf, type Target, type Tombstones } from './cancellations'
 import { decodeChange, writeChange } from './changeCodec'
+import { maxChangeBytes, partsOf } from './changeParts'
 import type { Report, StartRequest } from './intake'
-import { quietUntil, type QuietHours } from './quietHours'
-import { takeJobs, targetKey, tombstonesOf, type Reached, type Target } from './sql/cancels'
+import { mayAdvance, quietUntil, type QuietHours } from './quietHours'
+import { allTombstones, takeJobs, tombstonesOf } from './sql/cancels'
 import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
-import { keepEarly, takeEarly } from './sql/early'
-import { exceptions } from './sql/exceptions'
+import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
+import { exceptions, type Exceptions } from './sql/exceptions'
 import { deleteVariables, insertHeads, insertVariables, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
 import { writeTurn } from './sql/writeTurn'
@@ -24,8 +26,8 @@ export interface CachedSequence {
   readonly state: Sequence
   readonly version: number
   readonly variables: Readonly<Record<string, string>> | null
-  /** When its send was asked for; null where the producer's schema did not say. */
-  readonly requestedAt: number | null
+  /** When it started, milliseconds of the database's clock. */
+  readonly startedAt: number
 }
 
 /** A change as committed, with all that publishing it needs. */
@@ -54,6 +56,8 @@ export interface TurnInputs {
   readonly fireUpTo: number | null
   readonly note: 'receipts_behind' | null
   readonly hasJobs: boolean
+  /** What is known of quiet hours is of after these were taken; false: none of these can disturb anybody. */
+  readonly knowsQuietHours: boolean
   /** Published so far; stored with this turn. */
   readonly publishedPosition: number
   /** Sequences whose end is published: their variables go. */
@@ -64,6 +68,8 @@ export interface TurnInputs {
 export interface TurnResult {
   readonly changes: readonly CommittedChange[]
   readonly logPosition: number
+  /** Sends before this are done; those from here on are left for the next turn. */
+  readonly sendsOffset: number
   /** New states, to be remembered now that they are committed. */
   readonly remembered: readonly CachedSequence[]
   /** The earliest timer set; null: none was. */
@@ -91,6 +97,8 @@ export class CursorMoved extends Error {}
 
 /** A turn's timers at most; the next turn takes the rest. */
 const maxTimers = 2_000
+/** Early engagements that a turn applies at most, bytes: twice what one sequence may have. The sends of the others wait for the next turn. */
+const maxEarlyBytes = 16 * 1024 * 1024
 
 /** A sequence as this turn changes it. */
 interface Draft {
@@ -100,7 +108,7 @@ interface Draft {
   readonly variables: Readonly<Record<string, string>> | null
   readonly events: SequenceEvent[]
   readonly effects: Effect[]
-  readonly requestedAt: number | null
+  readonly startedAt: number
   traceparent: string | null
 }
 
@@ -120,7 +128,7 @@ export function takeTurn(
 // Reused by every turn of the process: a turn encodes its changes without a pause and takes a copy.
 const scratch = new ScratchEncoder()
 
-const noTombstones: ReadonlyMap<string, number> = new Map()
+const noTombstones: Tombstones = new Map()
 const noJobs: Awaited<ReturnType<typeof takeJobs>> = { reached: [], more: false }
 
 /** A send whose sequence this turn starts. */
@@ -138,6 +146,8 @@ class Turn {
   private readonly today: string
   private quiet: ReadonlyMap<string, number> = new Map()
   private more = false
+  private hasEarly = false
+  private sendsOffset: number
 
   constructor(
     private readonly options: TurnOptions,
@@ -149,25 +159,28 @@ class Turn {
     private readonly inputs: TurnInputs,
   ) {
     this.today = new Date(now).toISOString().slice(0, 10)
+    this.sendsOffset = inputs.sendsOffset
   }
 
   async run(cursor: Cursor): Promise<TurnResult> {
     const { tx, inputs } = this
+    const there = await exceptions(tx)
     // Redelivered records stand below the stored offsets: they were decided already.
-    const starts = inputs.starts.filter(({ record }) => record.offset >= cursor.sendsOffset)
+    const starts = await this.fitting(inputs.starts.filter(({ record }) => record.offset >= cursor.sendsOffset), there)
     const reports = inputs.reports.filter(({ record }) => record.offset >= cursor.engagementsOffset)
 
     const fresh = await this.insertNew(starts)
     const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)
     const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition) : noJobs
-    await this.load(reports, due, jobs.reached.flatMap(({ sequenceIds }) => sequenceIds), fresh)
-    const there = await exceptions(tx)
+    await this.load(reports, due, jobs.reached, fresh)
+    const early = this.hasEarly ? await takeEarly(tx, [...fresh.keys()]) : []
     const tombstones = there.tombstones ? await this.tombstones() : noTombstones
+    // Who had not to ask has to after all: rare, since a message is answered after it was commanded.
+    if (!inputs.knowsQuietHours && early.some(({ report }) => mayAdvance(report))) await this.options.users.caughtUp()
     if (there.quietHours) await this.readQuietHours(fresh)
 
     this.cancel(tombstones, jobs.reached)
     for (const start of fresh.values()) this.start(start, tombstones)
-    const early = there.early ? await takeEarly(tx, [...fresh.keys()]) : []
     for (const one of early) this.report(this.drafts.get(one.sequenceId)!, one, parseMessageId(one.report.messageId)!, null)
     const unknown: Report[] = []
     for (const report of reports) {
@@ -178,12 +191,36 @@ class Turn {
     for (const timer of due) this.fire(timer)
     this.more = due.length === maxTimers || jobs.more
 
-    await keepEarly(tx, unknown)
+    await this.keepEarly(unknown)
     await writeDeadLetters(this.options.connection, this.letters)
     return this.store(cursor, due)
   }
 
   // ── What is there ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The sends that this turn has room for, by what waits for them. */
+  private async fitting(starts: readonly StartRequest[], { early }: Exceptions): Promise<readonly StartRequest[]> {
+    if (!early || starts.length === 0) return starts
+    const bytes = new Map(await earlyBytesOf(this.tx, starts.map(({ sequenceId }) => sequenceId)))
+    this.hasEarly = bytes.size > 0
+    let sum = 0
+    const left = starts.findIndex(({ sequenceId }, index) => {
+      sum += bytes.get(sequenceId) ?? 0
+      bytes.delete(sequenceId)
+      return sum > maxEarlyBytes && index > 0
+    })
+    if (left < 0) return starts
+    this.sendsOffset = starts[left]!.record.offset
+    return starts.slice(0, left)
+  }
+
+  private async keepEarly(unknown: readonly Report[]): Promise<void> {
+    const kept = unknown.map(({ sequenceId, report, record }) => ({ sequenceId, record, report: { ...report, occurredAt: this.arrivedBy(report.occurredAt) } }))
+    for (const { sequenceId, record } of await keepEarly(this.tx, kept)) {
+      const detail = `sequence ${sequenceId} is not known yet, and as much as is kept for one waits already (${maxEarlyOfSequence} reports or 8 MB)`
+      this.letters.push({ record, reason: 'too_many_early', detail })
+    }
+  }
 
   private async insertNew(starts: readonly StartRequest[]): Promise<Map<string, Start>> {
     const wanted = new Map<string, Start>()
@@ -235,8 +272,10 @@ class Turn {
     for (const loaded of await loadSequences(this.tx, [...missing])) this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
   }
 
-  private async tombstones(): Promise<ReadonlyMap<string, number>> {
+  private async tombstones(): Promise<Tombstones> {
     const { inputs, drafts } = this
+    const all = await allTombstones(this.tx)
+    if (all !== null) return all
     const targets = new Map<string, Target>()
     const add = (target: Target): void => void targets.set(targetKey(target), target)
     for (const { head } of drafts.values()) targetsOf(head).forEach(add)
@@ -263,24 +302,27 @@ class Turn {
 
   // ── Deciding, in order: cancels, sends, engagements, timers ─────────────────────────────────────────────────────────────
 
-  private cancel(tombstones: ReadonlyMap<string, number>, reached: readonly Reached[]): void {
-    for (const { sequenceIds, scope, requestedAt } of reached) {
-      for (const sequenceId of sequenceIds) {
-        const draft = this.drafts.get(sequenceId)
-        if (draft?.state.status === 'running' && covers(scope, requestedAt, draft.requestedAt)) this.put(draft, { type: 'cancel', now: this.now })
-      }
+  private cancel(tombstones: Tombstones, reached: readonly string[]): void {
+    for (const sequenceId of reached) {
+      const draft = this.drafts.get(sequenceId)
+      if (draft?.state.status === 'running') this.put(draft, { type: 'cancel', now: this.now })
     }
     if (tombstones.size === 0) return
     for (const draft of this.drafts.values()) {
-      if (draft.state.status === 'running' && isCancelled(draft.head, draft.requestedAt, tombstones)) this.put(draft, { type: 'cancel', now: this.now })
+      if (draft.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put(draft, { type: 'cancel', now: this.now })
     }
   }
 
-  private start({ head, request }: Start, tombstones: ReadonlyMap<string, number>): void {
+  /** A producer's clock ahead of ours counts as the moment its record arrived. */
+  private arrivedBy(toldAt: number): number {
+    return Math.min(toldAt, this.now)
+  }
+
+  private start({ head, request }: Start, tombstones: Tombstones): void {
     const { send, template, traceparent, variables } = request
     const { minuteMs } = this.options
     const draft: Draft = {
-      head, state: notStarted, before: null, variables: hasAny(variables) ? variables : null, requestedAt: send.requestedAt, events: [], effects: [], traceparent,
+      head, state: notStarted, before: null, variables: hasAny(variables) ? variables : null, startedAt: this.now, events: [], effects: [], traceparent,
     }
     this.drafts.set(head.sequenceId, draft)
     const { config, channels } = template!
@@ -290,8 +332,8 @@ class Turn {
     this.put(draft, {
       type: 'start', now: this.now, steps,
       onFailure: rules.onFailure, lateSignal: rules.lateSignal, dispatchTtlMs: rules.dispatchTtlMinutes * minuteMs,
-      tag: send.tag, source: send.source ?? 'kafka', requestedAt: send.requestedAt,
-      cancelled: isCancelled(head, send.requestedAt, tombstones), quietUntil: this.quietUntilOf(head),
+      tag: send.tag, source: send.source ?? 'kafka', requestedAt: this.arrivedBy(send.requestedAt),
+      cancelled: isBornCancelled(head, request, tombstones), quietUntil: this.quietUntilOf(head),
     })
   }
 
@@ -303,9 +345,9 @@ class Turn {
       return
     }
     draft.traceparent ??= traceparent
-    const { messageId, kind, occurredAt, source, reason, providerMessageId, detail } = report
+    const { messageId, kind, source, reason, providerMessageId, detail } = report
     const refusal = this.put(draft, {
-      type: 'engagement', now: this.now, messageId, step, channelType, kind, occurredAt, source, reason, providerMessageId, detail,
+      type: 'engagement', now: this.now, messageId, step, channelType, kind, occurredAt: this.arrivedBy(report.occurredAt), source, reason, providerMessageId, detail,
       quietUntil: this.quietUntilOf(draft.head),
     })
     if (refusal) this.letters.push({ record, reason: refusal.reason, detail: refusal.detail })
@@ -345,6 +387,7 @@ class Turn {
     const variables: { sequenceId: string; variables: Readonly<Record<string, string>> }[] = []
     const timers: TimerRow[] = []
     const remembered: CachedSequence[] = []
+    const made: { readonly draft: Draft; readonly effects: readonly Effect[]; readonly ended: boolean }[] = []
     let position = this.position
     let to = 0
     for (const draft of this.drafts.values()) {
@@ -353,9 +396,23 @@ class Turn {
       if (events.length === 0 && !fired.has(sequenceId)) continue
       this.moveTimer(draft, fired.has(sequenceId), timers)
       if (events.length > 0) {
+        let version = before?.version ?? 0
+        const add = (from: number, effects: readonly Effect[], ended: boolean): void => {
+          stored.push({ startedOn: head.startedOn, sequenceId, version: ++version, position: ++position, from, to })
+          made.push({ draft, effects, ended })
+        }
         const from = to
         to = writeChange(scratch, from, { recordedAt: now, events })
-        stored.push({ startedOn: head.startedOn, sequenceId, version: (before?.version ?? 0) + 1, position: ++position, from, to })
+        if (to - from <= maxChangeBytes) add(from, draft.effects, state.status === 'ended' && before?.state.status !== 'ended')
+        else {
+          to = from
+          for (const part of partsOf(before?.state ?? notStarted, events, now)) {
+            const start = to
+            to = writeChange(scratch, start, { recordedAt: now, events: part.events })
+            add(start, part.effects, part.ended)
+          }
+        }
+        remembered.push({ head, state, version, variables: draft.variables, startedAt: draft.startedAt })
         if (state.status === 'ended' && before?.state.status !== 'ended') ended.push({ sequenceId, outcome: state.outcome })
         // Also of one that ends in its first turn: its commands may have to be published again after a crash.
         if (before === null && draft.variables !== null && (state.status === 'running' || draft.effects.length > 0)) {
@@ -370,23 +427,19 @@ class Turn {
     await writeTurn(tx, partition, {
       changes: stored, data: bytes, gone: this.clearTimers, set: timers, ended,
       cursor: {
-        sendsOffset: Math.max(cursor.sendsOffset, inputs.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
+        sendsOffset: Math.max(cursor.sendsOffset, this.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
         logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.publishedPosition),
       },
     })
 
     const changes: CommittedChange[] = []
-    for (const { sequenceId, version, position: place, from, to: end } of stored) {
-      const { head, state, before, effects, variables: known, traceparent, requestedAt } = this.drafts.get(sequenceId)!
-      changes.push({
-        head, version, position: place, bytes, from, to: end, effects, variables: known, traceparent,
-        ended: state.status === 'ended' && before?.state.status !== 'ended',
-      })
-      remembered.push({ head, state, version, variables: known, requestedAt })
+    for (const [index, { version, position: place, from, to: end }] of stored.entries()) {
+      const { draft: { head, variables: known, traceparent }, effects, ended: isEnd } = made[index]!
+      changes.push({ head, version, position: place, bytes, from, to: end, effects, variables: known, traceparent, ended: isEnd })
     }
     let nextDueAt: number | null = null
     for (const { dueAt } of timers) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
-    return { changes, logPosition: position, more: this.more, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
+    return { changes, logPosition: position, sendsOffset: this.sendsOffset, more: this.more, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
   }
 
   /** Every running sequence has exactly one timer, which follows from its state. */
@@ -400,7 +453,7 @@ class Turn {
 }
 
 const draftOf = (cached: CachedSequence): Draft => ({
-  head: cached.head, state: cached.state, before: cached, variables: cached.variables, requestedAt: cached.requestedAt, events: [], effects: [], traceparent: null,
+  head: cached.head, state: cached.state, before: cached, variables: cached.variables, startedAt: cached.startedAt, events: [], effects: [], traceparent: null,
 })
 
 function hasAny(record: Readonly<Record<string, string>>): boolean {
@@ -408,35 +461,14 @@ function hasAny(record: Readonly<Record<string, string>>): boolean {
   return false
 }
 
-const targetsOf = ({ workspaceId, sequenceId, sendId, userId, campaignId }: Pick<Head, 'workspaceId' | 'sequenceId' | 'sendId' | 'userId' | 'campaignId'>): Target[] => [
-  { workspaceId, scope: 'sequence', id: sequenceId },
-  { workspaceId, scope: 'send', id: sendId },
-  { workspaceId, scope: 'user', id: userId },
-  ...(campaignId === null ? [] : [{ workspaceId, scope: 'campaign' as const, id: campaignId }]),
-]
-
-/** Scope `user` covers what was asked for at or before the cancel: a person who comes back may be sent to again. */
-const covers = (scope: Target['scope'], cancelledAt: number, requestedAt: number | null): boolean =>
-  scope !== 'user' || requestedAt === null || requestedAt <= cancelledAt
-
-function isCancelled(head: Head, requestedAt: number | null, tombstones: ReadonlyMap<string, number>): boolean {
-  if (tombstones.size === 0) return false
-  return targetsOf(head).some((target) => {
-    const cancelledAt = tombstones.get(targetKey(target))
-    return cancelledAt !== undefined && covers(target.scope, cancelledAt, requestedAt)
-  })
-}
-
 /** What is remembered of a sequence as loaded: its history folded. */
 export function recall({ head, variables, changes }: LoadedSequence): CachedSequence {
   let state: Sequence = notStarted
-  let requestedAt: number | null = null
+  let startedAt: number | null = null
   for (const { data } of changes) {
     const { recordedAt, events } = decodeChange(data)
-    for (const event of events) {
-      if (event.type === 'SequenceStarted') requestedAt = event.requestedAt
-      state = evolve(state, event, recordedAt)
-    }
+    startedAt ??= recordedAt
+    for (const event of events) state = evolve(state, event, recordedAt)
   }
-  return { head, state, version: changes[changes.length - 1]!.version, variables, requestedAt }
+  return { head, state, version: changes[changes.length - 1]!.version, variables, startedAt: startedAt! }
 }

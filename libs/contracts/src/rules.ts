@@ -59,11 +59,10 @@ function headerBytes(name: string, value: unknown): number {
   return Buffer.byteLength(name) + own + 10
 }
 
-/** Refuses a record that is larger than an outside producer may write; null: it fits. */
-export function sizeProblem(record: RecordBytes): Refusal | null {
-  // Headers are counted only where they could matter: most records are a few hundred bytes.
+/** Refuses a record that is larger than an outside producer may write, `added` being what we may have put to it; null: it fits. */
+export function sizeProblem(record: RecordBytes, added = 0): Refusal | null {
   const bytes = recordBytes(record)
-  return bytes <= maxRecordBytes
+  return bytes <= maxRecordBytes + added
     ? null
     : { reason: 'too_large', detail: `a record may have ${maxRecordBytes} bytes with its key and headers, this one has ${bytes}` }
 }

@@ -1,10 +1,16 @@
 // Cancels: tombstones that forbid, jobs that reach what already runs.
 import type { PoolClient } from 'pg'
 import type { CancelRequested, CancelScope } from '@stepcast/contracts'
-import { ints, type Queryable } from '@stepcast/postgres'
+import { ints, texts, type Queryable } from '@stepcast/postgres'
+import { targetKey, type Target, type Tombstone, type Tombstones } from '../cancellations'
 
-/** Records a cancel with its tombstone and one job for each partition concerned; false: this cancelId is known. */
-export async function recordCancel(tx: PoolClient, cancel: CancelRequested, partitions: readonly number[]): Promise<boolean> {
+/**
+ * Records a cancel with its tombstone and one job for each partition concerned; false: this cancelId is known.
+ * `sendsEnds`: the end of each partition of the sends, sampled before; null: the scope covers every send of its name.
+ */
+export async function recordCancel(
+  tx: PoolClient, cancel: CancelRequested, partitions: readonly number[], sendsEnds: readonly number[] | null,
+): Promise<boolean> {
   const { cancelId, workspaceId, scope, id, requestedBy, requestedAt } = cancel
   const { rowCount } = await tx.query(
     `INSERT INTO cancels (cancel_id, workspace_id, scope, id, requested_by, requested_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
@@ -12,9 +18,12 @@ export async function recordCancel(tx: PoolClient, cancel: CancelRequested, part
   )
   if (rowCount === 0) return false
   await tx.query(
-    `INSERT INTO tombstones (workspace_id, scope, id, requested_at) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (workspace_id, scope, id) DO UPDATE SET requested_at = greatest(tombstones.requested_at, excluded.requested_at), recorded_at = now()`,
-    [workspaceId, scope, id, requestedAt],
+    // Two cancels of one person may commit in another order than they were sampled in.
+    `INSERT INTO tombstones (workspace_id, scope, id, requested_at, sends_ends, recorded_at) VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+     ON CONFLICT (workspace_id, scope, id) DO UPDATE SET
+       requested_at = greatest(tombstones.requested_at, excluded.requested_at), recorded_at = greatest(tombstones.recorded_at, excluded.recorded_at),
+       sends_ends = (SELECT array_agg(greatest(was, new) ORDER BY n) FROM unnest(tombstones.sends_ends, excluded.sends_ends) WITH ORDINALITY AS e (was, new, n))`,
+    [workspaceId, scope, id, requestedAt, sendsEnds === null ? null : ints(sendsEnds)],
   )
   await tx.query(
     `INSERT INTO cancel_jobs (partition, workspace_id, cancel_id, scope, id, requested_at) SELECT p, $2, $3, $4, $5, $6 FROM unnest($1::smallint[]) AS p`,
@@ -36,30 +45,37 @@ export async function jobsNotBegun(db: Queryable, { workspaceId, cancelId }: Pic
   return rows[0]!.waits
 }
 
-/** The name of something that may be cancelled. */
-export interface Target {
-  readonly workspaceId: string
-  readonly scope: CancelScope
-  readonly id: string
+const tombstoneColumns = `workspace_id AS "workspaceId", scope, id, requested_at AS "requestedAt", sends_ends AS "sendsEnds",
+  floor(extract(epoch FROM recorded_at) * 1000)::bigint AS "recordedAt"`
+
+type TombstoneRow = Target & Omit<Tombstone, 'sendsEnds'> & { readonly sendsEnds: readonly string[] | null }
+const tombstonesIn = (rows: readonly TombstoneRow[]): Tombstones =>
+  new Map(rows.map((row) => [targetKey(row), { ...row, sendsEnds: row.sendsEnds && row.sendsEnds.map(Number) }]))
+
+/** Read at once by every turn: half a millisecond, where looking for the targets of 2,000 sends takes 70. */
+const fewTombstones = 500
+
+/** All tombstones, by {@link targetKey}, where there are few; null: there are more, so those of one's targets have to be looked for. */
+export async function allTombstones(tx: PoolClient): Promise<Tombstones | null> {
+  const { rows } = await tx.query<TombstoneRow>({
+    name: 'all-tombstones', text: `SELECT ${tombstoneColumns} FROM tombstones ORDER BY workspace_id, scope, id LIMIT ${fewTombstones + 1}`,
+  })
+  return rows.length > fewTombstones ? null : tombstonesIn(rows)
 }
 
-/** A key for maps of targets. */
-export const targetKey = ({ workspaceId, scope, id }: Target): string => `${workspaceId}\n${scope}\n${id}`
-
-/** The tombstones of these targets: when each was asked for, by {@link targetKey}. */
-export async function tombstonesOf(tx: PoolClient, targets: readonly Target[]): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await tx.query<Target & { requestedAt: number }>({
+/** The tombstones of these targets, by {@link targetKey}. */
+export async function tombstonesOf(tx: PoolClient, targets: readonly Target[]): Promise<Tombstones> {
+  const { rows } = await tx.query<TombstoneRow>({
     name: 'tombstones',
-    text: `SELECT workspace_id AS "workspaceId", scope, id, requested_at AS "requestedAt" FROM tombstones
+    text: `SELECT ${tombstoneColumns} FROM tombstones
            JOIN unnest($1::text[], $2::text[], $3::text[]) AS t (w, s, i) ON workspace_id = w AND scope = s AND id = i`,
-    values: [targets.map(({ workspaceId }) => workspaceId), targets.map(({ scope }) => scope), targets.map(({ id }) => id)],
+    values: [texts(targets.map(({ workspaceId }) => workspaceId)), texts(targets.map(({ scope }) => scope)), texts(targets.map(({ id }) => id))],
   })
-  return new Map(rows.map((row) => [targetKey(row), row.requestedAt]))
+  return tombstonesIn(rows)
 }
 
 interface Job extends Target {
   readonly cancelId: string
-  readonly requestedAt: number
   readonly after: string
 }
 
@@ -68,25 +84,15 @@ const maxReached = 1_000
 const maxJobs = 100
 const columnOf: Readonly<Record<CancelScope, string>> = { sequence: 'sequence_id::text', send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
-/** Running sequences that a cancel reaches. */
-export interface Reached {
-  readonly sequenceIds: readonly string[]
-  readonly scope: CancelScope
-  readonly requestedAt: number
-}
-
 /** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
-export async function takeJobs(tx: PoolClient, partition: number): Promise<{ reached: readonly Reached[]; more: boolean }> {
+export async function takeJobs(tx: PoolClient, partition: number): Promise<{ reached: readonly string[]; more: boolean }> {
   const { rows: jobs } = await tx.query<Job>(
-    `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, requested_at AS "requestedAt", after_sequence_id AS after
+    `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, after_sequence_id AS after
      FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
-  const reached: Reached[] = []
-  let room = maxReached
+  const reached: string[] = []
   for (const job of jobs) {
-    if (room === 0) break
-    const sequenceIds = await reach(tx, partition, job, room)
-    room -= sequenceIds.length
-    reached.push({ sequenceIds, scope: job.scope, requestedAt: job.requestedAt })
+    if (reached.length === maxReached) break
+    reached.push(...(await reach(tx, partition, job, maxReached - reached.length)))
   }
   return { reached, more: jobs.length > 0 }
 }
