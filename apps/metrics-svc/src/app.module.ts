@@ -8,15 +8,18 @@ import { TemplatesReplica } from '@stepcast/replica'
 import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
 import { configFromEnv } from './config'
+import { foldSettings } from './fold'
+import { gather } from './gather'
+import { keepHouse, type Housekeeping } from './housekeeping'
 import { Metrics } from './metrics'
 import { MetricsController } from './metrics.controller'
 import { startProjector } from './projector'
-import { purge } from './purge'
 import { SendsController } from './sends.controller'
-import { Metrics1700000000000, schema } from './tables'
+import { migrations, schema } from './tables'
 
 const POOL = Symbol('pool')
-const purgeEveryMs = 3_600_000
+/** The projector's own: slow reads never keep it waiting. */
+const FOLD_POOL = Symbol('fold pool')
 
 /** The service's name, and that of its consumer group. */
 export const serviceName = 'metrics-svc'
@@ -28,12 +31,20 @@ export const serviceName = 'metrics-svc'
       provide: POOL, inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const { databaseUrl } = configFromEnv(env)
-        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations: [Metrics1700000000000] })
+        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations })
         return createPool({
           databaseUrl, schema, applicationName: serviceName,
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
         })
       },
+    },
+    {
+      // After POOL, which migrates. Four partitions fold at a time.
+      provide: FOLD_POOL, inject: [ENV, LOG, POOL],
+      useFactory: (env: Env, log: Log): Pool => createPool({
+        databaseUrl: configFromEnv(env).databaseUrl, schema, applicationName: serviceName, max: 6, settings: foldSettings,
+        onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+      }),
     },
     {
       provide: KafkaConnection, inject: [ENV, LOG],
@@ -55,10 +66,11 @@ export const serviceName = 'metrics-svc'
 })
 export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown {
   private projector: RunningConsumer | null = null
-  private purging: NodeJS.Timeout | null = null
+  private housekeeping: Housekeeping | null = null
 
   constructor(
     @Inject(POOL) private readonly pool: Pool,
+    @Inject(FOLD_POOL) private readonly foldPool: Pool,
     @Inject(KafkaConnection) private readonly connection: KafkaConnection,
     @Inject(TemplatesReplica) private readonly templates: TemplatesReplica,
     @Inject(Readiness) private readonly readiness: Readiness,
@@ -74,17 +86,17 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
       { groupId: serviceName, topic: topics.sequences.name }, replicaGroup(serviceName, topics.templates.name),
     ])
     await this.templates.start()
-    this.projector = await startProjector({ connection, pool, groupId: serviceName, registry })
-    this.purging = setInterval(() => {
-      purge(pool, new Date()).catch((error: unknown) => this.log.warn({ err: error }, 'purging failed; the next hour tries again'))
-    }, purgeEveryMs)
+    this.projector = await startProjector({ connection, pool: this.foldPool, groupId: serviceName, registry })
+    this.housekeeping = keepHouse(pool, this.log)
   }
 
   async onApplicationShutdown(): Promise<void> {
-    if (this.purging) clearInterval(this.purging)
+    await this.housekeeping?.stop()
     await this.projector?.stop()
+    // Whatever version comes next finds all numbers in one table, also the one before this.
+    await gather(this.pool, 'infinity').catch((error: unknown) => this.log.warn({ err: error }, 'counters were not put together; the next start does it'))
     await this.templates.stop()
     await this.connection.close()
-    await this.pool.end()
+    await Promise.all([this.pool.end(), this.foldPool.end()])
   }
 }

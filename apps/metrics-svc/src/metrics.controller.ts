@@ -1,14 +1,16 @@
 // The metrics API of people and their backends.
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
 import { z } from 'zod'
+import { instantProblem, maxInt4 } from '@stepcast/contracts'
 import { Caller, Describe, refused, RequireScope } from '@stepcast/service'
 import { Metrics } from './metrics'
 import { numbers, overview, type Numbers, type Overview } from './shapes'
 import type { Range } from './spans'
 
-const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' }).optional()
+const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
+  .refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199').optional()
 const rangeQuery = z.object({ from: time, to: time })
-const templateQuery = rangeQuery.extend({ version: z.coerce.number().int().min(1).optional() })
+const templateQuery = rangeQuery.extend({ version: z.coerce.number().int().min(1).max(maxInt4).optional() })
 type TemplateQuery = z.infer<typeof templateQuery>
 
 @Controller('v1/metrics')

@@ -39,7 +39,7 @@ const given = (...before: Event[][]) => ({
   when: (...after: Event[][]) => ({
     then(expected: Record<string, number>) {
       const first = project(new Map(), before.map((events, index) => change(index + 1, events)))
-      const stored = new Map<string, Sequence>(first.sequences.map((sequence) => [sequence.sequenceId, sequence]))
+      const stored = new Map<string, Sequence>(first.begun.map((sequence) => [sequence.sequenceId, sequence]))
       const inputs = structuredClone([...stored])
       const changes = after.map((events, index) => change(before.length + index + 1, events))
       const { deltas } = project(stored, changes)
@@ -67,13 +67,13 @@ describe('a sequence', () => {
       }))
 
   it('whose start was trimmed from the topic counts nowhere', () => {
-    expect(project(new Map(), [change(4, [reported(1, 'clicked')])])).toEqual({ sequences: [], deltas: [], unknown: 1 })
+    expect(project(new Map(), [change(4, [reported(1, 'clicked')])])).toEqual({ begun: [], moved: [], deltas: [], unknown: 1 })
   })
 
   it('belongs to the hour of its start, whenever later changes come', () => {
-    const { sequences } = project(new Map(), [change(1, [started, commanded(1)])])
+    const { begun } = project(new Map(), [change(1, [started, commanded(1)])])
     const late = { ...change(2, [reported(1, 'requested')]), recordedAt: startedAt + 5 * hourMs }
-    const { deltas } = project(new Map([[sequenceId, sequences[0]!]]), [late])
+    const { deltas } = project(new Map([[sequenceId, begun[0]!]]), [late])
     expect(deltas.map(({ hour }) => hour)).toEqual([hourOf(startedAt)])
   })
 })
@@ -128,7 +128,7 @@ describe('a message', () => {
 
 it('sums many sequences of one template version and hour into one delta each', () => {
   const other = (id: string): SequenceChanged => ({ ...change(1, [started, commanded(1)]), sequenceId: id })
-  const { deltas, sequences } = project(new Map(), [other('a'), other('b'), other('c')])
-  expect(sequences).toHaveLength(3)
+  const { deltas, begun } = project(new Map(), [other('a'), other('b'), other('c')])
+  expect(begun).toHaveLength(3)
   expect(counted(deltas)).toEqual({ 'sequence recipients': 3, 'sequence running': 3, '1 entered': 3, '1 running': 3 })
 })

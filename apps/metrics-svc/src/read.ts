@@ -39,6 +39,10 @@ export interface TemplateQuestion extends Range {
   readonly version: number | null
 }
 
+// Counters of past hours, and those that batches are adding to: see gather.ts.
+const counted = `(SELECT workspace_id, template_id, template_version, hour, step, channel_type, name, n FROM counts UNION ALL
+  SELECT workspace_id, template_id, template_version, hour, step, channel_type, name, n FROM counts_by_partition) AS counted`
+
 // The numbers of one answer are of one moment, or they would not add up while batches are folded.
 const atOneMoment = <T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> =>
   inTransaction(pool, async (tx) => {
@@ -56,7 +60,7 @@ export function readTemplate(pool: Pool, { workspaceId, templateId, version, fro
     const counts = new Counts()
     if (hours) {
       const { rows } = await tx.query<{ step: number; channel_type: string; name: string; n: number }>(
-        `SELECT step, channel_type, name, sum(n)::bigint AS n FROM counts
+        `SELECT step, channel_type, name, sum(n)::bigint AS n FROM ${counted}
          WHERE workspace_id = $1 AND template_id = $2 AND ($3::int IS NULL OR template_version = $3) AND hour >= $4 AND hour < $5
          GROUP BY step, channel_type, name`,
         [workspaceId, templateId, version, lowest(hours.from), highest(hours.to)],
@@ -119,7 +123,7 @@ export function readOverview(pool: Pool, workspaceId: string, { from, to }: Rang
     }
     if (hours) {
       const { rows } = await tx.query<{ template_id: string; name: string; n: number }>(
-        `SELECT template_id, name, sum(n)::bigint AS n FROM counts
+        `SELECT template_id, name, sum(n)::bigint AS n FROM ${counted}
          WHERE workspace_id = $1 AND step = 0 AND hour >= $2 AND hour < $3 GROUP BY template_id, name`,
         [workspaceId, lowest(hours.from), highest(hours.to)],
       )

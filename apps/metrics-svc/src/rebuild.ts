@@ -1,7 +1,8 @@
-// The command that recounts metrics from the topic: node apps/metrics-svc/dist/rebuild.js [--accept-trimmed]
+// The command that recounts metrics from the topic and the event store: node apps/metrics-svc/dist/rebuild.js [--accept-trimmed]
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
 import { configFromEnv } from './config'
 import { recount } from './recount'
+import { storeFromEnv } from './store'
 
 const say = (line: string): void => console.log(line)
 
@@ -15,6 +16,7 @@ async function rebuild(): Promise<void> {
   try {
     await recount({
       connection, databaseUrl: configFromEnv(process.env).databaseUrl, acceptTrimmed: process.argv.includes('--accept-trimmed'), say,
+      store: process.env.ORCHESTRATOR_URL ? storeFromEnv(process.env) : null,
     })
     say('metrics are rebuilt')
   } finally {

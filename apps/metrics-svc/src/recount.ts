@@ -1,54 +1,68 @@
-// Counts the whole topic anew beside the live tables, then puts the new tables in their place.
-import { setTimeout as pause } from 'node:timers/promises'
+// Counts the whole log anew beside the live tables, then puts the new tables in their place: from the topic, and what that has forgotten
+// from the event store.
 import { Client, type Pool } from 'pg'
-import { topics } from '@stepcast/contracts'
+import { errorClass, isOutage, topics, type SequenceChanged } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { createPool, inTransaction } from '@stepcast/postgres'
+import { changeProblem } from './asItStands'
+import { foldBatch, foldSettings } from './fold'
+import { foldedBy, untilReached, type Patience } from './progress'
 import { startProjector } from './projector'
+import { changesBetween, type EventStore } from './store'
 import { foldedTables, foldedTablesSql, schema } from './tables'
 
 /** What a recount needs. */
 export interface RecountOptions {
   readonly connection: KafkaConnection
   readonly databaseUrl: string
-  /** Go on although the topic no longer begins at its beginning: what was trimmed then counts no more. */
+  /** Null: there is none to ask. */
+  readonly store: EventStore | null
+  /** Count only what topic and store hold: the numbers of what both have forgotten are given up. */
   readonly acceptTrimmed: boolean
   readonly say: (line: string) => void
+  /** Given up when nothing has moved for so long; five minutes unless told. */
+  readonly stillMs?: number
 }
 
-/** The topic no longer holds everything that the live numbers count. */
+/** The topic no longer holds everything that the live numbers count, and the store cannot be asked. */
 export class TopicTrimmed extends Error {
   readonly retriable = false
 }
 
 const rebuildSchema = `${schema}_rebuild`
-const pollMs = 200
 // The live projector stands still while the last changes are folded: a few seconds at most, or the swap is given up.
 const swapAtMostMs = 30_000
 
 /**
- * Recounts from offset zero while the service goes on, then swaps. Two at a time are refused.
- * @throws TopicTrimmed when records are missing from the beginning and that is not accepted.
+ * Recounts while the service goes on, then swaps. What topic and store have both forgotten keeps its live numbers. Two at a time are refused.
+ * @throws TopicTrimmed when changes are missing from the topic, the store does not answer, and that is not accepted.
  */
-export async function recount({ connection, databaseUrl, acceptTrimmed, say }: RecountOptions): Promise<void> {
+export async function recount(options: RecountOptions): Promise<void> {
+  const { connection, databaseUrl, say, stillMs = 300_000 } = options
   const lock = new Client({ connectionString: databaseUrl, application_name: 'metrics-svc rebuild' })
   await lock.connect()
-  const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild' })
+  const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild', settings: foldSettings })
   try {
     const { rows } = await lock.query<{ locked: boolean }>(
       `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)
     if (!rows[0]!.locked) throw new Error('another rebuild is running')
-    const ends = await endsOf(connection, acceptTrimmed, say)
+    const { ends, store, keepBefore } = await sourcesOf(options, lock)
     await lock.query(`
       DROP SCHEMA IF EXISTS ${rebuildSchema} CASCADE;
       CREATE SCHEMA ${rebuildSchema};
       SET search_path = ${rebuildSchema};
       ${foldedTablesSql}`)
-    const projector = await startProjector({ connection, pool, groupId: `metrics-svc-rebuild-${Date.now()}` })
+    if (keepBefore !== null) await takeOver(lock, keepBefore)
+    const fill = store === null ? null : (partition: number, before: number) => fillFrom(store, pool, partition, before, keepBefore, say)
+    const projector = await startProjector({
+      connection, pool, groupId: `metrics-svc-rebuild-${Date.now()}`,
+      ...(keepBefore === null ? {} : { takenOverBefore: keepBefore }), ...(fill === null ? {} : { onMissing: fill }),
+    })
     try {
-      await until(() => reached(pool, 'next_offset', ends))
+      await untilReached(pool, 'nextOffset', ends, { stillMs, say })
       say(`read to the end of ${topics.sequences.name}; swapping`)
-      await swap(pool, projector.stop)
+      if (fill !== null) for (const [partition, position] of await livePositions(lock)) await fill(partition, position + 1)
+      await swap(pool, projector.stop, { stillMs: swapAtMostMs, atMostMs: swapAtMostMs, say })
     } finally {
       await projector.stop()
     }
@@ -59,47 +73,100 @@ export async function recount({ connection, databaseUrl, acceptTrimmed, say }: R
   }
 }
 
-async function endsOf(connection: KafkaConnection, acceptTrimmed: boolean, say: (line: string) => void): Promise<Map<number, number>> {
+interface Sources {
+  /** Where to read to, by partition. */
+  readonly ends: ReadonlyMap<number, number>
+  /** Where what is missing from the topic comes from; null: nothing is, or it is given up. */
+  readonly store: EventStore | null
+  /** Numbers of sequences that started before this moment (ms) are taken over as they stand; null: all are counted anew. */
+  readonly keepBefore: number | null
+}
+
+async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptions, db: Client): Promise<Sources> {
   const offsets = [...(await connection.offsets(topics.sequences.name))]
-  const trimmed = offsets.filter(([, { low }]) => low > 0).map(([partition, { low }]) => `${partition} (begins at ${low})`)
-  if (trimmed.length > 0) {
-    const what = `${topics.sequences.name} has been trimmed: partitions ${trimmed.join(', ')}. `
-      + 'Sequences that started before are in the live counts only'
-    if (!acceptTrimmed) throw new TopicTrimmed(`${what}; a rebuild would lose them. To accept that: --accept-trimmed`)
-    say(`${what}, and will be lost`)
+  const ends = new Map(offsets.filter(([, { low, end }]) => end > low).map(([partition, { end }]) => [partition, end]))
+  const { rows } = await db.query<{ partition: number; next_offset: number }>(`SELECT partition, next_offset FROM ${schema}.positions`)
+  const folded = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]))
+  const short = offsets.filter(([partition, { low, end }]) => low > 0 || (folded.get(partition) ?? 0) > end)
+  if (short.length === 0) return { ends, store: null, keepBefore: null }
+  const what = `${topics.sequences.name} no longer holds everything: partitions ${short.map(([partition, { low, end }]) => `${partition} (${low} to ${end})`).join(', ')}`
+  const reachable = await reach(store)
+  if (reachable === null || store === null) {
+    if (!acceptTrimmed) {
+      throw new TopicTrimmed(`${what}, and the orchestrator, which may know the rest, does not answer. Start it and give ORCHESTRATOR_URL; or count `
+        + 'only what the topic holds and lose the numbers of everything before: --accept-trimmed')
+    }
+    say(`${what}. What came before is given up`)
+    return { ends, store: null, keepBefore: null }
   }
-  return new Map(offsets.filter(([, { low, end }]) => end > low).map(([partition, { end }]) => [partition, end]))
+  const { wholeSince } = reachable
+  if (wholeSince === null) say(`${what}. The orchestrator holds all of the rest`)
+  else if (acceptTrimmed) say(`${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day are counted from what there is`)
+  else {
+    say(`${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day stay as they are; `
+      + 'later ones are counted anew')
+  }
+  return { ends, store, keepBefore: wholeSince === null || acceptTrimmed ? null : Date.parse(`${wholeSince}T00:00:00Z`) }
+}
+
+const reach = async (store: EventStore | null): Promise<{ wholeSince: string | null } | null> =>
+  store === null ? null : store.changes(0, 0, 1).catch(() => null)
+
+/** Copies what stays as it is, all of one moment: the fold adds to it what comes after the positions of that moment. */
+async function takeOver(db: Client, before: number): Promise<void> {
+  const values = [new Date(before)]
+  await db.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await db.query(`INSERT INTO positions (partition, log_position, next_offset, recorded_at, taken_over_up_to)
+    SELECT partition, 0, 0, 'epoch', log_position FROM ${schema}.positions`)
+  await db.query(`INSERT INTO sequences SELECT * FROM ${schema}.sequences WHERE started_at < $1`, values)
+  const columns = 'workspace_id, template_id, template_version, hour, step, channel_type, name'
+  await db.query(`INSERT INTO counts (${columns}, n) SELECT ${columns}, sum(n) FROM (
+    SELECT ${columns}, n FROM ${schema}.counts WHERE hour < $1 UNION ALL SELECT ${columns}, n FROM ${schema}.counts_by_partition WHERE hour < $1
+  ) AS counted GROUP BY ${columns}`, values)
+  await db.query('COMMIT')
+}
+
+/** Folds from the store what lies between the position reached and one. */
+async function fillFrom(
+  store: EventStore, pool: Pool, partition: number, before: number, keepBefore: number | null, say: (line: string) => void,
+): Promise<void> {
+  const reached = (await foldedBy(pool)).get(partition)?.logPosition ?? 0
+  for await (const changes of changesBetween(store, partition, reached, before)) {
+    await foldSome(pool, partition, changes.filter((change) => changeProblem(change) === null), keepBefore, say)
+  }
+}
+
+// One that cannot be folded is left out, and its neighbours count: the same as on the topic.
+async function foldSome(
+  pool: Pool, partition: number, changes: readonly SequenceChanged[], keepBefore: number | null, say: (line: string) => void,
+): Promise<void> {
+  try {
+    await foldBatch(pool, partition, changes, 0, keepBefore)
+  } catch (error) {
+    if (isOutage(error)) throw error
+    if (changes.length === 1) return say(`partition ${partition}, position ${changes[0]!.logPosition} cannot be counted: ${errorClass(error)}`)
+    const half = changes.length >> 1
+    await foldSome(pool, partition, changes.slice(0, half), keepBefore, say)
+    await foldSome(pool, partition, changes.slice(half), keepBefore, say)
+  }
+}
+
+async function livePositions(db: Pick<Client, 'query'>): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await db.query<{ partition: number; log_position: number }>(`SELECT partition, log_position FROM ${schema}.positions`)
+  return new Map(rows.map((row) => [row.partition, Number(row.log_position)]))
 }
 
 // The live projector's transactions begin by locking their position, so with that table held none is under way.
-async function swap(pool: Pool, stopProjector: () => Promise<void>): Promise<void> {
+async function swap(pool: Pool, stopProjector: () => Promise<void>, patience: Patience): Promise<void> {
   await inTransaction(pool, async (tx) => {
     await tx.query(`LOCK TABLE ${schema}.positions IN ACCESS EXCLUSIVE MODE`)
-    const { rows } = await tx.query<{ partition: number; log_position: number }>(`SELECT partition, log_position FROM ${schema}.positions`)
-    const live = new Map(rows.map((row) => [row.partition, row.log_position]))
-    await until(() => reached(pool, 'log_position', live), swapAtMostMs)
+    await untilReached(pool, 'logPosition', await livePositions(tx), patience)
     await stopProjector()
     // In the order in which readers take them, so that no ring of waiting forms.
-    await tx.query(`LOCK TABLE ${schema}.counts, ${schema}.sequences IN ACCESS EXCLUSIVE MODE`)
+    await tx.query(`LOCK TABLE ${schema}.counts, ${schema}.counts_by_partition, ${schema}.sequences IN ACCESS EXCLUSIVE MODE`)
     for (const table of foldedTables) {
       await tx.query(`DROP TABLE ${schema}.${table}`)
       await tx.query(`ALTER TABLE ${rebuildSchema}.${table} SET SCHEMA ${schema}`)
     }
   })
-}
-
-async function reached(pool: Pool, column: 'next_offset' | 'log_position', wanted: ReadonlyMap<number, number>): Promise<boolean> {
-  const { rows } = await pool.query<{ partition: number; at: number }>(`SELECT partition, ${column} AS at FROM positions`)
-  const at = new Map(rows.map((row) => [row.partition, row.at]))
-  return [...wanted].every(([partition, needed]) => (at.get(partition) ?? 0) >= needed)
-}
-
-async function until(done: () => Promise<boolean>, withinMs = Infinity): Promise<void> {
-  const startedAt = performance.now()
-  while (!(await done())) {
-    if (performance.now() - startedAt > withinMs) {
-      throw new Error(`the rebuild did not catch up with the live tables within ${withinMs} ms; nothing was changed, run it again`)
-    }
-    await pause(pollMs)
-  }
 }

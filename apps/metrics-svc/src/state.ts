@@ -1,5 +1,6 @@
 // What metrics know of one sequence, as a short text: sequences with equal texts count alike, so rows group by it.
 import type { EngagementKind, SequenceChanged, SequenceOutcome, StepEndReason } from '@stepcast/contracts'
+import { channelOf, isStep } from './asItStands'
 
 /**
  * `<outcome> <steps> <messages>`, e.g. `s WS 1.in_app:rv 2.push:r`:
@@ -35,10 +36,11 @@ export const engagementKinds = Object.keys(kindLetters) as EngagementKind[]
 /** A sequence that has just started. */
 export const started: State = `${outcomeLetters.running} ${noSteps}`
 
-/** The state after one more change. What it does not speak of stays; nothing in it makes this throw. */
+/** The state after one more change. What it does not speak of stays; nothing in it makes this throw, and steps no template has count nowhere. */
 export function evolve(state: State, events: SequenceChanged['events']): State {
   let [outcome, steps, ...messages] = state.split(' ') as [string, string, ...string[]]
   for (const event of events) {
+    if (event.type !== 'SequenceStarted' && event.type !== 'SequenceEnded' && !isStep(event.step)) continue
     switch (event.type) {
       case 'SequenceStarted':
         break
@@ -48,7 +50,7 @@ export function evolve(state: State, events: SequenceChanged['events']): State {
         if (letterAt(steps, event.step) === neverEntered) steps = withLetter(steps, event.step, stepLetters.running)
         break
       case 'EngagementRecorded':
-        messages = withKind(messages, `${event.step}.${event.channelType}`, kindLetters[event.kind])
+        messages = withKind(messages, `${event.step}.${channelOf(event.channelType)}`, kindLetters[event.kind])
         break
       case 'StepEnded':
         steps = withLetter(steps, event.step, stepLetters[event.reason])
@@ -105,8 +107,17 @@ export function factsOf(state: State): readonly Fact[] {
   return facts
 }
 
-// One object per fact, so that counters are maps keyed by it; bounded by steps (999) times channels times names.
+// One object per fact, so that counters are maps keyed by it: between two batches all may be forgotten, within one none. Ours have some
+// dozens; only channels that nobody has could make them many.
+const maxKnown = 50_000
 const known = new Map<string, Fact>()
+
+/** Keeps what is remembered of facts within bounds. Facts read before are other objects than those read after. */
+export function forgetFactsIfMany(): void {
+  if (known.size < maxKnown) return
+  known.clear()
+  remembered.clear()
+}
 
 function factOf(step: number, channelType: string, name: string): Fact {
   const key = `${step}/${channelType}/${name}`

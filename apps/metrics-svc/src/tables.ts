@@ -5,14 +5,14 @@ import { replicaOffsetsSql, templatesReplicaSql } from '@stepcast/replica'
 /** The service's PostgreSQL schema. */
 export const schema = 'metrics_svc'
 
-/** The tables that a rebuild makes anew, all three together. */
-export const foldedTables = ['positions', 'sequences', 'counts'] as const
+/** The tables that a rebuild makes anew, all together. */
+export const foldedTables = ['positions', 'sequences', 'counts', 'counts_by_partition'] as const
 
 /**
  * What the fold writes. Rows of `sequences` serve sends, campaigns, the odd parts of hours at the ends of a from/to range, and the fold
  * itself; they are kept 97 days (see purge.ts). `counts` is kept for good: at most 60 rows an hour for a version of three steps.
  */
-export const foldedTablesSql = `
+const firstTablesSql = `
 CREATE TABLE positions (
   partition int PRIMARY KEY,
   log_position bigint NOT NULL,       -- the highest folded; changes at or below it are repetitions
@@ -49,10 +49,35 @@ CREATE TABLE counts (
 CREATE INDEX counts_of_sequences ON counts (workspace_id, hour) WHERE step = 0;
 `
 
+// What every batch adds to counters, apart for each partition: in one row for all of them, the partitions of a large campaign would wait for
+// each other's commits. Of past hours they are put together into `counts` (gather.ts), so both tables are read as one.
+const byPartitionSql = `
+CREATE TABLE counts_by_partition (
+  partition int NOT NULL,
+  workspace_id text NOT NULL,
+  template_id text NOT NULL,
+  template_version int NOT NULL,
+  hour timestamptz NOT NULL,
+  step int NOT NULL,
+  channel_type text NOT NULL,
+  name text NOT NULL,
+  n bigint NOT NULL,
+  PRIMARY KEY (workspace_id, template_id, partition, template_version, hour, step, channel_type, name)
+) WITH (fillfactor = 50);
+-- Room on its own page for the next state of every row: the sequences of a campaign change together, and a row that had to move would write
+-- to all indexes again.
+ALTER TABLE sequences SET (fillfactor = 50);
+-- Of a rebuild that took old numbers over: up to which position they were counted.
+ALTER TABLE positions ADD COLUMN taken_over_up_to bigint NOT NULL DEFAULT 0;
+`
+
+/** Everything the fold writes, for a rebuild. */
+export const foldedTablesSql = firstTablesSql + byPartitionSql
+
 /** The first migration. */
 export class Metrics1700000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(foldedTablesSql)
+    await runner.query(firstTablesSql)
     await runner.query(replicaOffsetsSql)
     await runner.query(templatesReplicaSql)
   }
@@ -61,3 +86,17 @@ export class Metrics1700000000000 implements MigrationInterface {
     await runner.query('DROP TABLE positions, sequences, counts, replica_offsets, template_versions, archived_templates')
   }
 }
+
+/** Counters by partition. The version before goes on beside it, in the table it knows. */
+export class CountsByPartition1764300000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(byPartitionSql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE counts_by_partition; ALTER TABLE positions DROP COLUMN taken_over_up_to')
+  }
+}
+
+/** All migrations, in order. */
+export const migrations = [Metrics1700000000000, CountsByPartition1764300000000]

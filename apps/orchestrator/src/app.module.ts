@@ -9,6 +9,7 @@ import { ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, ty
 import type { CancelOptions } from './cancel'
 import { consumeControls } from './controls'
 import { Engine } from './engine'
+import { HistoriesController } from './histories.controller'
 import { EngineMetrics } from './metrics'
 import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
@@ -74,7 +75,7 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
 
 /** The orchestrator. */
 @Module({
-  controllers: [SequencesController],
+  controllers: [SequencesController, HistoriesController],
   providers: [
     { provide: POOL, inject: [ENV, LOG], useFactory: makePool },
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
