@@ -82,8 +82,11 @@ export async function makeApiKey(
   return { ...answerOf(row!), key }
 }
 
+/** The keyset of a list of keys: the last keyId. */
+export const apiKeyOrder = ['text'] as const
+
 /** Keys in the order they were made, revoked ones too; one more than the page holds where there are more. */
-export async function listApiKeys(pool: Pool, workspaceId: string, { limit, after }: Page): Promise<ApiKey[]> {
+export async function listApiKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof apiKeyOrder>): Promise<ApiKey[]> {
   const { rows } = await pool.query<ApiKeyRow>(
     `SELECT ${columns} FROM api_keys
      WHERE workspace_id = $1 AND ($2::text IS NULL OR

@@ -12,7 +12,7 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
 import {
-  contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
+  contextKey, currentTraceparent, ENV, type Env, expectUtf8, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
 } from '@stepcast/service'
 import { json } from 'express'
 import { Pool } from 'pg'
@@ -118,7 +118,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
 
   /** Only the gateway's own calls are parsed here; the others' bodies stream through. */
   configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(json({ limit: '64kb' })).forRoutes(WorkspaceRoutes, ProviderRoutes)
+    consumer.apply(json({ limit: '64kb', verify: expectUtf8 })).forRoutes(WorkspaceRoutes, ProviderRoutes)
   }
 
   async onApplicationBootstrap(): Promise<void> {

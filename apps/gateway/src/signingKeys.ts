@@ -42,11 +42,14 @@ export async function makeSigningKey(tx: PoolClient, seal: Seal, workspaceId: st
   return { ...answerOf(workspaceId, row!), secret }
 }
 
+/** The keyset of a list of keys: their numbers. */
+export const signingKeyOrder = ['int4'] as const
+
 /** Keys in the order they were made, revoked ones too; one more than the page holds where there are more. */
-export async function listSigningKeys(pool: Pool, workspaceId: string, { limit, after }: Page): Promise<SigningKey[]> {
+export async function listSigningKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof signingKeyOrder>): Promise<SigningKey[]> {
   const { rows } = await pool.query<SigningKeyRow>(
     'SELECT n, created_at, revoked_at FROM signing_keys WHERE workspace_id = $1 AND n > $2 ORDER BY n LIMIT $3',
-    [workspaceId, Number(after?.[0] ?? 0) || 0, limit + 1])
+    [workspaceId, after?.[0] ?? 0, limit + 1])
   return rows.map((row) => answerOf(workspaceId, row))
 }
 

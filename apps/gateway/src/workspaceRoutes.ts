@@ -18,9 +18,9 @@ import {
 } from '@stepcast/service'
 import { Pool } from 'pg'
 import { z } from 'zod'
-import { apiKey, type ApiKey, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
+import { apiKey, type ApiKey, apiKeyOrder, listApiKeys, makeApiKey, newApiKey, revokeApiKey } from './apiKeys'
 import { Authentication } from './authentication'
-import { listSigningKeys, makeSigningKey, revokeSigningKey, signingKey, type SigningKey } from './signingKeys'
+import { listSigningKeys, makeSigningKey, revokeSigningKey, signingKey, type SigningKey, signingKeyOrder } from './signingKeys'
 import {
   changeWorkspace,
   makeWorkspace,
@@ -161,7 +161,7 @@ export class WorkspaceRoutes {
     @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
     @Caller() { workspaceId }: Caller,
   ): Promise<Items<ApiKey>> {
-    const current = page(query, 1)
+    const current = page(query, apiKeyOrder)
     return pageOf(await listApiKeys(this.pool, workspaceId, current), current, ({ keyId }) => [keyId])
   }
 
@@ -201,7 +201,7 @@ export class WorkspaceRoutes {
     @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
     @Caller() { workspaceId }: Caller,
   ): Promise<Items<SigningKey>> {
-    const current = page(query, 1)
+    const current = page(query, signingKeyOrder)
     return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, ({ kid }) => [
       Number(kid.slice(kid.lastIndexOf('.') + 1)),
     ])

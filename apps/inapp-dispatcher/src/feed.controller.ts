@@ -7,7 +7,7 @@ import { KafkaConnection } from '@stepcast/kafka'
 import type { UserName } from '@stepcast/replica'
 import { categories } from '@stepcast/template'
 import { Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
-import { countUnread, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
+import { countUnread, feedOrder, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
 import { FeedStreams } from './stream'
 import { POOL } from './tokens'
@@ -63,7 +63,7 @@ export class FeedController {
     @Caller() caller: Caller, @Query({ schema: feedQuery }) query: FeedQuery,
   ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
     const filter = { readState: query.readState, categories: query.category ?? null }
-    return listFeed(this.pool, userOf(caller), filter, page({ limit: query.limit, cursor: query.cursor }, 2))
+    return listFeed(this.pool, userOf(caller), filter, page(query, feedOrder))
   }
 
   /** How many items are unread: neither viewed nor clicked. */

@@ -28,8 +28,8 @@ export class SequencesController {
   @RequireScope('read')
   async list(@Caller() caller: Caller, @Query() query: unknown): Promise<{ items: SequenceSummary[]; nextCursor: string | null }> {
     const filter = parse(filters, query)
-    const { limit, after } = page({ limit: filter.limit, cursor: filter.cursor }, 1)
-    const rows = await listSequences(this.pool, caller.workspaceId, filter, after === null ? null : String(after[0]), limit + 1)
+    const { limit, after } = page(filter, ['uuid'])
+    const rows = await listSequences(this.pool, caller.workspaceId, filter, after && after[0], limit + 1)
     return pageOf(rows, { limit, after }, ({ sequenceId }) => [sequenceId])
   }
 

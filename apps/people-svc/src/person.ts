@@ -1,6 +1,7 @@
 // What may be written about a user: shapes, and the canonical form in which it is kept.
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
-import { channelTypes, freeIdProblem } from '@stepcast/contracts'
+import { channelTypes } from '@stepcast/contracts'
+import { freeId, instant, instantMs } from '@stepcast/service'
 import { categories } from '@stepcast/template'
 import { z } from 'zod'
 
@@ -81,11 +82,6 @@ export const preferencesBody = z.strictObject({
 })
 export type Preferences = z.output<typeof preferencesBody>
 
-/** An id in an address: 1 to 128 characters, no control characters. */
-const freeId = z.string().superRefine((id, context) => {
-  const problem = freeIdProblem(id)
-  if (problem !== null) context.addIssue({ code: 'custom', message: problem })
-})
 export const userIdParam = freeId
 export const deviceIdParam = freeId
 
@@ -96,7 +92,7 @@ export const deadTokenBody = z.strictObject({
   deviceId: freeId,
   token: z.string(),
   deadSince: z
-    .union([z.int(), z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))])
+    .union([instantMs, instant.transform((text) => Date.parse(text))])
     .describe('When the provider said so: milliseconds, or RFC 3339'),
 })
 export type DeadToken = z.output<typeof deadTokenBody>

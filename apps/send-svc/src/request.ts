@@ -1,32 +1,26 @@
 // What a send request may say, and what it comes to: one receiver a user, every variable accounted for. Pure.
-import { freeIdProblem, templateIdPattern } from '@stepcast/contracts'
-import type { FieldError } from '@stepcast/service'
+import { maxVariablesBytes } from '@stepcast/contracts'
+import { freeId, int4, templateIdField, type FieldError } from '@stepcast/service'
 import { isHttpUrl, own, resolveVariables, type Variable, type Variables } from '@stepcast/template'
 import { z } from 'zod'
 
-// PostgreSQL's text and jsonb, in which all this is kept here or by later services, have no NUL.
-const withoutNul = /^[^\0]*$/
-const nulRule = { error: 'must not hold the character NUL' }
-const variables = z.record(z.string().max(64).regex(withoutNul, nulRule), z.string().regex(withoutNul, nulRule))
+const variables = z.record(z.string().max(64), z.string())
 
 /** Body of `POST /v1/sends`. */
 export const sendBody = z.strictObject({
-  templateId: z.string().regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit'),
-  templateVersion: z.int().min(1).nullish().describe('The latest approved when absent'),
+  templateId: templateIdField,
+  templateVersion: int4(1).nullish().describe('The latest approved when absent'),
   receivers: z
     .array(
       z.strictObject({
-        userId: z.string().superRefine((id, context) => {
-          const problem = freeIdProblem(id)
-          if (problem !== null) context.addIssue({ code: 'custom', message: problem })
-        }),
+        userId: freeId,
         variables: variables.nullish().describe('Win over the variables of the send'),
       }),
     )
     .min(1)
     .max(10_000),
   variables: variables.nullish().describe('Win over the defaults of the template'),
-  tag: z.string().min(1).max(128).regex(withoutNul, nulRule).nullish().describe('A label of yours, kept with every sequence'),
+  tag: z.string().min(1).max(128).nullish().describe('A label of yours, kept with every sequence'),
 })
 /** A readable request. */
 export type SendRequest = z.output<typeof sendBody>
@@ -45,8 +39,6 @@ export interface Receivers {
   readonly errors: readonly FieldError[]
 }
 
-// The published limit of SendRequested.variables, bytes of names and values.
-const maxVariablesBytes = 64 * 1024
 // More of the same would help nobody.
 const maxErrors = 20
 

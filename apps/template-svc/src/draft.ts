@@ -1,6 +1,6 @@
 // What a client may write as a template: shapes, sizes and defaults. Rules between fields are in rules.ts.
 import { z } from 'zod'
-import { channelTypes, templateIdPattern, type ChannelType, type StopCondition } from '@stepcast/contracts'
+import { channelTypes, type ChannelType, type StopCondition } from '@stepcast/contracts'
 import {
   categories,
   feedMinutesAtMost,
@@ -11,18 +11,11 @@ import {
   type TemplateDefinition,
   type WaitMinutes,
 } from '@stepcast/template'
+import { templateIdField } from '@stepcast/service'
 import { ruleProblems } from './rules'
 
-// JSON text in PostgreSQL takes neither, and no channel can show them.
-const unstorable = /\u0000|\p{Surrogate}/u
-
-/** Text of `min` to `max` characters that can be stored. */
-const text = (min: number, max: number): z.ZodString =>
-  z
-    .string()
-    .min(min)
-    .max(max)
-    .refine((value) => !unstorable.test(value), 'must not hold NUL or half a surrogate pair')
+/** Text of `min` to `max` characters. */
+const text = (min: number, max: number): z.ZodString => z.string().min(min).max(max)
 
 // Longer URLs are cut by clients and refused by providers.
 const urlOrNull = text(1, 2_048).nullable().default(null)
@@ -143,11 +136,7 @@ const variable = z.strictObject({
 })
 
 const shape = {
-  templateId: z
-    .string()
-    .regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit')
-    .optional()
-    .describe('Made from the name when absent'),
+  templateId: templateIdField.optional().describe('Made from the name when absent'),
   name: text(1, 120),
   category: z.enum(categories),
   variableSchema: z.array(variable).max(50).default([]),

@@ -1,14 +1,14 @@
 // The HTTP edge of templates: who may call what, which input is read, which status is answered.
 import { Body, Controller, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
-import { Caller, fingerprintOf, IdempotencyKey, page, pageQuery, refused, RequireScope } from '@stepcast/service'
+import { Caller, fingerprintOf, IdempotencyKey, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
 import { z } from 'zod'
 import { templateBody } from './draft'
-import { Templates, type Listed, type Write } from './templates'
+import { Templates, templateOrder, versionOrder, type Listed, type Write } from './templates'
 import type { Preview } from './preview'
 import type { TemplateView, VersionView } from './view'
 
 const listQuery = pageQuery.extend({ status: z.enum(['draft', 'approved', 'archived']).optional() })
-const versionQuery = z.object({ version: z.coerce.number().int().min(1).optional() })
+const versionQuery = z.object({ version: queryInt4(1).optional() })
 const previewBody = z.strictObject({
   variables: z.record(z.string(), z.string()).default({}),
   locale: z.string().max(35).optional().describe('BCP 47; content has one language so far, so it changes nothing yet'),
@@ -33,7 +33,7 @@ export class TemplatesController {
   @Get()
   @RequireScope('read')
   list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<Listed<TemplateView>> {
-    return this.templates.list(workspaceId, page(query, 2), query.status)
+    return this.templates.list(workspaceId, page(query, templateOrder), query.status)
   }
 
   /** One template: the approved version asked for, else the draft, else the latest version. */
@@ -55,7 +55,7 @@ export class TemplatesController {
     @Param('templateId') templateId: string,
     @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
   ): Promise<Listed<VersionView>> {
-    return this.templates.versions(workspaceId, templateId, page(query, 1))
+    return this.templates.versions(workspaceId, templateId, page(query, versionOrder))
   }
 
   /** Replaces the draft; on an approved template begins a new one. 409: archived. */

@@ -10,7 +10,7 @@ import {
   type KeyScope,
   type RunningService,
 } from '@stepcast/service'
-import { eventually, readTopic, specStack, type SpecStack } from '@stepcast/testing'
+import { attack, eventually, readTopic, specStack, type SpecStack } from '@stepcast/testing'
 import { Client } from 'pg'
 import { AppModule } from './app.module'
 
@@ -246,4 +246,35 @@ it('describes itself in OpenAPI', async () => {
   const document = (await (await fetch(`${service.url}/openapi.json`)).json()) as any
   expect(Object.keys(document.paths)).toEqual(expect.arrayContaining(['/v1/templates', '/v1/templates/{templateId}/approve']))
   expect(JSON.stringify(document.paths['/v1/templates'].post.requestBody)).toContain('sequenceEnabled')
+})
+
+it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+  await call('POST', '/v1/templates', template('attacked'))
+  await call('POST', '/v1/templates/attacked/approve')
+  const caller = { workspaceId: 'demo', scopes: ['admin', 'read'] as KeyScope[], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
+  const { breaches, asked, byStatus } = await attack({
+    url: service.url, headers: async () => ({ [contextHeader]: context }), known: { templateId: 'attacked' },
+    bodies: {
+      'POST /v1/templates': template('attacked'), 'PUT /v1/templates/{templateId}': template('attacked'),
+      'POST /v1/templates/{templateId}/preview': { variables: { orderNo: '42' }, locale: 'ko' },
+    },
+  })
+  expect(breaches).toEqual([])
+  expect([asked, Object.keys(byStatus)]).toEqual([expect.any(Number), expect.arrayContaining(['200', '400', '422'])])
+})
+
+const cursorOf = (json: string): string => Buffer.from(json).toString('base64url')
+it.each([
+  ...['["x","y"]', '[1e15,"x"]', '[-1,"x"]', '[-5,"x"]', '["2026",1]', '[10000000000000000000000,"a"]', '["2026-01-01T00:00:00Z","x"]', '[1]']
+    .map((json) => `/v1/templates?cursor=${cursorOf(json)}`),
+  ...['["x"]', '[1.5]', '[2147483648]', '[1,"x"]', '[null]'].map((json) => `/v1/templates/attacked/versions?cursor=${cursorOf(json)}`),
+])('GET %s is a 400: no cursor of this list', async (path) => {
+  expect(await call('GET', path)).toMatchObject({ status: 400, body: { errors: [{ path: '/cursor' }] } })
+})
+
+it('a version that no database holds is refused where it stands', async () => {
+  const refused = { status: 422, body: { errors: [{ path: '/version', message: 'must be at most 2147483647, not 2147483648' }] } }
+  expect(await call('GET', '/v1/templates/attacked?version=2147483648')).toMatchObject(refused)
+  expect(await call('POST', '/v1/templates/attacked/preview?version=2147483648', { variables: {} })).toMatchObject(refused)
 })

@@ -26,6 +26,11 @@ export interface Write {
 // contracts.md: approve and archive answer within 5 s, or say 503.
 const kafkaTimeoutMs = 5_000
 
+/** The keyset of the list: when a template was made, its id. */
+export const templateOrder = ['instant', 'text'] as const
+/** The keyset of a template's versions. */
+export const versionOrder = ['int4'] as const
+
 export class Templates {
   constructor(
     private readonly database: DataSource,
@@ -33,7 +38,7 @@ export class Templates {
     private readonly relay: OutboxRelay,
   ) {}
 
-  async list(workspaceId: string, page: Page, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
+  async list(workspaceId: string, page: Page<typeof templateOrder>, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
     const query = this.database
       .getRepository(Template)
       .createQueryBuilder('t')
@@ -41,9 +46,12 @@ export class Templates {
       .orderBy('t.createdAt', 'DESC')
       .addOrderBy('t.templateId', 'DESC')
       .limit(page.limit + 1)
-    if (page.after) query.andWhere('(t.createdAt, t.templateId) < (:at::timestamptz, :id)', { at: page.after[0], id: page.after[1] })
+    if (page.after) {
+      const [at, id] = page.after
+      query.andWhere('(t.createdAt, t.templateId) < (:at::timestamptz, :id)', { at: new Date(at).toISOString(), id })
+    }
     const rows = await query.getMany()
-    const { items, nextCursor } = pageOf(rows, page, ({ createdAt, templateId }) => [createdAt.toISOString(), templateId])
+    const { items, nextCursor } = pageOf(rows, page, ({ createdAt, templateId }) => [createdAt.getTime(), templateId])
     return { items: items.map((template) => viewOf(template)), nextCursor }
   }
 
@@ -58,10 +66,10 @@ export class Templates {
     return viewOf(template, frozen)
   }
 
-  async versions(workspaceId: string, templateId: string, page: Page): Promise<Listed<VersionView>> {
+  async versions(workspaceId: string, templateId: string, page: Page<typeof versionOrder>): Promise<Listed<VersionView>> {
     await this.read(workspaceId, templateId, undefined)
     const rows = await this.database.getRepository(ApprovedVersion).find({
-      where: { workspaceId, templateId, ...(page.after ? { version: LessThan(Number(page.after[0])) } : {}) },
+      where: { workspaceId, templateId, ...(page.after ? { version: LessThan(page.after[0]) } : {}) },
       order: { version: 'DESC' },
       take: page.limit + 1,
     })

@@ -41,8 +41,8 @@ export function unknownController(prefix: string): Type<unknown> {
       @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
       @Caller() { workspaceId }: Caller,
     ): Promise<{ items: UncertainMessage[]; nextCursor: string | null }> {
-      const asked = page(query, 2)
-      const after = asked.after === null ? null : { messageId: String(asked.after[0]), target: String(asked.after[1]) }
+      const asked = page(query, ['text', 'text'])
+      const after = asked.after && { messageId: asked.after[0], target: asked.after[1] }
       const found = await listUncertain(this.pool, workspaceId, asked.limit + 1, after)
       return pageOf(found, asked, ({ messageId, target }) => [messageId, target])
     }

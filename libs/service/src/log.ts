@@ -13,14 +13,25 @@ const saidOfErrors = [
   'code', 'errno', 'syscall', 'address', 'port', 'severity', 'schema', 'table', 'column', 'constraint', 'dataType', 'routine', 'retriable',
 ] as const
 
+// Errors of PostgreSQL whose message names places only: outages, and class 23, constraints, which quotes in `detail`. All others may quote
+// the value itself: `invalid input syntax for type uuid: "…"`.
+const namesPlacesOnly = /^(08|23|25|28|3D|40|42|53|55|57|58)/
+
 /** An error as it is logged: what it is and where it happened, never the values it happened with. */
 export function loggedError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: typeof error }
   const { type, message, stack } = pino.stdSerializers.err(error)
   const fields = error as unknown as Record<string, unknown>
-  const said = saidOfErrors.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]] as const]))
-  return { type, message, stack, ...Object.fromEntries(said) }
+  const said = Object.fromEntries(saidOfErrors.flatMap((name) => (fields[name] === undefined ? [] : [[name, fields[name]] as const])))
+  const { code } = fields
+  // Only errors of PostgreSQL tell a routine beside their code.
+  if (typeof code !== 'string' || fields.routine === undefined || namesPlacesOnly.test(code)) return { type, message, stack, ...said }
+  const without = `SQLSTATE ${code}`
+  return { type, message: without, stack: `${type}: ${without}${framesOf(stack)}`, ...said }
 }
+
+/** A stack without the message it begins with, which may have several lines. */
+const framesOf = (stack: string | undefined): string => /(\n\s+at .*)+$/.exec(stack ?? '')?.[0] ?? ''
 
 /** The log of a service; `LOG_LEVEL` is one of pino's levels, `info` by default. */
 export const createLog = (name: string, level = 'info'): Log =>

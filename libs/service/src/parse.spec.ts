@@ -36,6 +36,24 @@ it.each<[string, z.ZodType, unknown, string[]]>([
   expect(errorsOf(schema, input)).toEqual(errors)
 })
 
+it('no text, whatever its schema, holds NUL or half a surrogate pair, in values and in names', () => {
+  const anything = z.unknown()
+  expect(errorsOf(z.object({ name: z.string() }), { name: 'a\u0000b' })).toEqual(['/name must not hold the character NUL'])
+  expect(errorsOf(anything, 'Ann \ud83d')).toEqual([' must not hold half a surrogate pair'])
+  expect(errorsOf(anything, { a: [1, { 'b/c': '\udc4b' }], d: 'e' })).toEqual(['/a/1/b~1c must not hold half a surrogate pair'])
+  expect(errorsOf(z.record(z.string(), z.string()), { ok: 'x', 'a\u0000': 'x' })).toEqual([' must not hold the character NUL in the name of a field'])
+  expect(errorsOf(z.array(z.string()), ['\u0000', 'Ann 👋', '\ud83d'])).toEqual([
+    '/0 must not hold the character NUL', '/2 must not hold half a surrogate pair',
+  ])
+  expect(errorsOf(z.array(z.string()), Array.from({ length: 500 }, () => '\u0000'))).toHaveLength(100)
+})
+
+it('looks into what is nested deeper than the stack is', () => {
+  let nested: unknown = '\u0000'
+  for (let depth = 0; depth < 200_000; depth++) nested = [nested]
+  expect(errorsOf(z.unknown(), nested)).toHaveLength(1)
+})
+
 it('stops at 100 errors', () => {
   expect(errorsOf(z.array(z.string()), Array.from({ length: 500 }, () => 1))).toHaveLength(100)
 })

@@ -2,6 +2,7 @@
 import type { ArgumentMetadata, PipeTransform } from '@nestjs/common'
 import type { z, ZodType } from 'zod'
 import { type FieldError, refused, unreadable } from './problem'
+import { pointerStep, unstorable } from './storable'
 
 type Issue = z.core.$ZodIssue
 type RawIssue = z.core.$ZodRawIssue
@@ -10,18 +11,23 @@ type RawIssue = z.core.$ZodRawIssue
 const maxErrors = 100
 
 /**
- * Checks input against a schema and answers its typed value.
+ * Checks input against a schema and answers its typed value. Whatever the schema, no text of it holds NUL or half a surrogate pair.
  * @param at JSON pointer of the input within the request; empty for the whole body.
  * @throws Problem 422 with one entry per wrong field (100 at most).
  */
 export function parse<S extends ZodType>(schema: S, input: unknown, at = ''): z.output<S> {
   const result = schema.safeParse(input, { error: whatIsAllowed })
-  if (result.success) return result.data
+  if (result.success) {
+    refuseUnstorable(input, at)
+    return result.data
+  }
   throw refused(result.error.issues.flatMap((issue) => fieldErrors(issue, at)).slice(0, maxErrors))
 }
 
-/** One step of a JSON pointer (RFC 6901 §3). */
-export const pointerStep = (step: PropertyKey): string => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`
+function refuseUnstorable(input: unknown, at: string): void {
+  const errors = unstorable(input, at, maxErrors)
+  if (errors.length > 0) throw refused(errors)
+}
 
 function fieldErrors(issue: Issue, at: string): FieldError[] {
   const path = at + issue.path.map(pointerStep).join('')
@@ -133,14 +139,19 @@ function shown(value: unknown): string | null {
   return text.length <= 60 ? text : `a ${typeof value} of ${String(value).length} characters`
 }
 
-/** Applies the schema of `@Body({ schema })`, `@Query({ schema })` and `@Param('name', { schema })`. */
+/** Applies the schema of `@Body({ schema })`, `@Query({ schema })` and `@Param('name', { schema })`; the rule for texts without one as well. */
 export class SchemaPipe implements PipeTransform {
   transform(value: unknown, { schema, type, data }: ArgumentMetadata): unknown {
-    if (schema === undefined || type === 'custom') return value
+    if (type === 'custom') return value
+    const at = data === undefined ? '' : pointerStep(data as string)
+    if (schema === undefined) {
+      refuseUnstorable(value, at)
+      return value
+    }
     const isMissing = type === 'body' && data === undefined && value === undefined
     if (isMissing && !(schema as ZodType).safeParse(undefined).success) {
       throw unreadable([{ path: '', message: 'is missing: send JSON with Content-Type: application/json' }])
     }
-    return parse(schema as ZodType, value, data === undefined ? '' : pointerStep(data as string))
+    return parse(schema as ZodType, value, at)
   }
 }

@@ -1,9 +1,13 @@
 // Turns whatever was thrown into a problem: ours as they are, Nest's and Express's by status, all else a 500 that says nothing but its id.
 import { randomUUID } from 'node:crypto'
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
+import { isOutage } from '@stepcast/contracts'
 import type { Request, Response } from 'express'
 import { type Log, routeOf } from './log'
-import { Problem, unavailable, unreadable } from './problem'
+import { Problem, refused, unavailable, unreadable } from './problem'
+
+/** The type of the error of a body whose bytes are no UTF-8. */
+export const notUtf8 = 'entity.not.utf8'
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -25,23 +29,20 @@ export class ProblemFilter implements ExceptionFilter {
       this.log.warn({ err: thrown, route: routeOf(request) }, 'a part is out of reach')
       return unavailable('A part of the system is out of reach for the moment; try again.')
     }
+    if (isOfTheValue(thrown)) {
+      // The last net: a schema should have refused it. Worth a look, and the caller's to mend.
+      this.log.warn({ err: thrown, method: request.method, route: routeOf(request) }, 'a schema let a value through that the database refuses')
+      return refused([{ path: '', message: 'holds a value that cannot be stored' }])
+    }
     const id = randomUUID()
     this.log.error({ err: thrown, id, method: request.method, route: routeOf(request) }, 'request failed')
     return new Problem({ status: 500, detail: `An unexpected error happened; it was logged as ${id}.`, extensions: { id } })
   }
 }
 
-// Connections of node and PostgreSQL (SQLSTATE class 08, 53300 too many, 57P01..3 shutting down or starting).
-const outageCode = /^(ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN|08\w{3}|53300|57P0[123])$/
-// What pg and its pool say without a code.
-const outageMessage = /^(Connection terminated|timeout exceeded when trying to connect)/
-
-/** Whether an error means that a part is out of reach for now: it says so itself, or a connection failed. */
-function isOutage(thrown: unknown): boolean {
-  if (!(thrown instanceof Error)) return false
-  const { retriable, code } = thrown as { retriable?: boolean; code?: string }
-  return retriable === true || (typeof code === 'string' && outageCode.test(code)) || outageMessage.test(thrown.message)
-}
+/** SQLSTATE class 22, data exception: what was given is out of the range or form of its column. */
+const isOfTheValue = (thrown: unknown): boolean =>
+  thrown instanceof Error && /^22[0-9A-Z]{3}$/.test(String((thrown as { code?: unknown }).code))
 
 /** Answers a request with a problem. */
 export function sendProblem(response: Response, problem: Problem): void {
@@ -53,6 +54,7 @@ function ofHttpException(exception: HttpException, request: Request): Problem {
   const cause = exception.cause as { type?: string; limit?: number } | undefined
   if (status === 404) return new Problem({ status, detail: `There is no ${request.method} ${request.path} here.` })
   if (cause?.type === 'entity.parse.failed') return unreadable([{ path: '', message: notJson(exception.message) }])
+  if (cause?.type === notUtf8) return unreadable([{ path: '', message: exception.message }])
   if (cause?.type === 'entity.too.large')
     return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
   return status === 400 ? unreadable([{ path: '', message: exception.message }]) : new Problem({ status, detail: exception.message })

@@ -53,6 +53,12 @@ class Orders {
     throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.1'), { retriable: true })
   }
 
+  @Get('refused')
+  @RequireScope('public')
+  refused(): never {
+    throw Object.assign(new Error('invalid input syntax for type uuid: "hunter2"'), { code: '22P02' })
+  }
+
   @Get('undeclared')
   undeclared(@Req() _request: Request) {
     return 'never'
@@ -85,7 +91,7 @@ async function call(path: string, { caller, ...init }: RequestInit & { caller?: 
   return { status: response.status, type: response.headers.get('content-type'), body: (await response.json()) as Record<string, any> }
 }
 const post = (body: unknown, caller = server) =>
-  call('/v1/orders', { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), caller })
+  call('/v1/orders', { method: 'POST', body: typeof body === 'string' || body instanceof Uint8Array ? body as RequestInit['body'] : JSON.stringify(body), caller })
 
 describe('callers', () => {
   it('nobody is turned away with 401, and so is who brings another signature', async () => {
@@ -161,6 +167,21 @@ describe('problems', () => {
       status: 413,
       body: { detail: expect.stringContaining('1024 bytes') },
     })
+  })
+
+  it('a body whose bytes are no UTF-8 is a 400, half a surrogate pair a 422 that says where', async () => {
+    const orderOf = (orderNo: string): string => `{"orderNo":${orderNo},"steps":[{"waitMinutes":5}]}`
+    const latin1 = await post(Buffer.from(orderOf('"Zoë"'), 'latin1'))
+    expect(latin1).toMatchObject({ status: 400, body: { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] } })
+    expect(await post(orderOf('"Zoë"'))).toMatchObject({ status: 201, body: { orderNo: 'Zoë' } })
+    expect(await post(orderOf('"Ann \\ud83d"'))).toMatchObject({ status: 422, body: { errors: [{ path: '/orderNo', message: 'must not hold half a surrogate pair' }] } })
+    expect(await post(orderOf('"a\\u0000b"'))).toMatchObject({ status: 422, body: { errors: [{ path: '/orderNo', message: 'must not hold the character NUL' }] } })
+  })
+
+  it('a value that only the database refuses is a 422 that does not repeat it', async () => {
+    const answer = await call('/v1/orders/refused')
+    expect(answer).toMatchObject({ status: 422, body: { errors: [{ path: '', message: 'holds a value that cannot be stored' }] } })
+    expect(JSON.stringify(answer)).not.toContain('hunter2')
   })
 
   it('NUL in an address is a 400: no database has a name with it', async () => {

@@ -1,10 +1,11 @@
 // Boots a service: Nest on Express with our log, guard, problems, probes and a shutdown that leaves nothing half done.
+import { isUtf8 } from 'node:buffer'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express'
-import type { Request, Response } from 'express'
+import { json, type Request, type Response } from 'express'
 import { contextHeader, contextKey, verifyContext } from './context'
 import { createLog, LOG, type Log, NestLog, requestLog } from './log'
 import { createMetrics, Registry } from './metrics'
@@ -12,7 +13,7 @@ import { OpenApi } from './openapi'
 import { SchemaPipe } from './parse'
 import { Probes } from './probes'
 import { Problem, unauthenticated } from './problem'
-import { ProblemFilter } from './problemFilter'
+import { notUtf8, ProblemFilter } from './problemFilter'
 import { Readiness } from './readiness'
 import { type Authenticate, ScopeGuard } from './scope'
 import { keepTrace } from './trace'
@@ -30,8 +31,6 @@ export interface ServiceOptions {
   readonly env?: Env
   /** The largest JSON body taken, such as `64mb`; `1mb` by default, null where the service parses bodies itself. */
   readonly bodyLimit?: string | null
-  /** Keep the unparsed body as `request.rawBody`, for signatures over it. */
-  readonly rawBody?: boolean
   /** Who is calling; by default the context the gateway signed. */
   readonly authenticate?: (app: INestApplicationContext) => Authenticate
   /**
@@ -91,7 +90,6 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const app = await NestFactory.create<NestExpressApplication>(frame, new ExpressAdapter(), {
     logger: new NestLog(log),
     bodyParser: false,
-    rawBody: options.rawBody ?? false,
     abortOnError: false,
   })
   app.disable('x-powered-by')
@@ -99,7 +97,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   app.use(requestLog(log, observeRequest))
   app.use(refuseNul)
   await options.prepare?.(app)
-  if (options.bodyLimit !== null) app.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' })
+  if (options.bodyLimit !== null) app.use(json({ limit: options.bodyLimit ?? '1mb', verify: expectUtf8 }))
   app.useGlobalPipes(new SchemaPipe())
   app.useGlobalFilters(new ProblemFilter(log))
   app.useGlobalGuards(new ScopeGuard(options.authenticate?.(app) ?? bySignedContext(env)))
@@ -117,6 +115,16 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 function refuseNul({ originalUrl }: Request, _response: Response, next: (problem?: Problem) => void): void {
   const detail = 'The address holds the character NUL (%00), which nothing here has in its name.'
   next(originalUrl.includes('%00') ? new Problem({ status: 400, detail }) : undefined)
+}
+
+/**
+ * For Express's JSON parser (`verify`): refuses bytes that are no UTF-8 with a 400. It would read each of them as U+FFFD, and people would
+ * be sent that.
+ */
+export function expectUtf8(_request: unknown, _response: unknown, body: Buffer, encoding: string): void {
+  if (encoding !== 'utf-8' || isUtf8(body)) return
+  const message = 'is not UTF-8: send JSON in UTF-8, or name its charset in Content-Type'
+  throw Object.assign(new Error(message), { status: 400, type: notUtf8 })
 }
 
 const hostOf = (env: Env): string => env.HOST || '127.0.0.1'

@@ -2,6 +2,7 @@
 export { chromium, openPage } from './browser'
 export { giveAccounts } from './accounts'
 export { eventually } from './eventually'
+export { attack, type AttackOptions, type Breach } from './hostile'
 export { loadProtocol } from './loadProtocol'
 export { approveTwoSteps, engagementReported, produceEngagements, produceSends, sendRequested } from './play'
 export { searchDatabase, searchFiles, searchTopics, shortenRetention } from './search'

@@ -1,0 +1,39 @@
+// Building blocks of what a call takes, made of the rules for whatever comes in. Texts need none: `parse` refuses NUL and half surrogate
+// pairs in every one of them.
+import { freeIdProblem, instantProblem, maxInt4, templateIdPattern } from '@stepcast/contracts'
+import { z } from 'zod'
+
+/** A string that a rule of libs/contracts finds nothing wrong with. */
+const judged = (problemOf: (text: string) => string | null): z.ZodString =>
+  z.string().superRefine((text, context) => {
+    const problem = problemOf(text)
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+  })
+
+/** An id of the caller's choice (userId, deviceId, sendId …): 1 to 128 characters without control characters. */
+export const freeId = judged(freeIdProblem).describe('1 to 128 characters, no control characters')
+
+/** A templateId. */
+export const templateIdField = z.string().regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit')
+
+/** A whole number from `min` to `max`; at most what the database's int4 holds. */
+export const int4 = (min = 0, max = maxInt4): z.ZodInt => z.int().min(min).max(max)
+
+/** The same in an address, where everything is text. */
+export const queryInt4 = (min = 0, max = maxInt4): z.ZodCoercedNumber => z.coerce.number().int().min(min).max(max)
+
+/** A whole number of the database's type int8, as far as JavaScript counts. */
+export const int8 = (min = 0): z.ZodInt => z.int().min(min)
+
+/** A time, RFC 3339 with its offset, from 1970 to 2199. */
+export const instant = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
+  .superRefine((text, context) => {
+    if (instantProblem(Date.parse(text)) !== null) context.addIssue({ code: 'custom', message: 'must be a time from 1970 to 2199' })
+  })
+
+/** A time in milliseconds since 1970, from 1970 to 2199. */
+export const instantMs = z.int().superRefine((ms, context) => {
+  const problem = instantProblem(ms)
+  if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+})
