@@ -1,7 +1,8 @@
 // Consuming in batches, at least once: decode, hand over, commit; what cannot be decoded or worked off goes to the dead letters.
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
-import { CodecError, InstallationError, LastResort, RecordDecoder, errorClass, isOutage, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
+import { CodecError, InstallationError, LastResort, RecordDecoder, dataSchemaHeader, errorClass, isOutage, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
+import { atMost } from './atMost'
 import { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
 
 /** A decoded record with where it came from. */
@@ -55,6 +56,7 @@ const maxWaitMs = 2_000
 const maxRecordsUnlessTold = 2_000
 /** A handler that takes longer hangs: the process ends and its supervisor starts it anew. */
 const handlerTimeoutMs = 300_000
+const lookPatienceMs = 1_000
 /** Between tries of what must not be given up, and the longest wait of an outage. */
 const maxDelayMs = 10_000
 /** Longer waits are not made inside a batch, because the client fetches for no partition while one is at work: the partition is paused instead. */
@@ -107,6 +109,9 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
 export async function decodeAll<R extends RecordName>(
   decoder: RecordDecoder<R>, raws: readonly RawIncoming[], { keyRequired, tombstones }: { keyRequired: boolean; tombstones: boolean },
 ): Promise<{ records: IncomingRecord<R>[]; letters: DeadLetter[] }> {
+  const looking = decoder.lookAgain()
+  // A registry that does not answer holds up a batch for a second every half minute; what is known is used until then.
+  if (looking !== null) await atMost(looking, lookPatienceMs)
   const records: IncomingRecord<R>[] = []
   const letters: DeadLetter[] = []
   for (const raw of raws) {
@@ -119,7 +124,7 @@ export async function decodeAll<R extends RecordName>(
       continue
     }
     try {
-      const decoded = raw.value === null ? null : decoder.decode(raw.value)
+      const decoded = raw.value === null ? null : decoder.decode(raw.value, raw.headers[dataSchemaHeader])
       const value = decoded instanceof Promise ? await decoded : decoded
       records.push(new Decoded(value, raw))
     } catch (error) {
