@@ -111,7 +111,7 @@ export const avroTypes = Object.fromEntries(
   Object.entries(avroSchemas).map(([name, schema]) => [name, avroTypeFor(schema)]),
 ) as Readonly<Record<keyof AvroRecords, avro.Type>>
 
-const wireHeaderBytes = 5
+export const wireHeaderBytes = 5
 
 /** The five bytes before each record. */
 export function wireHeader(schemaId: number): Buffer {
@@ -171,50 +171,5 @@ export class ScratchEncoder {
     const larger = Buffer.allocUnsafe(Math.max(bytes, this.buffer.length * 2))
     this.buffer.copy(larger)
     this.buffer = larger
-  }
-}
-
-/** Where writer schemas come from. Answers null for an id the registry does not know; throws a retriable error when it is out of reach. */
-export type SchemaById = (schemaId: number) => Promise<unknown>
-
-/** Decodes records of one kind, whatever schema they were written with; resolvers are cached by schema id. */
-export class RecordDecoder<R extends keyof AvroRecords> {
-  // Bounded: beyond 1,000 distinct writer schemas of one subject something is registering in a loop.
-  private static readonly maxSchemas = 1_000
-  private readonly resolvers = new Map<number, avro.Resolver | CodecError>()
-
-  constructor(private readonly record: R, private readonly schemaById: SchemaById) {}
-
-  /**
-   * Decodes a value. A promise only while its schema id is new, so that a batch costs no microtask per record.
-   * Throws (or rejects with) {@link CodecError} when the bytes cannot be read, or the registry's own retriable error.
-   */
-  decode(value: Buffer): AvroRecords[R] | Promise<AvroRecords[R]> {
-    if (value.length < wireHeaderBytes || value[0] !== 0) throw new CodecError('not_avro', 'the value does not start with a zero byte and a schema id')
-    const schemaId = value.readInt32BE(1)
-    const resolver = this.resolvers.get(schemaId)
-    if (resolver === undefined) return this.learn(schemaId).then(() => this.decode(value))
-    if (resolver instanceof CodecError) throw resolver
-    try {
-      return avroTypes[this.record].fromBuffer(value.subarray(wireHeaderBytes), resolver) as AvroRecords[R]
-    } catch (cause) {
-      throw new CodecError('undecodable', `not a ${this.record} of schema ${schemaId}: ${(cause as Error).message}`)
-    }
-  }
-
-  private async learn(schemaId: number): Promise<void> {
-    const schema = await this.schemaById(schemaId)
-    if (this.resolvers.size >= RecordDecoder.maxSchemas) this.resolvers.clear()
-    this.resolvers.set(schemaId, this.resolverFor(schemaId, schema))
-  }
-
-  private resolverFor(schemaId: number, schema: unknown): avro.Resolver | CodecError {
-    if (schema === null) return new CodecError('unknown_schema', `the schema registry knows no schema ${schemaId}`)
-    try {
-      // The writer's schema is parsed without our unions: the resolver reads its plain wrapped form.
-      return avroTypes[this.record].createResolver(avro.Type.forSchema(schema as avro.Schema, { wrapUnions: 'auto' }))
-    } catch (cause) {
-      return new CodecError('undecodable', `schema ${schemaId} cannot be read as ${this.record}: ${(cause as Error).message}`)
-    }
   }
 }

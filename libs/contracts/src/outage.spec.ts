@@ -28,3 +28,10 @@ it('a bug is the input\'s: its neighbours go on', () => {
 it('a class never holds data', () => {
   expect([errorClass(coded('22021', 'invalid "secret"')), errorClass(new RangeError('secret')), errorClass('secret')]).toEqual(['22021', 'RangeError', 'Error'])
 })
+
+it('what the Kafka client says is of the cluster, unless the broker speaks of the records', () => {
+  const gaveUp = Object.assign(new Error('Connection error'), { name: 'KafkaJSNumberOfRetriesExceeded', retriable: false })
+  const noRight = Object.assign(new Error('Not authorized'), { name: 'KafkaJSProtocolError', type: 'TOPIC_AUTHORIZATION_FAILED', retriable: false })
+  const tooLarge = Object.assign(new Error('too large'), { name: 'KafkaJSProtocolError', type: 'MESSAGE_TOO_LARGE', retriable: false })
+  expect([isOutage(gaveUp), isOutage(noRight), isOutage(tooLarge)]).toEqual([true, true, false])
+})

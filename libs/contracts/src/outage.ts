@@ -17,6 +17,11 @@ const driverWords = /connection terminated|timeout exceeded when trying to conne
 // What the broker says of the records themselves: these come back with every try. By the protocol's names.
 const ofRecords: ReadonlySet<string> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'CORRUPT_MESSAGE', 'INVALID_TIMESTAMP', 'UNSUPPORTED_FOR_MESSAGE_FORMAT'])
 
+/** The installation is wrong (a variable, another cluster): no record's fault and nothing that waiting mends, so the process says so and ends. */
+export class InstallationError extends Error {
+  readonly retriable = false
+}
+
 interface ErrorShape {
   readonly name?: string
   readonly message?: string
@@ -43,6 +48,8 @@ export function isOutage(error: unknown): boolean {
     if (networkCodes.has(code)) return true
     if (isSqlState.test(code)) return outageClasses.has(code.slice(0, 2))
   }
+  // Whatever else the client says is of the cluster or of its rights; most of it carries `retriable: false`, as it gave up after its own tries.
+  if (name?.startsWith('KafkaJS') === true) return true
   if (name === 'TimeoutError' || driverWords.test(message)) return true
   return cause !== undefined && isOutage(cause)
 }

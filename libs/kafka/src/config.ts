@@ -1,4 +1,5 @@
 // How to reach Kafka and the schema registry, read once from the environment.
+import { InstallationError } from '@stepcast/contracts'
 import type { SASLOptions } from 'kafkajs'
 
 /** Where Kafka is and how to sign in. */
@@ -19,9 +20,7 @@ export interface RegistryConfig {
 }
 
 /** A variable of the environment is missing or wrong; the message names it and what it may be. */
-export class ConfigError extends Error {
-  readonly retriable = false
-}
+export class ConfigError extends InstallationError {}
 
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 

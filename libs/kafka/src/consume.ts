@@ -1,7 +1,8 @@
-// Consuming in batches, at least once: decode, hand over, commit; what cannot be decoded goes to the dead letters.
-import type { Batch, Consumer, KafkaMessage } from 'kafkajs'
-import { CodecError, RecordDecoder, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
+// Consuming in batches, at least once: decode, hand over, commit; what cannot be decoded or worked off goes to the dead letters.
+import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
+import { CodecError, InstallationError, LastResort, RecordDecoder, dataSchemaHeader, errorClass, isOutage, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
+import { atMost } from './atMost'
 import { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
 import { bytesOf, passedBy } from './fetchedBatches'
 
@@ -41,16 +42,28 @@ export interface ConsumeOptions<R extends RecordName> {
   readonly tombstones?: boolean
   /** Where to start a partition instead of the group's offset, asked at every assignment. */
   readonly startAt?: (partition: number) => Promise<number | null>
-  /** Takes one partition's records, in order. A throw repeats the same call with backoff, unless its `retriable` is false: that ends the process. */
+  /**
+   * Takes one partition's records, in order; none at all where only `nextOffset` tells something. A throw repeats the call: for an outage
+   * (isOutage) until it is over, else by the rules of {@link LastResort}, so the same records may come again in smaller parts. An
+   * {@link InstallationError} ends the process.
+   */
   handle(records: readonly IncomingRecord<R>[], batch: BatchContext<R>): Promise<void>
 }
 
 const heartbeatEveryMs = 3_000
 // Of a fetch that finds nothing. Records end it at once; waiting longer costs less while idle, but stopping and heartbeats wait for it too.
 const maxWaitMs = 2_000
+// About a megabyte of ours.
+const maxRecordsUnlessTold = 2_000
 /** A handler that takes longer hangs: the process ends and its supervisor starts it anew. */
 const handlerTimeoutMs = 300_000
-const maxBackoffMs = 10_000
+const lookPatienceMs = 1_000
+/** Between tries of what must not be given up, and the longest wait of an outage. */
+const maxDelayMs = 10_000
+/** Longer waits are not made inside a batch, because the client fetches for no partition while one is at work: the partition is paused instead. */
+const waitInlineMs = 500
+/** And a partition that has failed this long inside a batch lets the others be fetched before it goes on. */
+const failInlineMs = 1_000
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -97,6 +110,9 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
 export async function decodeAll<R extends RecordName>(
   decoder: RecordDecoder<R>, raws: readonly RawIncoming[], { keyRequired, tombstones }: { keyRequired: boolean; tombstones: boolean },
 ): Promise<{ records: IncomingRecord<R>[]; letters: DeadLetter[] }> {
+  const looking = decoder.lookAgain()
+  // A registry that does not answer holds up a batch for a second every half minute; what is known is used until then.
+  if (looking !== null) await atMost(looking, lookPatienceMs)
   const records: IncomingRecord<R>[] = []
   const letters: DeadLetter[] = []
   for (const raw of raws) {
@@ -114,7 +130,7 @@ export async function decodeAll<R extends RecordName>(
       continue
     }
     try {
-      const decoded = raw.value === null ? null : decoder.decode(raw.value)
+      const decoded = raw.value === null ? null : decoder.decode(raw.value, raw.headers[dataSchemaHeader])
       const value = decoded instanceof Promise ? await decoded : decoded
       records.push(new Decoded(value, raw))
     } catch (error) {
@@ -132,110 +148,210 @@ export interface RunningConsumer {
 
 /**
  * Consumes a topic in batches, one partition's batch at a time and in order, committing offsets after the handler's answer.
- * Bad records never stop it: undecodable values go to the dead letters. Kafka's, the registry's and the handler's outages
- * are waited out with backoff (0.1 s to 10 s).
+ * No record stops it: undecodable values go to the dead letters, and so does what its handler cannot work off ({@link LastResort}).
+ * Kafka's, the registry's and the handler's outages are waited out with backoff (0.1 s to 10 s); the other partitions go on meanwhile.
  */
 export async function consumeRecords<R extends RecordName>(connection: KafkaConnection, options: ConsumeOptions<R>): Promise<RunningConsumer> {
-  const { topic, groupId } = options
-  const maxRecords = options.maxRecords ?? 2_000
-  const edge = { keyRequired: options.keyRequired ?? false, tombstones: options.tombstones ?? topic.cleanup === 'compact' }
-  const decoder = new RecordDecoder(topic.record, connection.registry.schemaById)
-  const physical = connection.physical(topic.name)
   const consumer = connection.consumer({
-    groupId, sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: heartbeatEveryMs, maxWaitTimeInMs: maxWaitMs,
+    groupId: options.groupId, sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: heartbeatEveryMs, maxWaitTimeInMs: maxWaitMs,
     maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
   })
-  let stopping = false
-
-  const handleOnce = async (raws: readonly RawIncoming[], partition: number, nextOffset: number): Promise<void> => {
-    const { records, letters } = await decodeAll(decoder, raws, edge)
-    await writeDeadLetters(connection, letters)
-    await options.handle(records, {
-      partition, nextOffset,
-      deadLetter: (record, reason, detail) => writeDeadLetters(connection, [{ record: record.raw, reason, detail }]),
-    })
-  }
-
-  const handleUntilDone = async (raws: readonly RawIncoming[], partition: number, nextOffset: number, goOn: () => boolean): Promise<boolean> => {
-    for (let attempt = 0; goOn(); attempt++) {
-      const hanging = setTimeout(() => connection.fatal(new Error(`${groupId}: a batch of ${topic.name} took over ${handlerTimeoutMs} ms`)), handlerTimeoutMs)
-      try {
-        await handleOnce(raws, partition, nextOffset)
-        return true
-      } catch (error) {
-        const { message, stack, retriable } = error as Error & { retriable?: boolean }
-        if (retriable === false) {
-          connection.fatal(error as Error)
-          return false
-        }
-        const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt)
-        connection.log.warn({ group: groupId, topic: topic.name, partition, attempt, delayMs, error: message, stack }, 'batch failed, trying again')
-        await pause(delayMs)
-      } finally {
-        clearTimeout(hanging)
-      }
-    }
-    return false
-  }
-
-  if (options.startAt) seekWhenAssigned(connection, consumer, physical, options.startAt, () => stopping)
+  const consuming = new Consuming(connection, consumer, options)
   await consumer.connect()
-  await consumer.subscribe({ topics: [physical], fromBeginning: true })
+  await consumer.subscribe({ topics: [consuming.physical], fromBeginning: true })
   await consumer.run({
-    autoCommit: false,
-    eachBatchAutoResolve: false,
-    partitionsConsumedConcurrently: 4,
-    eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
-      const goOn = (): boolean => !stopping && isRunning() && !isStale()
-      let lost: Error | null = null
-      const beat = setInterval(() => heartbeat().catch((error: Error) => (lost = error)), heartbeatEveryMs)
-      try {
-        for (const part of partsOf(batch, maxRecords)) {
-          const raws = part.messages.map((message) => rawOf(topic.name, batch.partition, message))
-          if (!(await handleUntilDone(raws, batch.partition, part.nextOffset, () => goOn() && lost === null))) break
-          resolveOffset(String(part.nextOffset - 1))
-          await commitOffsetsIfNecessary({ topics: [{ topic: physical, partitions: [{ partition: batch.partition, offset: String(part.nextOffset) }] }] })
-        }
-      } finally {
-        clearInterval(beat)
-      }
-      if (lost) throw lost
-      await heartbeat()
-    },
+    autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: 4, eachBatch: (payload) => consuming.eachBatch(payload),
   })
   return {
     async stop() {
-      stopping = true
+      consuming.stop()
       await connection.release(consumer)
     },
   }
 }
 
-function* partsOf(batch: Batch, maxRecords: number): Generator<{ messages: readonly KafkaMessage[]; nextOffset: number }> {
-  const { messages } = batch
-  for (let from = 0; from < messages.length; from += maxRecords) {
-    const part = messages.slice(from, from + maxRecords)
-    const isLast = from + maxRecords >= messages.length
-    // The batch's own last offset covers control records after the last message.
-    yield { messages: part, nextOffset: Number(isLast ? batch.lastOffset() : part[part.length - 1]!.offset) + 1 }
-  }
+/** How a partition fares, from one assignment to the next. */
+interface Standing {
+  readonly resort: LastResort
+  /** The record whose dead letter is written, so that it is written once however often moving on fails. */
+  aside: number | null
+  resume: NodeJS.Timeout | null
 }
 
-// GROUP_JOIN listeners are not awaited and fetching starts before a seek: so pause at once, ask, seek, resume.
-function seekWhenAssigned(
-  connection: KafkaConnection, consumer: Consumer, physical: string, startAt: (partition: number) => Promise<number | null>, isStopping: () => boolean,
-): void {
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    const partitions = payload.memberAssignment[physical] ?? []
-    if (partitions.length === 0) return
-    consumer.pause([{ topic: physical, partitions }])
-    void Promise.all(partitions.map(async (partition) => {
-      const offset = await startAt(partition)
-      if (offset !== null) consumer.seek({ topic: physical, partition, offset: String(offset) })
-      consumer.resume([{ topic: physical, partitions: [partition] }])
-    })).catch((error: Error) => {
-      // Stopped right after joining: nobody needs the answer, and what it would be read from may be closed.
-      if (!isStopping()) connection.fatal(error)
+class Consuming<R extends RecordName> {
+  readonly physical: string
+  private readonly edge: { readonly keyRequired: boolean; readonly tombstones: boolean }
+  private readonly decoder: RecordDecoder<R>
+  private readonly standings = new Map<number, Standing>()
+  private stopping = false
+  private assignments = 0
+
+  constructor(private readonly connection: KafkaConnection, private readonly consumer: Consumer, private readonly options: ConsumeOptions<R>) {
+    const { topic, keyRequired = false, tombstones = topic.cleanup === 'compact' } = options
+    this.physical = connection.physical(topic.name)
+    this.edge = { keyRequired, tombstones }
+    this.decoder = new RecordDecoder(topic.record, connection.registry.schemaById)
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.assigned(payload.memberAssignment[this.physical] ?? []))
+  }
+
+  stop(): void {
+    this.stopping = true
+    this.forgetStandings()
+  }
+
+  async eachBatch({ batch, pause: pausePartition, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }: EachBatchPayload): Promise<void> {
+    const { partition, messages } = batch
+    const standing = this.standingOf(partition)
+    let lost: Error | null = null
+    const beat = setInterval(() => heartbeat().catch((error: Error) => (lost = error)), heartbeatEveryMs)
+    let failingSince: number | null = null
+    try {
+      for (let at = 0; at < messages.length && !this.stopping && isRunning() && !isStale() && lost === null;) {
+        const part = messages.slice(at, at + Math.min(this.options.maxRecords ?? maxRecordsUnlessTold, standing.resort.most()))
+        // The batch's own last offset covers control records after the last message.
+        const nextOffset = Number(at + part.length === messages.length ? batch.lastOffset() : part[part.length - 1]!.offset) + 1
+        const delayMs = await this.workOff(standing, partition, part, nextOffset)
+        if (delayMs === null) {
+          resolveOffset(String(nextOffset - 1))
+          await commitOffsetsIfNecessary({ topics: [{ topic: this.physical, partitions: [{ partition, offset: String(nextOffset) }] }] })
+          at += part.length
+          continue
+        }
+        failingSince ??= Date.now()
+        if (delayMs > waitInlineMs || Date.now() - failingSince > failInlineMs) {
+          // Nothing is resolved: it is fetched again from where it stands.
+          this.resumeAfter(standing, pausePartition(), delayMs)
+          break
+        }
+        await pause(delayMs)
+      }
+    } finally {
+      clearInterval(beat)
+    }
+    if (lost) throw lost
+    await heartbeat()
+  }
+
+  /** Tries a part once; null: it is done with, handled or set aside. Else: milliseconds to wait before the next try. */
+  private async workOff(standing: Standing, partition: number, part: readonly KafkaMessage[], nextOffset: number): Promise<number | null> {
+    const { topic, groupId } = this.options
+    const hanging = setTimeout(() => this.connection.fatal(new Error(`${groupId}: a batch of ${topic.name} took over ${handlerTimeoutMs} ms`)), handlerTimeoutMs)
+    const raws = part.map((message) => rawOf(topic.name, partition, message))
+    let failure: unknown = null
+    try {
+      await this.handle(raws, partition, nextOffset)
+      standing.resort.succeeded(raws.length)
+      return null
+    } catch (error) {
+      if (error instanceof InstallationError) {
+        this.connection.fatal(error)
+        return maxDelayMs
+      }
+      const answer = standing.resort.failed(error, raws.length, Date.now())
+      if (answer.next !== 'setAside') {
+        this.say(answer.next === 'wait' ? 'an outage, waiting' : 'batch failed, trying again', partition, raws, error, answer.delayMs)
+        return answer.delayMs
+      }
+      failure = error
+    } finally {
+      clearTimeout(hanging)
+    }
+    return this.setAside(standing, raws[0]!, nextOffset, failure)
+  }
+
+  private async handle(raws: readonly RawIncoming[], partition: number, nextOffset: number): Promise<void> {
+    const { records, letters } = await decodeAll(this.decoder, raws, this.edge)
+    await writeDeadLetters(this.connection, letters)
+    await this.options.handle(records, {
+      partition, nextOffset,
+      deadLetter: (record, reason, detail) => writeDeadLetters(this.connection, [{ record: record.raw, reason, detail }]),
     })
-  })
+  }
+
+  private async setAside(standing: Standing, raw: RawIncoming, nextOffset: number, failure: unknown): Promise<number | null> {
+    try {
+      if (standing.aside !== raw.offset) {
+        this.say('a record cannot be worked off, it goes to the dead letters', raw.partition, [raw], failure, 0)
+        await writeDeadLetters(this.connection, [{ record: raw, reason: 'unprocessable', detail: `failed three times with ${errorClass(failure)}` }])
+        standing.aside = raw.offset
+      }
+      // Handlers that keep the offset themselves move past it.
+      await this.handle([], raw.partition, nextOffset)
+      standing.resort.wentAside()
+      return null
+    } catch (error) {
+      // Whatever it is: not the next record's fault, and this one must not be lost.
+      this.say('a record cannot be set aside yet, waiting', raw.partition, [raw], error, maxDelayMs)
+      return maxDelayMs
+    }
+  }
+
+  private say(what: string, partition: number, raws: readonly RawIncoming[], failure: unknown, delayMs: number): void {
+    const { groupId: group, topic } = this.options
+    const { message, stack } = failure instanceof Error ? failure : { message: String(failure), stack: undefined }
+    this.connection.log.warn({ group, topic: topic.name, partition, from: raws[0]!.offset, records: raws.length, delayMs, error: message, stack }, what)
+  }
+
+  private standingOf(partition: number): Standing {
+    let standing = this.standings.get(partition)
+    if (standing === undefined) this.standings.set(partition, (standing = { resort: new LastResort(), aside: null, resume: null }))
+    return standing
+  }
+
+  private resumeAfter(standing: Standing, resume: () => void, delayMs: number): void {
+    if (standing.resume) clearTimeout(standing.resume)
+    standing.resume = setTimeout(() => {
+      standing.resume = null
+      if (!this.stopping) resume()
+    }, delayMs)
+  }
+
+  private forgetStandings(): void {
+    for (const { resume } of this.standings.values()) if (resume) clearTimeout(resume)
+    this.standings.clear()
+  }
+
+  // The client keeps what is paused from one assignment to the next: a partition that comes back begins anew.
+  private assigned(partitions: readonly number[]): void {
+    this.forgetStandings()
+    if (partitions.length === 0) return
+    const all = [{ topic: this.physical, partitions: [...partitions] }]
+    const { startAt } = this.options
+    if (startAt === undefined) this.consumer.resume(all)
+    else {
+      // GROUP_JOIN listeners are not awaited and fetching starts before a seek: so pause at once, ask, seek, resume.
+      this.consumer.pause(all)
+      const isCurrent = this.newAssignment()
+      void Promise.all(partitions.map((partition) => this.seek(partition, startAt, isCurrent))).catch((error: Error) => {
+        // Stopped right after joining: nobody needs the answer, and what it would be read from may be closed.
+        if (isCurrent()) this.connection.fatal(error)
+      })
+    }
+  }
+
+  private newAssignment(): () => boolean {
+    const mine = ++this.assignments
+    return () => !this.stopping && mine === this.assignments
+  }
+
+  private async seek(partition: number, startAt: (partition: number) => Promise<number | null>, isCurrent: () => boolean): Promise<void> {
+    const offset = await this.startOf(partition, startAt, isCurrent)
+    if (!isCurrent()) return
+    if (offset !== null) this.consumer.seek({ topic: this.physical, partition, offset: String(offset) })
+    this.consumer.resume([{ topic: this.physical, partitions: [partition] }])
+  }
+
+  // While the database is away nothing is fetched; the group goes on.
+  private async startOf(partition: number, startAt: (partition: number) => Promise<number | null>, isCurrent: () => boolean): Promise<number | null> {
+    for (let delayMs = 100; ; delayMs = Math.min(maxDelayMs, delayMs * 2)) {
+      try {
+        return await startAt(partition)
+      } catch (error) {
+        if (!isOutage(error) || !isCurrent()) throw error
+        const { groupId: group, topic } = this.options
+        this.connection.log.warn({ group, topic: topic.name, partition, delayMs, error: (error as Error).message }, 'where to start cannot be read yet, waiting')
+        await pause(delayMs)
+      }
+    }
+  }
 }

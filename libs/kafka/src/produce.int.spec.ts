@@ -1,6 +1,6 @@
 // Where records go and what is on them, as the broker and another client see it.
 import { Kafka, Partitioners, type KafkaMessage } from 'kafkajs'
-import { deadLetterTopic, topics, type CancelRequested } from '@stepcast/contracts'
+import { dataSchemaOf, deadLetterTopic, topics, type CancelRequested } from '@stepcast/contracts'
 import { eventually, specPartitions, specStack, type SpecStack } from '@stepcast/testing'
 import { consumeRecords, maxChunkBytes, type EncodedBatch, type KafkaConnection, type RawRecord } from './index'
 
@@ -81,7 +81,7 @@ it('every record says what it is; what the sender gives takes the place of what 
     { key: 'd', value: null, partition: 0 },
   ])
   const seen = await readBeyond(connection, topics.controls.name, before)
-  const common = { ce_specversion: '1.0', ce_type: 'stepcast.v1.CancelRequested', ce_source: '/speaker', 'content-type': 'application/avro' }
+  const common = { ce_specversion: '1.0', ce_type: 'stepcast.v1.CancelRequested', ce_source: '/speaker', 'content-type': 'application/avro', ce_dataschema: dataSchemaOf('CancelRequested') }
   const own = { ce_id: expect.stringMatching(/^[0-9a-f-]{36}$/), ce_time: new Date(Number(seen[0]!.timestamp)).toISOString().replace(/\d\dZ$/, '') }
   const headers = seen.map((record) => textOf(record.headers))
   for (const { ce_time: time } of headers) expect(Math.abs(Date.parse(time!) - Number(seen[0]!.timestamp))).toBeLessThan(1_000)

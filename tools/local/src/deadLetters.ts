@@ -1,6 +1,6 @@
 // Dead letters as an operator thinks of them: one entry for each record that was put aside, however often it was.
 import { randomUUID } from 'node:crypto'
-import { deadLetterTopic, isSequenceId, RecordDecoder, topics, type Topic } from '@stepcast/contracts'
+import { dataSchemaHeader, deadLetterTopic, isSequenceId, RecordDecoder, topics, type Topic } from '@stepcast/contracts'
 import { isRecord, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 
 /** Where a letter stands on the dead-letter topic. */
@@ -99,7 +99,7 @@ function workspaceReader(connection: KafkaConnection): (letter: Letter) => Promi
     const decoder = decoders.get(topic)
     if (!decoder || record.value === null) return null
     try {
-      return (await decoder.decode(record.value)).workspaceId
+      return (await decoder.decode(record.value, record.headers[dataSchemaHeader])).workspaceId
     } catch {
       return null
     }
