@@ -9,6 +9,7 @@ const programs = {
   demo: './demo/dist/demo.js',
   bench: './bench/dist/bench.js',
   chaos: './chaos/dist/chaos.js',
+  'fuzz-topics': './fuzz/dist/fuzz.js',
   'set-up': './local/dist/setUp.js',
   'replay-dead-letters': './local/dist/replayDeadLetters.js',
 }
