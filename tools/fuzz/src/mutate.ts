@@ -95,6 +95,15 @@ export class Mutator {
     return shots
   }
 
+  /** A good record for every partition of every topic, to be read by whoever still reads. */
+  flush(): readonly Shot[] {
+    return allTopics.flatMap((topic) =>
+      Array.from({ length: topic.partitions === 'single' ? 1 : this.options.partitions }, (_, partition) => {
+        const base = this.harmless(topic)
+        return this.shot({ kind: 'flush', topic, partition, key: Buffer.from(base.key), value: this.encoded(base), expected: 'used', ...startsOf(base) })
+      }))
+  }
+
   private of(family: Family): readonly Shot[] {
     switch (family) {
       case 'fields':
