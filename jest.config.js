@@ -11,7 +11,7 @@ const base = {
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose)/)'],
   moduleNameMapper: {
     '^@stepcast/(accounts|client|contracts|sequence|kafka|postgres|channel|service|replica|template|testing)$': '<rootDir>/libs/$1/src/index.ts',
-    '^@stepcast/(stack|local|bench)$': '<rootDir>/tools/$1/src/index.ts',
+    '^@stepcast/(stack|local|bench|chaos)$': '<rootDir>/tools/$1/src/index.ts',
   },
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/\\.stepcast', '/\\.cache/'],
 }

@@ -3,6 +3,7 @@ export { kafkaConfigFromEnv, registryConfigFromEnv, ConfigError, type KafkaConfi
 export { KafkaConnection, type ConnectionOptions, type PartitionOffsets } from './connection'
 export { RecordProducer, maxChunkBytes, type EncodedBatch, type OutgoingRecord, type RawRecord } from './produce'
 export { RecordBatch, SharedHeaders } from './recordBatch'
+export { crc32c } from './crc32c'
 export { asRetriable } from './retriable'
 export { consumeRecords, decodeAll, type BatchContext, type ConsumeOptions, type IncomingRecord, type RunningConsumer } from './consume'
 export { headersOfRecord, notKeptHeader, writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
