@@ -1,6 +1,7 @@
 // The orchestrator's tables: heads and changes of sequences, timers, cursors, cancels, and its replicas.
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql, workspacesReplicaSql } from '@stepcast/replica'
+import { SharedValues1764000000000 } from './migrationsOfVariables'
 
 const tables = `
 -- One row a home partition: what was read, what was written, what was published. Its lock is the turn.
@@ -187,4 +188,4 @@ export class Narrower1763900000000 implements MigrationInterface {
 }
 
 /** All migrations, in order. */
-export const migrations = [Orchestrator1763800000000, Narrower1763900000000]
+export const migrations = [Orchestrator1763800000000, Narrower1763900000000, SharedValues1764000000000]

@@ -64,7 +64,8 @@ interface Job extends Target {
 }
 
 // One turn's share: as many sequences as a turn takes inputs, of as many cancels as it has time for.
-const maxReached = 1_000
+/** Sequences that the jobs of one turn reach at most. */
+export const maxReached = 1_000
 const maxJobs = 100
 const columnOf: Readonly<Record<CancelScope, string>> = { sequence: 'sequence_id::text', send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
@@ -76,12 +77,12 @@ export interface Reached {
 }
 
 /** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
-export async function takeJobs(tx: PoolClient, partition: number): Promise<{ reached: readonly Reached[]; more: boolean }> {
+export async function takeJobs(tx: PoolClient, partition: number, most = maxReached): Promise<{ reached: readonly Reached[]; more: boolean }> {
   const { rows: jobs } = await tx.query<Job>(
     `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, requested_at AS "requestedAt", after_sequence_id AS after
      FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
   const reached: Reached[] = []
-  let room = maxReached
+  let room = most
   for (const job of jobs) {
     if (room === 0) break
     const sequenceIds = await reach(tx, partition, job, room)
