@@ -9,11 +9,13 @@ import type { EngineMetrics } from './metrics'
 import { HomePartition } from './partition'
 import { Permits } from './permits'
 import { retire } from './retention'
+import { SequenceCache } from './sequenceCache'
 import type { Settings } from './settings'
 import { ensureChangePartitions } from './sql/changes'
 import { expireEarly } from './sql/early'
 import { withHead } from './sql/retention'
 import { agenda } from './sql/timers'
+import { VariablesSweep } from './sweep'
 import { TimerLoop } from './timerLoop'
 import type { TurnOptions } from './turn'
 
@@ -35,6 +37,7 @@ export class Engine {
   private readonly partitions = new Map<number, HomePartition>()
   private mailboxes: Mailboxes | null = null
   private timers: TimerLoop | null = null
+  private readonly sweep: VariablesSweep
   private housekeeping: NodeJS.Timeout | null = null
   private keepingHouse: Promise<void> = Promise.resolve()
   /** The day retention last ran; it has something to do once a day. */
@@ -42,7 +45,10 @@ export class Engine {
   private stopped = false
   private joined = false
 
-  constructor(private readonly options: EngineOptions) {}
+  constructor(private readonly options: EngineOptions) {
+    const { pool, connection } = options.turn
+    this.sweep = new VariablesSweep({ pool, log: connection.log, partitions: () => this.partitions.values() })
+  }
 
   /** Whether this process has joined its group and taken over what it was given. */
   get isReady(): boolean {
@@ -57,12 +63,13 @@ export class Engine {
     const [clusterId, count] = await Promise.all([connection.clusterId(), samePartitionCount(connection)])
     const timers = new TimerLoop({ pool, connection, catchUpPerSecond: settings.catchUpPerSecond, partitions: () => [...this.partitions.values()] })
     const shared = {
-      turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt,
+      turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt, sweepSoon: this.sweep.soon,
       intake: new Intake({ connection, templates, partitions: count }), mailboxes: () => this.mailboxes!,
     }
+    const cache = new SequenceCache()
     const of = (partition: number): HomePartition => {
       let home = this.partitions.get(partition)
-      if (!home) this.partitions.set(partition, (home = new HomePartition(partition, shared)))
+      if (!home) this.partitions.set(partition, (home = new HomePartition(partition, shared, cache.ofPartition())))
       return home
     }
     this.timers = timers
@@ -105,6 +112,7 @@ export class Engine {
     this.stopped = true
     if (this.housekeeping) clearInterval(this.housekeeping)
     await this.timers?.stop()
+    await this.sweep.stop()
     await Promise.all([...this.partitions.values()].map((partition) => partition.stop()))
     await this.mailboxes?.close()
     await this.keepingHouse
@@ -114,6 +122,7 @@ export class Engine {
   private async keepHouse(): Promise<void> {
     const { pool, connection } = this.options.turn
     await this.keep('partitions of the coming days', () => ensureChangePartitions(pool))
+    await this.keep('variables left over', () => this.sweep.run())
     await this.keep('early engagements', () => this.expireEarly())
     // Longer than sends stay on their topic: no late child can be missed, and no cancel comes a second time.
     await this.keep('tombstones', async () => {

@@ -29,6 +29,9 @@ export class EngineMetrics {
   private readonly takeOvers: Counter
   private readonly fences: Counter
   private readonly behind: Counter
+  private readonly turnFailures: Counter
+  private readonly asides: Counter
+  private readonly refusals: Counter
   private readonly houseKept: Gauge
   private readonly houseFailures: Counter
 
@@ -75,6 +78,24 @@ export class EngineMetrics {
     this.behind = new Counter({
       name: 'stepcast_receipts_behind_total',
       help: 'Timers fired although engagements reported before them were not stored yet.',
+      labelNames,
+      registers,
+    })
+    this.turnFailures = new Counter({
+      name: 'stepcast_turn_failures_total',
+      help: 'Turns that failed by their inputs, and were tried again with fewer.',
+      labelNames,
+      registers,
+    })
+    this.asides = new Counter({
+      name: 'stepcast_set_aside_total',
+      help: 'Inputs that no turn could work off, and that were put out of the way of the others.',
+      labelNames: ['kind'],
+      registers,
+    })
+    this.refusals = new Counter({
+      name: 'stepcast_publish_refused_total',
+      help: 'Times that committed changes could not be published for another reason than an outage.',
       labelNames,
       registers,
     })
@@ -141,6 +162,21 @@ export class EngineMetrics {
   /** Timers fired without waiting any longer for receipts. */
   receiptsBehind(partition: number, timers: number): void {
     this.behind.inc({ partition }, timers)
+  }
+
+  /** A turn failed by its inputs. */
+  turnFailed(partition: number): void {
+    this.turnFailures.inc({ partition })
+  }
+
+  /** An input of this kind was set aside. */
+  setAside(kind: string): void {
+    this.asides.inc({ kind })
+  }
+
+  /** What is committed could not be published, and no outage is the reason. */
+  publishRefused(partition: number): void {
+    this.refusals.inc({ partition })
   }
 
   /** A task of housekeeping succeeded or failed. */

@@ -1,14 +1,20 @@
 // A home partition in this process: taken over, turned again and again, published behind, recovered in one way.
-import { topics } from '@stepcast/contracts'
-import type { KafkaConnection, Mailboxes, StartOffsets } from '@stepcast/kafka'
+import { errorClass, isOutage, topics } from '@stepcast/contracts'
+import { writeDeadLetters, type Mailboxes, type StartOffsets } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
+import { boundsOf, mustBeOurs, WrongCluster } from './cluster'
 import type { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
-import { publishChanges, republish } from './publish'
 import type { Permits } from './permits'
+import { republish } from './publish'
+import { Publisher } from './publisher'
+import type { Remembered } from './sequenceCache'
+import { jobAside, timerAside } from './setAside'
+import { maxReached } from './sql/cancels'
 import { insertCursor, lockCursor, raiseEpoch, type Cursor } from './sql/cursor'
+import { nothing, Suspicion, type Counts, type Kind } from './suspicion'
 import { Taking, type Firing } from './taking'
-import { CursorMoved, PartitionLost, takeTurn, type CachedSequence, type TurnOptions, type TurnResult } from './turn'
+import { CursorMoved, maxTimers, PartitionLost, takeTurn, type TurnOptions, type TurnResult } from './turn'
 
 /** What the partitions of a process share. */
 export interface PartitionOptions {
@@ -21,6 +27,8 @@ export interface PartitionOptions {
   readonly metrics: EngineMetrics
   /** A turn set a timer, or more may be due: look at the agenda by this instant (milliseconds of the database's clock; 0: now). */
   readonly lookAgainAt: (dueAt: number) => void
+  /** A partition has begun: variables that were to be forgotten are known to nobody any more. */
+  readonly sweepSoon: () => void
 }
 
 /** Timers due may fire once the engagements that were on the topic have been stored (receipts first, rule 20). */
@@ -31,28 +39,18 @@ export interface Barrier {
   readonly endOffset: number
 }
 
-/** This database belongs to another Kafka cluster, or the cluster lost data: refuses to go on and names the way out. */
-export class WrongCluster extends Error {
-  readonly retriable = false
-}
-
 const sends = topics.sends.name
 const engagements = topics.engagements.name
 
-// A turn's inputs: large enough that commit and publish cost little each, small enough to stay under about 200 ms.
-const maxSends = 2_000
-const maxEngagements = 4_000
 /** Tiny turns would cost a commit each: wait this long for company, unless this much is there already. */
 const lingerMs = 10
 const lingerUnless = 500
-// About 1 kB each, 12 partitions: some 100 MB at most.
-const maxCached = 8_000
 /** At this many unpublished turns the partition takes no more input. */
 const maxUnpublished = 2
 const receiptsPatienceMs = 30_000
 const maxBackoffMs = 5_000
 /** Variables are personal: with no other turn by then, those of ended sequences go in one of their own. */
-const forgetWithinMs = 1_000
+const forgetWithinMs = 500
 /** A process hears of a rebalance with its next heartbeat, 2 s at most. */
 const fencedPatienceMs = 3_000
 
@@ -60,27 +58,32 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 interface Owned {
   readonly epoch: number
+  readonly publisher: Publisher
   logPosition: number
-  publishedPosition: number
   engagementsOffset: number
   sendsOffset: number
+}
+
+/** Where an owned partition stands, for metrics. */
+export interface PartitionStanding {
+  readonly epoch: number
+  readonly logPosition: number
+  readonly publishedPosition: number
+  readonly engagementsOffset: number
+  readonly sendsOffset: number
 }
 
 /** One home partition. */
 export class HomePartition {
   private owned: Owned | null = null
-  private cache = new Map<string, CachedSequence>()
   private looping = false
   private again = false
   private stopped = false
   private barrier: Barrier | null = null
   private barrierProgressAt = 0
   private hasJobs = false
-  private publishing: Promise<void> = Promise.resolve()
-  private unpublished = 0
-  private publishError: Error | null = null
-  /** Sequences whose end is published: their variables go with the next turn. */
-  private forget: string[] = []
+  /** The publisher of the last ownership: the next begins when it has ended. */
+  private publisher: Publisher | null = null
   private forgetTimer: NodeJS.Timeout | null = null
   private mustForget = false
   private failures = 0
@@ -88,15 +91,18 @@ export class HomePartition {
   private losses = 0
   /** Taking over and recovering, one after another: the later must not be overwritten by the earlier. */
   private owning: Promise<unknown> = Promise.resolve()
-
   private readonly taking: Taking
+  private readonly suspicion = new Suspicion()
+  /** What the turn at hand has taken. */
+  private took: Record<Kind, number> = { ...nothing }
 
-  constructor(readonly partition: number, private readonly options: PartitionOptions) {
+  constructor(
+    readonly partition: number,
+    private readonly options: PartitionOptions,
+    private readonly cache: Remembered,
+  ) {
     const { intake, turn: { users }, mailboxes } = options
-    this.taking = new Taking({
-      partition, intake, usersCaughtUp: () => users.caughtUp(),
-      peek: (topic) => mailboxes().peek(partition, topic, topic === sends ? maxSends : maxEngagements),
-    })
+    this.taking = new Taking({ partition, intake, usersCaughtUp: () => users.caughtUp(), peek: (topic, most) => mailboxes().peek(partition, topic, most) })
   }
 
   /** Whether timers of this partition are ours to fire. */
@@ -110,8 +116,18 @@ export class HomePartition {
   }
 
   /** Where it stands, for metrics; null: it is not ours. */
-  get standing(): Readonly<Owned> | null {
-    return this.owned
+  get standing(): PartitionStanding | null {
+    if (this.owned === null) return null
+    const { epoch, logPosition, publisher, engagementsOffset, sendsOffset } = this.owned
+    return { epoch, logPosition, publishedPosition: publisher.all.position, engagementsOffset, sendsOffset }
+  }
+
+  /** When the oldest record that waits here and is not stored was written, by its own timestamp (milliseconds); null: none waits. */
+  get oldestWaitingAt(): number | null {
+    if (this.owned === null) return null
+    const mailboxes = this.options.mailboxes()
+    const first = [sends, engagements].flatMap((topic) => mailboxes.peek(this.partition, topic, 1).records)
+    return first.length === 0 ? null : Math.min(...first.map(({ timestamp }) => timestamp))
   }
 
   /** Makes this process the owner and publishes what the one before left unpublished; answers where to read from. */
@@ -185,11 +201,22 @@ export class HomePartition {
     this.kick()
   }
 
-  /** Lets the turn at hand and its publishing finish. */
+  /** These have ended, but their variables are still kept. */
+  forgetAlso(sequenceIds: readonly string[]): void {
+    if (sequenceIds.length > 0) this.owned?.publisher.alsoEnded(sequenceIds)
+  }
+
+  /** Lets the turn at hand and its publishing finish, and forgets what has ended. */
   async stop(): Promise<void> {
     this.stopped = true
     while (this.looping) await sleep(5)
-    await this.publishing.catch(() => {})
+    await this.publisher?.settled()
+    // What is not forgotten now is found by the sweep of whoever comes next.
+    for (let turns = 0; turns < 10 && this.owned !== null && this.owned.publisher.all.ended.length > 0; turns++) {
+      const done = await this.turn(this.owned, nothing).then(() => true, () => false)
+      if (!done) break
+    }
+    if (this.forgetTimer) clearTimeout(this.forgetTimer)
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -199,25 +226,16 @@ export class HomePartition {
   }
 
   private forgetAll(): void {
-    this.cache = new Map()
-    this.taking.forget()
+    this.cache.clear()
     this.barrier = null
     this.hasJobs = false
-    this.publishError = null
-    this.forgetThese([])
-  }
-
-  private forgetThese(sequenceIds: string[]): void {
-    if (this.forgetTimer) clearTimeout(this.forgetTimer)
-    this.forgetTimer = null
-    this.mustForget = false
-    this.forget = sequenceIds
-    this.forgetSoon()
+    this.taking.forget()
   }
 
   private forgetSoon(): void {
-    if (this.forget.length === 0 || this.forgetTimer !== null) return
+    if (this.forgetTimer !== null || this.owned === null || this.owned.publisher.all.ended.length === 0) return
     this.forgetTimer = setTimeout(() => {
+      this.forgetTimer = null
       this.mustForget = true
       this.kick()
     }, forgetWithinMs).unref()
@@ -226,7 +244,8 @@ export class HomePartition {
   // One way for a new owner (`epoch` null: raise it) and for recovery after any error (keep it, or find the partition lost).
   private async own(epoch: number | null): Promise<StartOffsets> {
     const { turn: { pool, connection }, clusterId } = this.options
-    await this.publishing.catch(() => {})
+    const before = this.publisher
+    await before?.settled()
     this.forgetAll()
     const bounds = await boundsOf(connection, this.partition)
     // A statement of its own: uncommitted, the row of a process that stands still would hold up its successor, who has no patience here.
@@ -238,13 +257,38 @@ export class HomePartition {
       return locked
     })
     mustBeOurs(cursor, clusterId, this.partition, bounds)
-    this.forgetThese([...(await republish(connection, pool, this.partition, cursor.publishedPosition, cursor.logPosition))])
+    const ended = await this.republish(cursor)
     const sendsOffset = this.skipTrimmed(sends, cursor.sendsOffset, bounds.sends.low)
     const engagementsOffset = this.skipTrimmed(engagements, cursor.engagementsOffset, bounds.engagements.low)
-    this.owned = { epoch: cursor.ownerEpoch, logPosition: cursor.logPosition, publishedPosition: cursor.logPosition, sendsOffset, engagementsOffset }
-    this.unpublished = 0
+    // Ended stays ended: under the same ownership what was to be forgotten still is.
+    const publisher = this.publisherFrom(cursor.logPosition, epoch === null ? ended : [...(before?.all.ended ?? []), ...ended])
+    this.publisher = publisher
+    this.owned = { epoch: cursor.ownerEpoch, publisher, logPosition: cursor.logPosition, sendsOffset, engagementsOffset }
+    this.forgetSoon()
+    this.options.sweepSoon()
     this.options.lookAgainAt(0)
     return { [sends]: sendsOffset, [engagements]: engagementsOffset }
+  }
+
+  private publisherFrom(position: number, ended: readonly string[]): Publisher {
+    const { turn: { pool, connection }, metrics } = this.options
+    return new Publisher({
+      pool, connection, partition: this.partition,
+      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
+    }, { position, ended })
+  }
+
+  private async republish({ publishedPosition, logPosition }: Cursor): Promise<readonly string[]> {
+    const { turn, metrics } = this.options
+    try {
+      return await republish(turn, this.partition, publishedPosition, logPosition)
+    } catch (error) {
+      if (!isOutage(error)) {
+        turn.connection.log.error({ partition: this.partition, errorClass: errorClass(error), from: publishedPosition, to: logPosition }, 'what is committed cannot be published, trying again')
+        metrics.publishRefused(this.partition)
+      }
+      throw error
+    }
   }
 
   private skipTrimmed(topic: string, stored: number, low: number): number {
@@ -256,30 +300,41 @@ export class HomePartition {
   private async loop(): Promise<void> {
     while (this.again && this.owned !== null && !this.stopped) {
       this.again = false
-      while (this.owned !== null && !this.stopped && (this.publishError !== null || this.hasWork())) {
+      while (this.owned !== null && !this.stopped && (this.owned.publisher.error !== null || this.hasWork(this.owned))) {
         const { owned } = this
+        const { publisher } = owned
         try {
-          if (this.publishError) throw this.publishError
+          if (publisher.error) throw publisher.error
           await this.linger()
           // Taken over anew, or lost, meanwhile.
           if (this.owned !== owned) continue
           // A cancel is answered when its job has begun: by then every command decided before it is on its topic.
-          if (this.unpublished >= maxUnpublished || (this.hasJobs && this.unpublished > 0)) {
-            await this.publishing
+          if (publisher.unpublished >= maxUnpublished || (this.hasJobs && publisher.unpublished > 0)) {
+            await publisher.settled()
             continue
           }
-          await this.turn(owned)
+          await this.turn(owned, this.suspicion.most(this.waits(owned), Date.now()))
           this.failures = 0
+          this.suspicion.succeeded(this.took)
         } catch (error) {
-          await this.recover(error as Error, owned)
+          await this.failed(error as Error, owned)
         }
       }
     }
   }
 
-  private hasWork(): boolean {
+  private hasWork(owned: Owned): boolean {
+    return this.mustForget || this.waits(owned).size > 0
+  }
+
+  private waits(owned: Owned): ReadonlySet<Kind> {
     const mailboxes = this.options.mailboxes()
-    return this.hasJobs || this.mustForget || mailboxes.behind(this.partition, sends) || mailboxes.behind(this.partition, engagements) || this.firing(this.owned!.engagementsOffset) !== null
+    const waits = new Set<Kind>()
+    if (mailboxes.behind(this.partition, sends)) waits.add('sends')
+    if (mailboxes.behind(this.partition, engagements)) waits.add('reports')
+    if (this.hasJobs) waits.add('jobs')
+    if (this.firing(owned.engagementsOffset) !== null) waits.add('timers')
+    return waits
   }
 
   /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
@@ -298,77 +353,101 @@ export class HomePartition {
     if (waiting > 0 && waiting < lingerUnless && this.barrier === null) await sleep(lingerMs)
   }
 
-  private async turn(owned: Owned): Promise<void> {
+  private async turn(owned: Owned, most: Counts): Promise<void> {
     const { turn, mailboxes: boxes, permits, metrics } = this.options
     const mailboxes = boxes()
-    const { hasJobs } = this
-    const { starts, reports, sendsOffset, engagementsOffset, firing, knowsQuietHours, waits } = await this.taking.take(owned, (offset) => this.firing(offset))
+    const took = (this.took = { ...nothing })
+    const hasJobs = this.hasJobs && most.jobs > 0
+    const taken = await this.taking.take(owned, most, took, (offset) => (most.timers > 0 ? this.firing(offset) : null))
     if (this.owned !== owned) return
+    const { starts, reports, sendsOffset, engagementsOffset, firing, knowsQuietHours, waits } = taken
     // Nothing but what waits for a question: asked again at once, which waits a little.
     const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !this.mustForget
     if (waits && isIdle) return
-    // As of now: a publish that ends during the turn adds to the list, and what this turn does not delete must stay on it.
-    const forget = [...this.forget]
     const startedAt = performance.now()
-    const result = await permits.run(() => takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs, knowsQuietHours,
-      publishedPosition: owned.publishedPosition, forget,
-    }))
+    const { result, published } = await permits.run(async () => {
+      // One value, taken now: what is published and what has ended by then belong together.
+      const { published } = owned.publisher
+      const result = await takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
+        starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs, knowsQuietHours,
+        published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
+      })
+      return { result, published }
+    })
     metrics.turned(this.partition, starts.length + reports.length, result.changes.length, performance.now() - startedAt, result.latenessMs)
     if (firing?.note) metrics.receiptsBehind(this.partition, result.latenessMs.length)
     if (this.owned !== owned) return
+    owned.publisher.stored(published)
     // A turn may have left sends for the next one.
     const reached = { sendsOffset: result.sendsOffset, engagementsOffset }
-    this.committed(owned, result, { ...reached, fired: firing !== null, tookJobs: hasJobs, forgotten: forget.length })
+    this.committed(owned, result, { ...reached, fired: firing !== null, tookJobs: hasJobs })
     this.taking.done(reached)
     mailboxes.done(this.partition, sends, reached.sendsOffset)
-    mailboxes.done(this.partition, engagements, engagementsOffset)
+    mailboxes.done(this.partition, engagements, reached.engagementsOffset)
   }
 
-  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; forgotten: number }): void {
+  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean }): void {
     if (done.engagementsOffset > owned.engagementsOffset) this.barrierProgressAt = Date.now()
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
     owned.engagementsOffset = done.engagementsOffset
-    this.forgetThese(this.forget.slice(done.forgotten))
-    this.remember(result.remembered)
+    this.mustForget = false
+    this.forgetSoon()
+    this.cache.remember(result.remembered)
     if (done.fired) this.barrier = null
     if (done.tookJobs) this.hasJobs = result.more
     if (done.fired) this.options.lookAgainAt(0)
     else if (result.nextDueAt !== null) this.options.lookAgainAt(result.nextDueAt)
-    this.publish(owned, result)
+    owned.publisher.publish(result.changes, result.logPosition)
   }
 
-  private remember(sequences: readonly CachedSequence[]): void {
-    for (const sequence of sequences) {
-      // Set anew, so that the oldest stand first.
-      this.cache.delete(sequence.head.sequenceId)
-      this.cache.set(sequence.head.sequenceId, sequence)
-    }
-    for (const oldest of this.cache.keys()) {
-      if (this.cache.size <= maxCached) break
-      this.cache.delete(oldest)
+  // An outage, and whatever leaves it open what was committed, is answered by beginning again. Any other error is the inputs': its
+  // transaction was rolled back, so the same ones are tried again, and fewer and fewer, until the one is found.
+  private async failed(error: Error, owned: Owned): Promise<void> {
+    if (this.owned !== owned) return
+    if (error instanceof PartitionLost || error instanceof CursorMoved || error === owned.publisher.error) return this.recover(error, owned)
+    const answer = this.suspicion.failed(error, this.took, Date.now())
+    if (isOutage(error)) return this.recover(error, owned)
+    this.cache.clear()
+    const { turn: { connection }, metrics } = this.options
+    connection.log.warn({ partition: this.partition, errorClass: errorClass(error), took: this.took, at: framesOf(error) }, 'a turn failed by its inputs, trying again')
+    metrics.turnFailed(this.partition)
+    if (answer.next === 'again') return sleep(answer.delayMs)
+    try {
+      await this.setAside(answer.kind, error, owned)
+      this.suspicion.wentAside(answer.kind)
+    } catch (failure) {
+      await this.recover(failure as Error, owned)
     }
   }
 
-  // Behind the turn, one at a time, so that the next transaction runs meanwhile.
-  private publish(owned: Owned, { changes, logPosition }: TurnResult): void {
-    if (changes.length === 0) return
-    this.unpublished++
-    this.publishing = this.publishing.then(async () => {
-      if (this.publishError) return
-      // failpoint: before-publish
-      await publishChanges(this.options.turn.connection, this.partition, changes)
-      // failpoint: after-publish
-      owned.publishedPosition = logPosition
-      for (const change of changes) if (change.ended && change.variables) this.forget.push(change.head.sequenceId)
-      this.forgetSoon()
-    }).catch((error: Error) => {
-      this.publishError = error
-    }).finally(() => {
-      this.unpublished--
-      if (this.publishError) this.kick()
-    })
+  /** Puts the first input of a kind where it stops nobody. */
+  private async setAside(kind: Kind, error: Error, owned: Owned): Promise<void> {
+    const { turn: { connection, pool }, metrics } = this.options
+    const { partition } = this
+    const owner = { ownerEpoch: owned.epoch }
+    let sequenceId: string | null = null
+    switch (kind) {
+      case 'sends':
+      case 'reports':
+        await this.letterOf(kind, error)
+        break
+      case 'timers':
+        sequenceId = await timerAside(pool, partition, owner, this.barrier?.upTo ?? 0)
+        break
+      case 'jobs':
+        sequenceId = await jobAside(pool, partition, owner)
+        break
+    }
+    metrics.setAside(kind)
+    connection.log.error({ partition, kind, sequenceId, errorClass: errorClass(error), at: framesOf(error) }, 'an input that no turn can work off was set aside')
+  }
+
+  private async letterOf(kind: 'sends' | 'reports', error: Error): Promise<void> {
+    const record = this.taking.firstRecord(kind)
+    if (record === null) return
+    await writeDeadLetters(this.options.turn.connection, [{ record, reason: 'unprocessable', detail: `no turn can work it off: ${errorClass(error)}` }])
+    this.taking.pass(kind)
   }
 
   // A failure concerns the ownership that its turn ran under: after a rebalance this process may be its own successor.
@@ -403,25 +482,5 @@ export class HomePartition {
   }
 }
 
-interface Bounds {
-  readonly sends: { readonly low: number; readonly end: number }
-  readonly engagements: { readonly low: number; readonly end: number }
-}
-
-async function boundsOf(connection: KafkaConnection, partition: number): Promise<Bounds> {
-  const [ofSends, ofEngagements] = await Promise.all([connection.offsets(sends), connection.offsets(engagements)])
-  const nothing = { low: 0, end: 0 }
-  return { sends: ofSends.get(partition) ?? nothing, engagements: ofEngagements.get(partition) ?? nothing }
-}
-
-function mustBeOurs(cursor: Cursor, clusterId: string, partition: number, bounds: Bounds): void {
-  const wayOut = 'Point KAFKA_BROKERS at the cluster this database belongs to, or DATABASE_URL at a database of this cluster (a new one will do); `npm run reset` deletes the local ones.'
-  if (cursor.clusterId !== clusterId) {
-    throw new WrongCluster(`the database was filled from Kafka cluster ${cursor.clusterId}, this is cluster ${clusterId}: offsets mean nothing here. ${wayOut}`)
-  }
-  for (const [topic, stored, { end }] of [[sends, cursor.sendsOffset, bounds.sends], [engagements, cursor.engagementsOffset, bounds.engagements]] as const) {
-    if (stored > end) {
-      throw new WrongCluster(`partition ${partition} of ${topic} ends at ${end}, but was read to ${stored}: the cluster has lost records, or is another one. ${wayOut}`)
-    }
-  }
-}
+/** Where in the code an error arose, without its message, which may quote what people wrote. */
+const framesOf = ({ stack = '' }: Error): readonly string[] => stack.split(/\n\s+at /).slice(1, 6)

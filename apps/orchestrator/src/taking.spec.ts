@@ -2,6 +2,7 @@
 import { topics } from '@stepcast/contracts'
 import type { RawIncoming } from '@stepcast/kafka'
 import type { Report, StartRequest } from './intake'
+import { everything, nothing } from './suspicion'
 import { Taking, type Firing } from './taking'
 
 const recordAt = (topic: string, offset: number): RawIncoming => ({ topic, partition: 0, offset, key: null, value: null, headers: {}, timestamp: 0 })
@@ -48,7 +49,7 @@ class World {
   }
 
   async take() {
-    const { starts, reports, knowsQuietHours, waits, firing, ...reached } = await this.taking.take(this.at, () => this.firing)
+    const { starts, reports, knowsQuietHours, waits, firing, ...reached } = await this.taking.take(this.at, everything, { ...nothing }, () => this.firing)
     return {
       sends: starts.map(({ record }) => record.offset), engagements: reports.map(({ record }) => record.offset), knowsQuietHours, waits, fires: firing !== null, reached,
       commit: () => {

@@ -16,16 +16,22 @@ import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
 import { exceptions, type Exceptions } from './sql/exceptions'
-import { deleteVariables, insertHeads, insertVariables, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
+import { insertHeads, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
+import { deleteVariables, insertVariables, type NewVariables } from './sql/variables'
 import { writeTurn } from './sql/writeTurn'
+import type { Published } from './publisher'
+import { sizeOfVariables, smallVariables, type KnownVariables } from './variables'
 
 /** What the process remembers of a sequence: as committed, never ahead. */
 export interface CachedSequence {
   readonly head: Head
   readonly state: Sequence
   readonly version: number
-  readonly variables: Readonly<Record<string, string>> | null
+  /** Small ones of a running sequence; those of an ended one are never needed again. */
+  readonly variables: KnownVariables
+  /** Characters of the variables that are remembered. */
+  readonly size: number
   /** When it started, milliseconds of the database's clock. */
   readonly startedAt: number
 }
@@ -40,10 +46,13 @@ export interface CommittedChange {
   readonly from: number
   readonly to: number
   readonly effects: readonly Effect[]
-  readonly variables: Readonly<Record<string, string>> | null
+  readonly variables: KnownVariables
   readonly traceparent: string | null
   readonly ended: boolean
 }
+
+/** What is remembered of the partition's sequences. */
+export type Memory = Pick<ReadonlyMap<string, CachedSequence>, 'get' | 'has'>
 
 /** What a turn is given. */
 export interface TurnInputs {
@@ -58,10 +67,12 @@ export interface TurnInputs {
   readonly hasJobs: boolean
   /** What is known of quiet hours is of after these were taken; false: none of these can disturb anybody. */
   readonly knowsQuietHours: boolean
-  /** Published so far; stored with this turn. */
-  readonly publishedPosition: number
-  /** Sequences whose end is published: their variables go. */
-  readonly forget: readonly string[]
+  /** Stored with this turn, and what has ended by then is forgotten. */
+  readonly published: Published
+  /** At most so many timers fire, and cancel jobs reach so many sequences; the next turn takes the rest. */
+  readonly most: { readonly timers: number; readonly jobs: number }
+  /** How far a try came: what it took of what the database holds. Told also when it fails. */
+  readonly took: { timers: number; jobs: number }
 }
 
 /** What a turn did. */
@@ -96,16 +107,20 @@ export class PartitionLost extends Error {}
 export class CursorMoved extends Error {}
 
 /** A turn's timers at most; the next turn takes the rest. */
-const maxTimers = 2_000
+export const maxTimers = 2_000
 /** Early engagements that a turn applies at most, bytes: twice what one sequence may have. The sends of the others wait for the next turn. */
 const maxEarlyBytes = 16 * 1024 * 1024
+// Histories in memory at once while their sequences are loaded: many receipts of 250 kB must not end the process.
+const maxLoadedBytes = 8 * 1024 * 1024
+const loadedFirst = 250
 
 /** A sequence as this turn changes it. */
 interface Draft {
   readonly head: Head
   state: Sequence
   readonly before: CachedSequence | null
-  readonly variables: Readonly<Record<string, string>> | null
+  readonly variables: KnownVariables
+  readonly size: number
   readonly events: SequenceEvent[]
   readonly effects: Effect[]
   readonly startedAt: number
@@ -114,7 +129,7 @@ interface Draft {
 
 /** Runs one turn of a partition. Throws {@link PartitionLost}, {@link CursorMoved} or what PostgreSQL and Kafka throw; nothing is committed then. */
 export function takeTurn(
-  options: TurnOptions, partition: number, expected: Pick<Cursor, 'ownerEpoch' | 'logPosition'>, cache: ReadonlyMap<string, CachedSequence>, inputs: TurnInputs,
+  options: TurnOptions, partition: number, expected: Pick<Cursor, 'ownerEpoch' | 'logPosition'>, cache: Memory, inputs: TurnInputs,
 ): Promise<TurnResult> {
   return inTransaction(options.pool, async (tx) => {
     const cursor = await lockCursor(options.pool, tx, partition)
@@ -155,7 +170,7 @@ class Turn {
     private readonly partition: number,
     private readonly now: number,
     private readonly position: number,
-    private readonly cache: ReadonlyMap<string, CachedSequence>,
+    private readonly cache: Memory,
     private readonly inputs: TurnInputs,
   ) {
     this.today = new Date(now).toISOString().slice(0, 10)
@@ -170,8 +185,10 @@ class Turn {
     const reports = inputs.reports.filter(({ record }) => record.offset >= cursor.engagementsOffset)
 
     const fresh = await this.insertNew(starts)
-    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)
-    const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition) : noJobs
+    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers)
+    inputs.took.timers = due.length
+    const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition, inputs.most.jobs) : noJobs
+    inputs.took.jobs = jobs.reached.length
     await this.load(reports, due, jobs.reached, fresh)
     const early = this.hasEarly ? await takeEarly(tx, [...fresh.keys()]) : []
     const tombstones = there.tombstones ? await this.tombstones() : noTombstones
@@ -189,7 +206,7 @@ class Turn {
       else unknown.push(report)
     }
     for (const timer of due) this.fire(timer)
-    this.more = due.length === maxTimers || jobs.more
+    this.more = due.length === inputs.most.timers || jobs.more
 
     await this.keepEarly(unknown)
     await writeDeadLetters(this.options.connection, this.letters)
@@ -269,7 +286,17 @@ class Turn {
     for (const { sequenceId } of reports) want(sequenceId)
     for (const { sequenceId } of due) want(sequenceId)
     for (const sequenceId of reached) want(sequenceId)
-    for (const loaded of await loadSequences(this.tx, [...missing])) this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
+    const ids = [...missing]
+    for (let at = 0, room = loadedFirst; at < ids.length; ) {
+      const part = ids.slice(at, at + room)
+      let bytes = 0
+      for (const loaded of await loadSequences(this.tx, part)) {
+        for (const { data } of loaded.changes) bytes += data.length
+        this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
+      }
+      at += part.length
+      room = Math.max(1, Math.min(ids.length, Math.floor((part.length * maxLoadedBytes) / Math.max(1, bytes))))
+    }
   }
 
   private async tombstones(): Promise<Tombstones> {
@@ -321,8 +348,9 @@ class Turn {
   private start({ head, request }: Start, tombstones: Tombstones): void {
     const { send, template, traceparent, variables } = request
     const { minuteMs } = this.options
+    const size = sizeOfVariables(variables)
     const draft: Draft = {
-      head, state: notStarted, before: null, variables: hasAny(variables) ? variables : null, startedAt: this.now, events: [], effects: [], traceparent,
+      head, state: notStarted, before: null, variables: size > 0 ? variables : null, size, startedAt: this.now, events: [], effects: [], traceparent,
     }
     this.drafts.set(head.sequenceId, draft)
     const { config, channels } = template!
@@ -384,7 +412,7 @@ class Turn {
     for (const { sequenceId } of due) fired.add(sequenceId)
     const stored: NewChange[] = []
     const ended: { sequenceId: string; outcome: Ended['outcome'] }[] = []
-    const variables: { sequenceId: string; variables: Readonly<Record<string, string>> }[] = []
+    const variables: NewVariables[] = []
     const timers: TimerRow[] = []
     const remembered: CachedSequence[] = []
     const made: { readonly draft: Draft; readonly effects: readonly Effect[]; readonly ended: boolean }[] = []
@@ -412,23 +440,23 @@ class Turn {
             add(start, part.effects, part.ended)
           }
         }
-        remembered.push({ head, state, version, variables: draft.variables, startedAt: draft.startedAt })
+        remembered.push({ head, state, version, ...memorable(state, draft.variables, draft.size), startedAt: draft.startedAt })
         if (state.status === 'ended' && before?.state.status !== 'ended') ended.push({ sequenceId, outcome: state.outcome })
         // Also of one that ends in its first turn: its commands may have to be published again after a crash.
-        if (before === null && draft.variables !== null && (state.status === 'running' || draft.effects.length > 0)) {
-          variables.push({ sequenceId, variables: draft.variables })
+        if (before === null && draft.variables !== null && draft.variables !== 'stored' && (state.status === 'running' || draft.effects.length > 0)) {
+          variables.push({ head, variables: draft.variables })
         }
       }
     }
     const bytes = Buffer.from(scratch.buffer.subarray(0, to))
 
-    await insertVariables(tx, variables)
-    await deleteVariables(tx, inputs.forget)
+    await insertVariables(tx, partition, variables)
+    await deleteVariables(tx, inputs.published.ended)
     await writeTurn(tx, partition, {
       changes: stored, data: bytes, gone: this.clearTimers, set: timers, ended,
       cursor: {
         sendsOffset: Math.max(cursor.sendsOffset, this.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
-        logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.publishedPosition),
+        logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.published.position),
       },
     })
 
@@ -453,16 +481,17 @@ class Turn {
 }
 
 const draftOf = (cached: CachedSequence): Draft => ({
-  head: cached.head, state: cached.state, before: cached, variables: cached.variables, startedAt: cached.startedAt, events: [], effects: [], traceparent: null,
+  head: cached.head, state: cached.state, before: cached, variables: cached.variables, size: cached.size, startedAt: cached.startedAt, events: [], effects: [], traceparent: null,
 })
 
-function hasAny(record: Readonly<Record<string, string>>): boolean {
-  for (const _ in record) return true
-  return false
+/** What is worth remembering of variables: small ones as long as a step may need them; large ones are read when one does. */
+function memorable({ status }: Sequence, variables: KnownVariables, size: number): Pick<CachedSequence, 'variables' | 'size'> {
+  if (status === 'ended') return { variables: null, size: 0 }
+  return size > smallVariables ? { variables: 'stored', size: 0 } : { variables, size }
 }
 
 /** What is remembered of a sequence as loaded: its history folded. */
-export function recall({ head, variables, changes }: LoadedSequence): CachedSequence {
+export function recall({ head, changes }: LoadedSequence): CachedSequence {
   let state: Sequence = notStarted
   let startedAt: number | null = null
   for (const { data } of changes) {
@@ -470,5 +499,5 @@ export function recall({ head, variables, changes }: LoadedSequence): CachedSequ
     startedAt ??= recordedAt
     for (const event of events) state = evolve(state, event, recordedAt)
   }
-  return { head, state, version: changes[changes.length - 1]!.version, variables, startedAt: startedAt! }
+  return { head, state, version: changes[changes.length - 1]!.version, variables: 'stored', size: 0, startedAt: startedAt! }
 }

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as avro from 'avsc'
-import { RecordDecoder, avroTypes } from './codec'
+import { avroTypes } from './codec'
+import { RecordDecoder } from './recordDecoder'
 import { subjectOf, topics, type RecordName } from './topics'
 
 const folder = join(__dirname, '..', 'released')

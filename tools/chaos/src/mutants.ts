@@ -47,7 +47,7 @@ export const mutants: readonly Mutant[] = [
         file: turn,
         text: '    return turn.run(cursor)\n',
         instead: `    const result = await turn.run(cursor)
-    await publishChanges(options.connection, partition, result.changes)
+    await publishChanges(options, partition, result.changes)
     return result
 `,
       },
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
     name: 'stale-cache-kept',
     what: 'what a process remembers of its sequences outlives the loss of the partition',
     edits: [
-      { file: partition, text: '  private forgetAll(): void {\n    this.cache = new Map()\n', instead: '  private forgetAll(): void {\n' },
+      { file: partition, text: '  private forgetAll(): void {\n    this.cache.clear()\n', instead: '  private forgetAll(): void {\n' },
     ],
     faults: [stopped(null)],
   },
@@ -87,7 +87,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: turn,
-        text: 'await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)',
+        text: 'await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers)',
         instead: `await this.options.pool.query<TimerRow>(
       'DELETE FROM timers WHERE partition = $1 AND due_at <= $2 RETURNING sequence_id AS "sequenceId", due_at AS "dueAt"',
       [this.partition, inputs.fireUpTo]).then(({ rows }) => rows)`,

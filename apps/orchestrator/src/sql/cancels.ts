@@ -80,19 +80,20 @@ interface Job extends Target {
 }
 
 // One turn's share: as many sequences as a turn takes inputs, of as many cancels as it has time for.
-const maxReached = 1_000
+/** Sequences that the jobs of one turn reach at most. */
+export const maxReached = 1_000
 const maxJobs = 100
 const columnOf: Readonly<Record<CancelScope, string>> = { sequence: 'sequence_id::text', send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
 /** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
-export async function takeJobs(tx: PoolClient, partition: number): Promise<{ reached: readonly string[]; more: boolean }> {
+export async function takeJobs(tx: PoolClient, partition: number, most = maxReached): Promise<{ reached: readonly string[]; more: boolean }> {
   const { rows: jobs } = await tx.query<Job>(
     `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, after_sequence_id AS after
      FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
   const reached: string[] = []
   for (const job of jobs) {
-    if (reached.length === maxReached) break
-    reached.push(...(await reach(tx, partition, job, maxReached - reached.length)))
+    if (reached.length >= most) break
+    reached.push(...(await reach(tx, partition, job, most - reached.length)))
   }
   return { reached, more: jobs.length > 0 }
 }

@@ -51,10 +51,9 @@ export interface StoredChange {
   readonly data: Buffer
 }
 
-/** A head with its whole history and its variables. */
+/** A head with its whole history. */
 export interface LoadedSequence {
   readonly head: Head
-  readonly variables: Readonly<Record<string, string>> | null
   readonly changes: readonly StoredChange[]
 }
 
@@ -62,7 +61,7 @@ const headColumns = `sequence_id AS "sequenceId", started_on::text AS "startedOn
   user_id AS "userId", template_id AS "templateId", template_version AS "templateVersion", campaign_id AS "campaignId"`
 
 /**
- * Loads heads, histories (in order) and variables; unknown ids are missing. Three lookups by sorted ids, histories by day: each walks its
+ * Loads heads and histories (in order); unknown ids are missing. Lookups by sorted ids, histories by day: each walks its
  * index once, where a join went down it for every sequence and asked every day's partition whether it is the one (3× the time).
  */
 export async function loadSequences(tx: Queryable, sequenceIds: readonly string[]): Promise<LoadedSequence[]> {
@@ -70,14 +69,10 @@ export async function loadSequences(tx: Queryable, sequenceIds: readonly string[
   const { rows: heads } = await tx.query<Head>({
     name: 'load-heads', text: `SELECT ${headColumns} FROM sequences WHERE sequence_id = ANY($1::uuid[])`, values: [uuids(sequenceIds)],
   })
-  const { rows: known } = await tx.query<{ sequence_id: string; variables: Readonly<Record<string, string>> }>({
-    name: 'load-variables', text: 'SELECT sequence_id, variables FROM sequence_variables WHERE sequence_id = ANY($1::uuid[])', values: [uuids(sequenceIds)],
-  })
-  const variables = new Map(known.map((row) => [row.sequence_id, row.variables]))
-  const loaded = new Map<string, { head: Head; variables: LoadedSequence['variables']; changes: StoredChange[] }>()
+  const loaded = new Map<string, { head: Head; changes: StoredChange[] }>()
   const byDay = new Map<string, string[]>()
   for (const head of heads) {
-    loaded.set(head.sequenceId, { head, variables: variables.get(head.sequenceId) ?? null, changes: [] })
+    loaded.set(head.sequenceId, { head, changes: [] })
     const ids = byDay.get(head.startedOn)
     if (ids) ids.push(head.sequenceId)
     else byDay.set(head.startedOn, [head.sequenceId])
@@ -93,20 +88,4 @@ export async function loadSequences(tx: Queryable, sequenceIds: readonly string[
   }
   // A head outlives its history: what retention has dropped is unknown.
   return [...loaded.values()].filter(({ changes }) => changes.length > 0)
-}
-
-/** Stores the variables that later steps will be rendered with. */
-export async function insertVariables(tx: PoolClient, rows: readonly { readonly sequenceId: string; readonly variables: Readonly<Record<string, string>> }[]): Promise<void> {
-  if (rows.length === 0) return
-  await tx.query({
-    name: 'insert-variables',
-    text: 'INSERT INTO sequence_variables (sequence_id, variables) SELECT * FROM unnest($1::uuid[], $2::jsonb[])',
-    values: [uuids(rows.map(({ sequenceId }) => sequenceId)), rows.map(({ variables }) => JSON.stringify(variables))],
-  })
-}
-
-/** Deletes the variables of sequences whose end is published. */
-export async function deleteVariables(tx: PoolClient, sequenceIds: readonly string[]): Promise<void> {
-  if (sequenceIds.length === 0) return
-  await tx.query({ name: 'delete-variables', text: 'DELETE FROM sequence_variables WHERE sequence_id = ANY($1::uuid[])', values: [uuids(sequenceIds)] })
 }

@@ -18,6 +18,14 @@ export async function dueTimers(tx: PoolClient, partition: number, upTo: number,
   return rows
 }
 
+/** Moves the first timer due at `upTo` to another instant; answers its sequence, null: none is due. */
+export async function putOffTimer(tx: PoolClient, partition: number, upTo: number, until: number): Promise<string | null> {
+  const [timer] = await dueTimers(tx, partition, upTo, 1)
+  if (timer === undefined) return null
+  await tx.query('UPDATE timers SET due_at = $4 WHERE partition = $1 AND due_at = $2 AND sequence_id = $3', [partition, timer.dueAt, timer.sequenceId, until])
+  return timer.sequenceId
+}
+
 /** What the timer loop sees of a partition. */
 export interface PartitionAgenda {
   readonly partition: number

@@ -1,0 +1,90 @@
+// What a process remembers of its sequences, bounded by bytes for all its partitions together; the longest unchanged go first.
+import type { CachedSequence } from './turn'
+
+// The share of a local process's heap (512 MB) that memory may have; some 80,000 sequences of two steps.
+const defaultMaxBytes = 64 * 1024 * 1024
+// Measured: a sequence of one step with short ids and no variables 600 bytes, its place in the map included; 150 a step more.
+const sequenceBytes = 450
+const stepBytes = 150
+
+/** What remembering this sequence costs, about. */
+export function costOf({ head, state, size }: CachedSequence): number {
+  const entered = state.status === 'notStarted' ? 0 : state.entered.length
+  return sequenceBytes + entered * stepBytes + 2 * (head.sendId.length + head.userId.length + size)
+}
+
+interface Entry {
+  readonly sequence: CachedSequence
+  readonly of: Remembered
+  readonly era: number
+  readonly cost: number
+}
+
+/** The memory of a process. */
+export class SequenceCache {
+  // In the order of their last change. Ids are unique over all partitions.
+  private readonly entries = new Map<string, Entry>()
+  private bytes = 0
+
+  constructor(private readonly maxBytes = defaultMaxBytes) {}
+
+  /** Bytes that are remembered, about. */
+  get size(): number {
+    return this.bytes
+  }
+
+  /** The part of one home partition. */
+  ofPartition(): Remembered {
+    return new Remembered(this)
+  }
+
+  /** For {@link Remembered}. */
+  entry(sequenceId: string): Entry | undefined {
+    return this.entries.get(sequenceId)
+  }
+
+  /** For {@link Remembered}. */
+  set(sequenceId: string, entry: Entry): void {
+    this.drop(sequenceId)
+    this.entries.set(sequenceId, entry)
+    this.bytes += entry.cost
+    for (const oldest of this.entries.keys()) {
+      if (this.bytes <= this.maxBytes) break
+      this.drop(oldest)
+    }
+  }
+
+  private drop(sequenceId: string): void {
+    const entry = this.entries.get(sequenceId)
+    if (entry === undefined) return
+    this.entries.delete(sequenceId)
+    this.bytes -= entry.cost
+  }
+}
+
+/** What is remembered of one partition: as committed under the ownership at hand, void with the next. */
+export class Remembered {
+  // What an earlier era left is not seen any more and goes when room is needed, or with its successor.
+  private era = 0
+
+  constructor(private readonly cache: SequenceCache) {}
+
+  get(sequenceId: string): CachedSequence | undefined {
+    const entry = this.cache.entry(sequenceId)
+    return entry !== undefined && entry.of === this && entry.era === this.era ? entry.sequence : undefined
+  }
+
+  has(sequenceId: string): boolean {
+    return this.get(sequenceId) !== undefined
+  }
+
+  /** New states, now that they are committed. */
+  remember(sequences: readonly CachedSequence[]): void {
+    for (const sequence of sequences) this.cache.set(sequence.head.sequenceId, { sequence, of: this, era: this.era, cost: costOf(sequence) })
+  }
+
+  /** Forgets all of the partition. */
+  clear(): void {
+    this.era++
+  }
+}
