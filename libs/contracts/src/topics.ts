@@ -29,7 +29,7 @@ const commands = (name: string, dispatcher: string): Topic<'DispatchStep'> =>
     cleanup: 'delete', retentionDays: 7, writers: ['orchestrator'], readers: [dispatcher],
   })
 
-/** Every topic that carries one of our records. */
+/** Every topic that carries one of our records. The schemas are registered in this order: a new topic is added at the end. */
 export const topics = {
   sends: topic({
     name: 'stepcast.sends.v1', record: 'SendRequested', key: 'sequenceId; outside producers: any', partitions: 'home',
@@ -65,7 +65,7 @@ export const topics = {
   }),
 } as const
 
-/** Records that could not be used: original key and bytes, headers `topic`, `partition`, `offset`, `reason`, `detail`. */
+/** Records that could not be used: original key and bytes, headers `topic`, `partition`, `offset`, `reason`, `detail`; `not-kept` where bytes did not fit. */
 export const deadLetterTopic = {
   name: 'stepcast.dead-letters.v1', key: 'original key', partitions: 'home', cleanup: 'delete', retentionDays: 14,
   writers: ['every consumer'], readers: ['operator'],

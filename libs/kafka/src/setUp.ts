@@ -1,9 +1,10 @@
 // Set-up of a cluster: topics with their retention, schemas with their compatibility. Safe to repeat.
 import type { Admin, ITopicConfig, ITopicMetadata } from 'kafkajs'
-import { deadLetterTopic, maxMessageBytes, topics, type Topic } from '@stepcast/contracts'
+import { deadLetterTopic, maxMessageBytes, subjectOf, topics, type Topic } from '@stepcast/contracts'
 import { KafkaConnection } from './connection'
 import { ConfigError, type KafkaConfig, type RegistryConfig } from './config'
 import { silentLog } from './log'
+import { RegistryUnavailable } from './registry'
 
 /** What to set up. */
 export interface SetUpOptions {
@@ -37,6 +38,8 @@ const topicConfig = (
     { name: 'cleanup.policy', value: cleanup },
     ...Object.entries(retentionConfig(retentionDays)).map(([name, value]) => ({ name, value: String(value) })),
     { name: 'max.message.bytes', value: String(maxMessageBytes) },
+    // As the producer wrote it, whatever the broker's own setting: a broker that compresses anew pays for it with each batch.
+    { name: 'compression.type', value: 'producer' },
     ...(replicationFactor >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
   ],
 })
@@ -57,7 +60,36 @@ async function metadataWithLeaders(admin: Admin, names: string[]): Promise<ITopi
   }
 }
 
-const sameRecord = (all: readonly Topic[]): Topic[][] => [...new Set(all.map(({ record }) => record))].map((record) => all.filter((topic) => topic.record === record))
+/**
+ * The registry's subjects.
+ * @throws RegistryUnavailable
+ */
+async function subjectsOf({ url, auth }: RegistryConfig): Promise<ReadonlySet<string>> {
+  const headers: Record<string, string> = auth ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {}
+  const response = await fetch(`${url}/subjects`, { headers, signal: AbortSignal.timeout(10_000) }).catch((cause: Error) => {
+    throw new RegistryUnavailable(`schema registry out of reach: ${cause.message}`)
+  })
+  if (!response.ok) throw new RegistryUnavailable(`schema registry answered ${response.status} for its subjects`)
+  return new Set((await response.json()) as string[])
+}
+
+/** Warns of a registry that has lost its schemas: records refer to them by ids, and ids given anew may mean something else. */
+async function warnOfLostSchemas(connection: KafkaConnection, registry: RegistryConfig, existing: ReadonlySet<string>, say: (line: string) => void): Promise<void> {
+  const subjects = await subjectsOf(registry)
+  const all = Object.values(topics)
+  if (all.some(({ name }) => subjects.has(subjectOf(name)))) return
+  const written: string[] = []
+  for (const { name } of all) {
+    if (!existing.has(connection.physical(name))) continue
+    if ([...(await connection.offsets(name)).values()].some(({ low, end }) => end > low)) written.push(name)
+  }
+  if (written.length === 0) return
+  say(
+    `WARNING: the schema registry holds none of our schemas, but these topics hold records: ${written.join(', ')}. Records name their schema by its id. ` +
+    'If the registry has lost its store, give that back and run the set-up again. Without it: the ids are the same as before only if this registry ' +
+    'was new at the first set-up too and holds nothing else. Restart every service now, and look for the dead letters `unknown_schema` and `undecodable`.',
+  )
+}
 
 /**
  * Creates the topics that are missing, checks that all `home` topics have the same number of partitions, registers the
@@ -87,10 +119,9 @@ export async function setUpCluster(options: SetUpOptions): Promise<void> {
         )
       }
     }
-    // Topics that share a record one after another: the registry stores a schema once, and two at the same time collide.
-    await Promise.all(sameRecord(Object.values(topics)).map(async (group) => {
-      for (const topic of group) await connection.registry.register(topic)
-    }))
+    await warnOfLostSchemas(connection, registry, existing, onProgress)
+    // One after another in the order of the list: a new registry gives the same ids each time. (It stores a schema that topics share once.)
+    for (const topic of Object.values<Topic>(topics)) await connection.registry.register(topic)
     onProgress('registered the schemas')
   } finally {
     await connection.close()

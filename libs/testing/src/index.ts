@@ -11,3 +11,4 @@ export { SpecProcesses, turnsOf, type Session, type SpecProcess } from './specPr
 export { specPartitions, specStack, type SpecStack } from './specStack'
 export { readDeadLetters, readTopic, readValues, type ReadDeadLetter } from './topicReader'
 export { watchDeadLetters, watchTopic, type WatchedDeadLetters, type WatchedTopic } from './watch'
+export { produceByJava, type JavaRecords } from './javaProducer'
