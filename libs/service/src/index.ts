@@ -3,7 +3,7 @@ export { type CallerContext, contextHeader, contextKey, type KeyScope, keyScopes
 export { type CallDescription, Describe, Undescribed } from './describe'
 export { fingerprintOf, idempotencyTableSql, IdempotencyKey, idempotent } from './idempotency'
 export { type Log, LOG } from './log'
-export { kafkaMetrics, replicaGroup, type FollowedTopic } from './kafkaMetrics'
+export { kafkaMetrics, type FollowedTopic } from './kafkaMetrics'
 export { gaugeAtScrape, type Reading, Registry } from './metrics'
 export { OpenApi } from './openapi'
 export { outboxMetrics } from './outboxMetrics'
