@@ -87,7 +87,7 @@ export async function changeWorkspace(
   { name, timezone, currency, resendUnknown }: z.output<typeof workspaceChange>,
 ): Promise<Workspace | null> {
   const { rows: [row] } = await tx.query<WorkspaceRow>(
-    `UPDATE workspaces SET updated_at = now(),
+    `UPDATE workspaces SET updated_at = greatest(clock_timestamp(), updated_at),
        settings = settings || $2 || jsonb_build_object('resendUnknown', coalesce(settings->'resendUnknown', '{}') || $3)
      WHERE workspace_id = $1 RETURNING ${columns}`,
     [workspaceId, JSON.stringify({ name, timezone, currency }), JSON.stringify(resendUnknown ?? {})])
@@ -111,7 +111,7 @@ export async function writeAccount(
   account: SealedAccount | null,
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
-    `UPDATE workspaces SET updated_at = now(), settings = settings || jsonb_build_object('providers', CASE
+    `UPDATE workspaces SET updated_at = greatest(clock_timestamp(), updated_at), settings = settings || jsonb_build_object('providers', CASE
        WHEN $3::jsonb IS NULL THEN coalesce(settings->'providers', '{}') - $2::text
        ELSE coalesce(settings->'providers', '{}') || jsonb_build_object($2::text, $3::jsonb) END)
      WHERE workspace_id = $1`, [workspaceId, provider, account && JSON.stringify(account)])

@@ -5,7 +5,7 @@ import { topics } from '@stepcast/contracts'
 import { ConfigError, KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { OptOut } from './answer'
 import { serviceName, startDispatch } from './dispatch'
 import { eraseUsers } from './erasure'
@@ -88,7 +88,7 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     this.readiness.add('commands', () => this.dispatch !== null)
     kafkaMetrics(this.registry, connection, [
       { groupId: serviceName, topic: topics.inAppCommands.name },
-      replicaGroup(serviceName, topics.users.name), replicaGroup(serviceName, topics.templates.name),
+      this.users.followed, this.templates.followed,
     ])
     await templates.start()
     await users.start()

@@ -5,7 +5,7 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
 import { configFromEnv } from './config'
 import { foldSettings } from './fold'
@@ -83,7 +83,7 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('projector', () => this.projector !== null)
     kafkaMetrics(registry, connection, [
-      { groupId: serviceName, topic: topics.sequences.name }, replicaGroup(serviceName, topics.templates.name),
+      { groupId: serviceName, topic: topics.sequences.name }, this.templates.followed,
     ])
     await this.templates.start()
     this.projector = await startProjector({ connection, pool: this.foldPool, groupId: serviceName, registry })

@@ -5,7 +5,7 @@ import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
+import { ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
 import { consumeControls } from './controls'
 import { Engine } from './engine'
@@ -54,7 +54,7 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
   })
   kafkaMetrics(registry, connection, [
     { groupId: 'orchestrator.controls', topic: topics.controls.name },
-    ...[topics.templates, topics.users, topics.workspaces].map(({ name }) => replicaGroup('orchestrator', name)),
+    templates.followed, users.followed, workspaces.followed,
   ], () => engine.lag())
   await Promise.all([templates.start(), users.start(), workspaces.start()])
   await engine.start()

@@ -25,7 +25,7 @@ export async function putProfile(tx: PoolClient, name: UserName, profile: Profil
     `INSERT INTO users (workspace_id, user_id, phone_number, kakao_phone_number, locale, timezone) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (workspace_id, user_id) DO UPDATE SET
        phone_number = excluded.phone_number, kakao_phone_number = excluded.kakao_phone_number,
-       locale = excluded.locale, timezone = excluded.timezone, updated_at = now()`,
+       locale = excluded.locale, timezone = excluded.timezone, updated_at = greatest(clock_timestamp(), users.updated_at)`,
     [name.workspaceId, name.userId, profile.phoneNumber, profile.kakaoPhoneNumber, profile.locale, profile.timezone],
   )
   return tell(tx, name.workspaceId, [name.userId])
@@ -39,7 +39,7 @@ export async function putPreferences(tx: PoolClient, name: UserName, { optOut, q
      VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (workspace_id, user_id) DO UPDATE SET
        opt_out_channels = excluded.opt_out_channels, opt_out_categories = excluded.opt_out_categories,
-       quiet_hours_start = excluded.quiet_hours_start, quiet_hours_end = excluded.quiet_hours_end, updated_at = now()`,
+       quiet_hours_start = excluded.quiet_hours_start, quiet_hours_end = excluded.quiet_hours_end, updated_at = greatest(clock_timestamp(), users.updated_at)`,
     [name.workspaceId, name.userId, optOut.channels, optOut.categories, quietHours?.start ?? null, quietHours?.end ?? null],
   )
   return tell(tx, name.workspaceId, [name.userId])
@@ -142,7 +142,7 @@ async function lockUsers(tx: PoolClient, workspaceId: string, userIds: readonly 
 }
 
 async function touched(tx: PoolClient, workspaceId: string, userIds: readonly string[]): Promise<Told> {
-  await tx.query('UPDATE users SET updated_at = now() WHERE workspace_id = $1 AND user_id = ANY($2::text[])', [workspaceId, userIds])
+  await tx.query('UPDATE users SET updated_at = greatest(clock_timestamp(), updated_at) WHERE workspace_id = $1 AND user_id = ANY($2::text[])', [workspaceId, userIds])
   return tell(tx, workspaceId, userIds)
 }
 

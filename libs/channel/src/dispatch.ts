@@ -4,7 +4,7 @@ import type { AccountSeal } from '@stepcast/accounts'
 import { commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
 import { OutboxRelay } from '@stepcast/postgres'
-import { TemplatesReplica, UsersReplica, WorkspacesReplica, type UserName } from '@stepcast/replica'
+import { TemplatesReplica, UsersReplica, WorkspacesReplica, type Followed, type UserName } from '@stepcast/replica'
 import { Accounts } from './accounts'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
@@ -154,6 +154,11 @@ export class Dispatch<C extends ChannelType> {
   /** Its lanes, for metrics. */
   get standings(): readonly LaneStanding[] {
     return this.lanes.map(({ standing }) => standing)
+  }
+
+  /** Its replicas, for metrics. */
+  get followed(): readonly Followed[] {
+    return [this.users, this.templates, this.workspaces].map(({ followed }) => followed)
   }
 
   /** Follows the replicas, reports what is owed, attempts what is due, takes commands. */

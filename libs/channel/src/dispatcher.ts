@@ -5,11 +5,11 @@ import {
 import { raw } from 'express'
 import type { Pool } from 'pg'
 import { AccountSeal } from '@stepcast/accounts'
-import { commandTopicOf, topics, type ChannelType } from '@stepcast/contracts'
+import { commandTopicOf, type ChannelType } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type Log } from '@stepcast/kafka'
 import { createPool, migrate, type Migration } from '@stepcast/postgres'
 import {
-  currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, replicaGroup, startService, type Env,
+  currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, startService, type Env,
   type RunningService, type ServiceOptions,
 } from '@stepcast/service'
 import { attemptMetrics } from './attemptMetrics'
@@ -109,7 +109,7 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     outboxMetrics(this.registry, this.pool)
     kafkaMetrics(this.registry, this.connection, [
       { groupId: service, topic: commandTopicOf[channel].name },
-      ...[topics.users, topics.templates, topics.workspaces].map(({ name }) => replicaGroup(service, name)),
+      ...this.dispatch.followed,
     ])
     await this.dispatch.start()
     this.dead?.start()

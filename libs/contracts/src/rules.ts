@@ -18,6 +18,29 @@ export function textProblem(text: string): string | null {
   return text.isWellFormed() ? null : 'must not hold half a surrogate pair'
 }
 
+/** What is wrong with any text inside a value, names of fields included, however deep; null: nothing. */
+export function textsProblem(value: unknown): string | null {
+  if (typeof value === 'string') return textProblem(value)
+  if (typeof value !== 'object' || value === null) return null
+  for (const [name, one] of Object.entries(value)) {
+    const problem = textProblem(name) ?? textsProblem(one)
+    if (problem) return problem
+  }
+  return null
+}
+
+/** What is wrong with a text that must be JSON the database can keep; null: nothing. */
+export function jsonProblem(text: string, kind: 'object' | 'any' = 'any'): string | null {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return 'must be JSON'
+  }
+  if (kind === 'object' && (typeof value !== 'object' || value === null || Array.isArray(value))) return 'must be a JSON object'
+  return textsProblem(value)
+}
+
 /** The first instant taken, milliseconds: 1970. */
 export const earliestInstant = 0
 /** The first instant not taken any more, milliseconds: 2200. */

@@ -38,6 +38,8 @@ export interface ConsumeOptions<R extends RecordName> {
   /** At most this many records a call; 2,000 unless told: about a megabyte of ours. */
   readonly maxRecords?: number
   readonly fromBeginning?: true
+  /** False: the group keeps no offsets, `startAt` says where each partition starts. */
+  readonly commits?: false
   /** Tombstones (null values) are given to the handler; else they are dead letters. True for compacted topics unless told. */
   readonly tombstones?: boolean
   /** Where to start a partition instead of the group's offset, asked at every assignment. */
@@ -213,7 +215,7 @@ class Consuming<R extends RecordName> {
         const delayMs = await this.workOff(standing, partition, part, nextOffset)
         if (delayMs === null) {
           resolveOffset(String(nextOffset - 1))
-          await commitOffsetsIfNecessary({ topics: [{ topic: this.physical, partitions: [{ partition, offset: String(nextOffset) }] }] })
+          if (this.options.commits !== false) await commitOffsetsIfNecessary({ topics: [{ topic: this.physical, partitions: [{ partition, offset: String(nextOffset) }] }] })
           at += part.length
           continue
         }

@@ -1,7 +1,8 @@
 // Follows a compacted topic into a service's own table, the offset stored with the rows, and tells when it has read far enough.
+import { randomUUID } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
-import type { RecordName, Topic } from '@stepcast/contracts'
-import { asRetriable, consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import type { AvroRecords, RecordName, Refusal, Topic } from '@stepcast/contracts'
+import { asRetriable, consumeRecords, type BatchContext, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { inTransaction, withPatience } from '@stepcast/postgres'
 
 /** The table of offsets, one for all replicas of a service; put it into a migration of the service. */
@@ -17,8 +18,15 @@ CREATE TABLE replica_offsets (
 export interface ReplicaOptions {
   readonly connection: KafkaConnection
   readonly pool: Pool
-  /** The service's name: processes of one service share the work and the table. */
+  /** The service's name: its processes share the table, and each follows the topic by itself. */
   readonly service: string
+}
+
+/** How far a replica is, as metrics ask: what stands for its consumer group, and the offsets stored with its rows. */
+export interface Followed {
+  readonly groupId: string
+  readonly topic: string
+  offsets(): Promise<Offsets>
 }
 
 /** An offset for each partition. */
@@ -29,7 +37,11 @@ export const sameOffsets = (a: Offsets, b: Offsets): boolean => a.size === b.siz
 
 interface FollowOptions<R extends RecordName> extends ReplicaOptions {
   readonly topic: Topic<R>
-  /** Writes the records, the last of each key winning, in the transaction that stores the offset. */
+  /** Why a value cannot be kept; null: it can. */
+  readonly problem: (value: AvroRecords[R]) => Refusal | null
+  /** Of several records of a key the one that counts: the last, unless told. */
+  readonly newer?: (record: IncomingRecord<R>, than: IncomingRecord<R>) => boolean
+  /** Writes the records, one of each key, in the transaction that stores the offset. */
   readonly apply: (tx: PoolClient, records: readonly IncomingRecord<R>[]) => Promise<void>
 }
 
@@ -50,13 +62,22 @@ export class Follower<R extends RecordName> {
 
   constructor(private readonly options: FollowOptions<R>) {}
 
-  /** Begins to follow, from the stored offset or the beginning. */
+  /** How far it is, for metrics. */
+  get followed(): Followed {
+    const { service, topic } = this.options
+    return { groupId: `${service}.replica.${topic.name}`, topic: topic.name, offsets: () => this.storedOffsets() }
+  }
+
+  /**
+   * Begins to follow, from the stored offset or the beginning. A group of its own, without offsets: in one group with the other processes of the
+   * service, a process that dies would keep all of them waiting until the group notices.
+   */
   async start(): Promise<void> {
-    const { connection, topic, service } = this.options
+    const { connection, topic } = this.options
     this.consumer = await consumeRecords(connection, {
-      topic, groupId: `${service}.replica.${topic.name}`, keyRequired: true, tombstones: true,
+      topic, groupId: `${this.followed.groupId}.${randomUUID().slice(0, 8)}`, commits: false, keyRequired: true, tombstones: true,
       startAt: (partition) => this.startAt(partition),
-      handle: (records, { partition, nextOffset }) => this.take(records, partition, nextOffset),
+      handle: (records, batch) => this.take(records, batch),
     })
   }
 
@@ -130,26 +151,49 @@ export class Follower<R extends RecordName> {
     return low
   }
 
-  private async take(records: readonly IncomingRecord<R>[], partition: number, nextOffset: number): Promise<void> {
-    const { pool, topic, apply } = this.options
+  private async take(records: readonly IncomingRecord<R>[], batch: BatchContext<R>): Promise<void> {
+    const { pool, topic } = this.options
+    const { partition, nextOffset } = batch
+    // Another process of this service was first: nothing to lock.
+    if (nextOffset > ((await this.storedOffsets()).get(partition) ?? 0)) await this.write(pool, topic.name, records, batch)
+    this.applied.set(partition, Math.max(nextOffset, this.applied.get(partition) ?? 0))
+  }
+
+  private async write(pool: Pool, topic: string, records: readonly IncomingRecord<R>[], batch: BatchContext<R>): Promise<void> {
+    const { apply, newer = () => true } = this.options
+    const { partition, nextOffset } = batch
     // Outside the transaction: whoever is stopped in that must not keep a row that nobody else can see from being made. And not ON CONFLICT
     // alone, which waits for whoever is changing the row that is there.
     await pool.query(
       `INSERT INTO replica_offsets (topic, partition, next_offset) SELECT $1, $2::int, 0
-       WHERE NOT EXISTS (SELECT FROM replica_offsets WHERE topic = $1 AND partition = $2) ON CONFLICT DO NOTHING`, [topic.name, partition])
+       WHERE NOT EXISTS (SELECT FROM replica_offsets WHERE topic = $1 AND partition = $2) ON CONFLICT DO NOTHING`, [topic, partition])
     await inTransaction(pool, async (tx) => {
       const { rows } = await withPatience(pool, tx, () => tx.query<{ next_offset: number }>(
-        'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic.name, partition]))
+        'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic, partition]))
       const stored = rows[0]!.next_offset
-      // A former owner of the partition may still be at work: what is stored already is not written again over newer rows.
-      const fresh = records.filter(({ offset }) => offset >= stored)
-      if (fresh.length > 0) await apply(tx, lastOfEachKey(fresh))
-      await tx.query('UPDATE replica_offsets SET next_offset = greatest(next_offset, $3) WHERE topic = $1 AND partition = $2', [topic.name, partition, nextOffset])
+      // The other processes follow too: what is stored already is not written again over newer rows.
+      const fresh = await this.keepable(records.filter(({ offset }) => offset >= stored), batch)
+      if (fresh.length > 0) await apply(tx, oneOfEachKey(fresh, newer))
+      await tx.query('UPDATE replica_offsets SET next_offset = greatest(next_offset, $3) WHERE topic = $1 AND partition = $2', [topic, partition, nextOffset])
     })
-    this.applied.set(partition, Math.max(nextOffset, this.applied.get(partition) ?? 0))
+  }
+
+  private async keepable(records: readonly IncomingRecord<R>[], batch: BatchContext<R>): Promise<readonly IncomingRecord<R>[]> {
+    const kept: IncomingRecord<R>[] = []
+    for (const record of records) {
+      const problem = record.value === null ? null : this.options.problem(record.value)
+      if (problem === null) kept.push(record)
+      else await batch.deadLetter(record, problem.reason, problem.detail)
+    }
+    return kept
   }
 }
 
-const lastOfEachKey = <R extends RecordName>(records: readonly IncomingRecord<R>[]): IncomingRecord<R>[] => [
-  ...new Map(records.map((record) => [record.key!, record])).values(),
-]
+function oneOfEachKey<R extends RecordName>(records: readonly IncomingRecord<R>[], newer: NonNullable<FollowOptions<R>['newer']>): IncomingRecord<R>[] {
+  const found = new Map<string, IncomingRecord<R>>()
+  for (const record of records) {
+    const before = found.get(record.key!)
+    if (before === undefined || newer(record, before)) found.set(record.key!, record)
+  }
+  return [...found.values()]
+}

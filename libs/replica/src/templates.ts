@@ -1,9 +1,9 @@
 // Approved template versions and their archive state, as every service that sends or renders knows them.
 import type { PoolClient } from 'pg'
-import { topics, type TemplateChanged } from '@stepcast/contracts'
+import { int4Problem, jsonProblem, textsProblem, topics, type Refusal, type TemplateChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import type { TemplateVersion } from '@stepcast/template'
-import { Follower, type ReplicaOptions } from './follow'
+import { Follower, type Followed, type ReplicaOptions } from './follow'
 
 /** The tables of the replica; put them into a migration of the service. */
 export const templatesReplicaSql = `
@@ -40,7 +40,7 @@ export class TemplatesReplica {
   private readonly cache = new Map<string, TemplateVersion>()
 
   constructor(private readonly options: ReplicaOptions) {
-    this.follower = new Follower({ ...options, topic: topics.templates, apply: applyTemplates })
+    this.follower = new Follower({ ...options, topic: topics.templates, problem: templateProblem, apply: applyTemplates })
   }
 
   start(): Promise<void> {
@@ -49,6 +49,11 @@ export class TemplatesReplica {
 
   stop(): Promise<void> {
     return this.follower.stop()
+  }
+
+  /** See {@link Follower.followed}. */
+  get followed(): Followed {
+    return this.follower.followed
   }
 
   /** See {@link Follower.caughtUp}. */
@@ -94,6 +99,14 @@ export class TemplatesReplica {
     if (this.cache.size >= maxCached) this.cache.delete(this.cache.keys().next().value!)
     this.cache.set(`${template.workspaceId}/${template.templateId}/${template.version}`, template)
   }
+}
+
+function templateProblem(value: TemplateChanged): Refusal | null {
+  const { change } = value
+  const detail = textsProblem(value) ?? (change.type === 'TemplateApproved'
+    ? (int4Problem(change.version, 1) ?? jsonProblem(change.variableSchema) ?? jsonProblem(change.channels) ?? jsonProblem(change.config))
+    : null)
+  return detail === null ? null : { reason: 'invalid_template', detail: `a field ${detail}` }
 }
 
 async function applyTemplates(tx: PoolClient, records: readonly IncomingRecord<'TemplateChanged'>[]): Promise<void> {

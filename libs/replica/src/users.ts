@@ -1,9 +1,10 @@
 // Users as a service needs them: each keeps only its part of what is known of a person.
 import type { PoolClient } from 'pg'
-import { parseUserKey, topics, userKey, type UserChanged } from '@stepcast/contracts'
+import { instantProblem, parseUserKey, textsProblem, topics, userKey, type Refusal, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { texts, type Queryable } from '@stepcast/postgres'
-import { Follower, type Offsets, type ReplicaOptions } from './follow'
+import { Follower, type Followed, type Offsets, type ReplicaOptions } from './follow'
+import { isNewer, updatedAtField } from './updatedAt'
 
 /** The table of the replica; put it into a migration of the service. */
 export const usersReplicaSql = `
@@ -28,12 +29,19 @@ export interface UsersReplicaOptions<Kept> extends ReplicaOptions {
   readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
 }
 
+const updatedAt = (row: 'users' | 'excluded'): string => `coalesce((${row}.data->>'${updatedAtField}')::bigint, 0)`
+
+function userProblem(user: UserChanged): Refusal | null {
+  const detail = textsProblem(user) ?? instantProblem(user.updatedAt)
+  return detail === null ? null : { reason: 'invalid_user', detail: `a field ${detail}` }
+}
+
 /** Users, read from the service's own table. */
 export class UsersReplica<Kept> {
   private readonly follower: Follower<'UserChanged'>
 
   constructor(private readonly options: UsersReplicaOptions<Kept>) {
-    this.follower = new Follower({ ...options, topic: topics.users, apply: (tx, records) => this.apply(tx, records) })
+    this.follower = new Follower({ ...options, topic: topics.users, problem: userProblem, newer: isNewer, apply: (tx, records) => this.apply(tx, records) })
   }
 
   start(): Promise<void> {
@@ -42,6 +50,11 @@ export class UsersReplica<Kept> {
 
   stop(): Promise<void> {
     return this.follower.stop()
+  }
+
+  /** See {@link Follower.followed}. */
+  get followed(): Followed {
+    return this.follower.followed
   }
 
   /** See {@link Follower.caughtUp}. */
@@ -72,15 +85,19 @@ export class UsersReplica<Kept> {
     if (kept.length > 0) {
       await tx.query(
         `INSERT INTO users (workspace_id, user_id, data) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
-         ON CONFLICT (workspace_id, user_id) DO UPDATE SET data = excluded.data`,
-        [kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId), kept.map(({ data }) => JSON.stringify(data))],
+         ON CONFLICT (workspace_id, user_id) DO UPDATE SET data = excluded.data WHERE ${updatedAt('users')} <= ${updatedAt('excluded')}`,
+        [
+          kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId),
+          kept.map(({ data, updatedAt: at }) => JSON.stringify({ ...data, [updatedAtField]: at })),
+        ],
       )
     }
-    const gone: readonly UserName[] = [...nothing, ...erased]
+    const gone = [...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })), ...erased.map((name) => ({ ...name, at: null }))]
     if (gone.length > 0) {
       await tx.query(
-        `DELETE FROM users USING unnest($1::text[], $2::text[]) AS gone (w, u) WHERE workspace_id = w AND user_id = u`,
-        [gone.map(({ workspaceId }) => workspaceId), gone.map(({ userId }) => userId)],
+        `DELETE FROM users USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (w, u, at)
+         WHERE workspace_id = w AND user_id = u AND (at IS NULL OR ${updatedAt('users')} <= at)`,
+        [gone.map(({ workspaceId }) => workspaceId), gone.map(({ userId }) => userId), gone.map(({ at }) => at)],
       )
     }
     if (erased.length > 0) await this.options.onErased?.(tx, erased)

@@ -1,8 +1,9 @@
 // Workspaces' settings as every service knows them.
 import type { Pool, PoolClient } from 'pg'
-import { topics } from '@stepcast/contracts'
+import { instantProblem, jsonProblem, textProblem, topics, type Refusal, type WorkspaceChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
-import { Follower, type ReplicaOptions } from './follow'
+import { Follower, type Followed, type ReplicaOptions } from './follow'
+import { isNewer, updatedAtField } from './updatedAt'
 
 /** The table of the replica; put it into a migration of the service. */
 export const workspacesReplicaSql = `
@@ -29,7 +30,7 @@ export class WorkspacesReplica {
   private readonly follower: Follower<'WorkspaceChanged'>
 
   constructor(private readonly options: ReplicaOptions) {
-    this.follower = new Follower({ ...options, topic: topics.workspaces, apply: applyWorkspaces })
+    this.follower = new Follower({ ...options, topic: topics.workspaces, problem: workspaceProblem, newer: isNewer, apply: applyWorkspaces })
   }
 
   start(): Promise<void> {
@@ -38,6 +39,11 @@ export class WorkspacesReplica {
 
   stop(): Promise<void> {
     return this.follower.stop()
+  }
+
+  /** See {@link Follower.followed}. */
+  get followed(): Followed {
+    return this.follower.followed
   }
 
   /** See {@link Follower.caughtUp}. */
@@ -54,12 +60,20 @@ export class WorkspacesReplica {
   }
 }
 
+function workspaceProblem({ workspaceId, settings, updatedAt }: WorkspaceChanged): Refusal | null {
+  const wrong = (field: string, problem: string | null): string | null => (problem === null ? null : `${field} ${problem}`)
+  const detail = wrong('workspaceId', textProblem(workspaceId)) ?? wrong('settings', jsonProblem(settings, 'object')) ?? wrong('updatedAt', instantProblem(updatedAt))
+  return detail === null ? null : { reason: 'invalid_workspace', detail }
+}
+
 async function applyWorkspaces(tx: PoolClient, records: readonly IncomingRecord<'WorkspaceChanged'>[]): Promise<void> {
   for (const { value } of records) {
     if (!value) continue
     await tx.query(
-      'INSERT INTO workspaces (workspace_id, settings) VALUES ($1, $2) ON CONFLICT (workspace_id) DO UPDATE SET settings = excluded.settings',
-      [value.workspaceId, value.settings],
+      `INSERT INTO workspaces (workspace_id, settings) VALUES ($1, $2::jsonb || jsonb_build_object('${updatedAtField}', $3::bigint))
+       ON CONFLICT (workspace_id) DO UPDATE SET settings = excluded.settings
+       WHERE coalesce((workspaces.settings->>'${updatedAtField}')::bigint, 0) <= $3`,
+      [value.workspaceId, value.settings, value.updatedAt],
     )
   }
 }

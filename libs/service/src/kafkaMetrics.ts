@@ -7,13 +7,12 @@ import { gaugeAtScrape, type Reading } from './metrics'
 export interface FollowedTopic {
   readonly groupId: string
   readonly topic: string
+  /** Where it keeps its offsets itself, as replicas do; else Kafka is asked for the group's. */
+  offsets?(): Promise<ReadonlyMap<number, number>>
 }
 
-/** The group that keeps a service's replica of a compacted topic. */
-export const replicaGroup = (service: string, topic: string): FollowedTopic => ({ groupId: `${service}.replica.${topic}`, topic })
-
 /**
- * Registers the numbers of a connection. `followed`: the groups whose offsets Kafka keeps; `ownLag`: the lag of what keeps its
+ * Registers the numbers of a connection. `followed`: consumer groups and replicas; `ownLag`: the lag of what keeps its
  * offsets elsewhere, with the labels group, topic and partition.
  */
 export function kafkaMetrics(
@@ -42,15 +41,16 @@ export function kafkaMetrics(
 }
 
 /** How far a group's committed offsets are behind the ends; from the first record kept where it has committed nothing. */
-async function lagOf(connection: KafkaConnection, { groupId, topic }: FollowedTopic): Promise<Reading[]> {
-  const admin = await connection.admin()
-  const [bounds, committed] = await Promise.all([
-    connection.offsets(topic),
-    admin.fetchOffsets({ groupId: connection.topicPrefix + groupId, topics: [connection.physical(topic)] }),
-  ])
-  const offsets = new Map(committed.flatMap(({ partitions }) => partitions).map(({ partition, offset }) => [partition, Number(offset)]))
+async function lagOf(connection: KafkaConnection, followed: FollowedTopic): Promise<Reading[]> {
+  const { groupId, topic } = followed
+  const [bounds, offsets] = await Promise.all([connection.offsets(topic), followed.offsets?.() ?? committedOffsets(connection, followed)])
   return [...bounds].map(([partition, { low, end }]) => ({
     labels: { group: groupId, topic, partition },
     value: Math.max(0, end - Math.max(low, offsets.get(partition) ?? -1)),
   }))
+}
+
+async function committedOffsets(connection: KafkaConnection, { groupId, topic }: FollowedTopic): Promise<ReadonlyMap<number, number>> {
+  const committed = await (await connection.admin()).fetchOffsets({ groupId: connection.topicPrefix + groupId, topics: [connection.physical(topic)] })
+  return new Map(committed.flatMap(({ partitions }) => partitions).map(({ partition, offset }) => [partition, Number(offset)]))
 }
