@@ -65,4 +65,7 @@ it('a record is measured with its key and all its headers', () => {
   expect(sizeProblem({ key: null, value, headers: {} })).toBeNull()
   expect(sizeProblem({ key: null, value, headers: { big: Buffer.alloc(maxRecordBytes) } })).toMatchObject({ reason: 'too_large' })
   expect(sizeProblem({ key: Buffer.alloc(maxRecordBytes), value, headers: {} })).toMatchObject({ reason: 'too_large' })
+  // What we have put to it ourselves is not the producer's.
+  expect(sizeProblem({ key: Buffer.alloc(100), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toBeNull()
+  expect(sizeProblem({ key: Buffer.alloc(101), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toMatchObject({ reason: 'too_large' })
 })
