@@ -104,7 +104,7 @@ async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptio
         + 'only what the topic holds and lose the numbers of everything before: --accept-trimmed')
     }
     say(`${what}. What came before is given up`)
-    const lost = new Set(short.filter(([partition, { end }]) => (folded.get(partition) ?? 0) > end).map(([partition]) => partition))
+    const lost = new Set(short.filter(([partition, { low, end }]) => low >= end || (folded.get(partition) ?? 0) > end).map(([partition]) => partition))
     return { ends, store: null, keepBefore: null, lost }
   }
   const { wholeSince } = reachable
