@@ -222,8 +222,8 @@ describe('a template', () => {
     expect((await get('/v1/metrics/overview?from=1970-01-01T00:00:00Z&to=2199-12-31T23:59:59.999Z')).body.recipients).toBeGreaterThan(1_000)
   })
 
-  it.each(['templates', 'sends', 'campaigns'])('of a name that no database takes is not found among %s', async (kind) => {
-    expect((await get(`/v1/metrics/${kind}/a%00b`)).status).toBe(404)
+  it.each(['templates', 'sends', 'campaigns'])('of a name that no database takes is refused among %s', async (kind) => {
+    expect((await get(`/v1/metrics/${kind}/a%00b`)).status).toBe(400)
   })
 
   it('says up to when its numbers are complete', async () => {
@@ -389,7 +389,7 @@ describe('folding again', () => {
         changes: (_partition, after) => (after === 0 ? Promise.resolve({ items: [], readTo: 1, wholeSince: null })
           : new Promise((_resolve, reject) => (release = () => reject(new Error('released'))))),
       }
-      await expect(recount({ ...options(hanging), stillMs: 1_500 })).rejects.toThrow(/nothing has moved for 2 s: partition 1 at \d+ of \d+/)
+      await expect(recount({ ...options(hanging), stillMs: 1_500 })).rejects.toThrow(/nothing has moved for 2 s: .*partition 1 at \d+ of \d+/)
       release()
       expect(await allCounts(pool)).toEqual(right)
     })

@@ -63,7 +63,14 @@ export async function recount(options: RecountOptions): Promise<void> {
     try {
       await untilReached(pool, 'nextOffset', ends, { stillMs, say })
       say(`read to the end of ${topics.sequences.name}; swapping`)
-      if (fill !== null) for (const [partition, position] of await livePositions(lock)) await fill(partition, position + 1)
+      if (fill !== null) {
+        for (const [partition, position] of await livePositions(lock)) {
+          await fill(partition, position + 1)
+          // Everything up to here was looked at; what the store lacks too is nowhere.
+          await foldBatch(pool, partition, [], 0)
+          await pool.query('UPDATE positions SET log_position = greatest(log_position, $2) WHERE partition = $1', [partition, position])
+        }
+      }
       await swap(pool, lost, projector.stop, { stillMs: swapAtMostMs, atMostMs: swapAtMostMs, say })
     } finally {
       // A batch that hangs is why it may have been given up.
