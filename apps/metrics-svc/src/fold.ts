@@ -29,13 +29,33 @@ export const foldSettings = {
  * @param nextOffset one past the Kafka offset of the last of them
  * @param takenOverBefore a rebuild's: sequences that started before this moment (ms) were taken over with their numbers
  */
-export function foldBatch(
+export async function foldBatch(
   pool: Pool, partition: number, changes: readonly SequenceChanged[], nextOffset: number, takenOverBefore: number | null = null,
 ): Promise<Folded> {
+  const batch = { partition, changes, nextOffset, takenOverBefore }
+  try {
+    return await fold(pool, batch, false)
+  } catch (error) {
+    if (!(error instanceof StartedBefore)) throw error
+    return fold(pool, batch, true)
+  }
+}
+
+/** A first change of a sequence that is stored already: never the orchestrator's, but it must not count twice. */
+class StartedBefore extends Error {}
+
+interface BatchToFold {
+  readonly partition: number
+  readonly changes: readonly SequenceChanged[]
+  readonly nextOffset: number
+  readonly takenOverBefore: number | null
+}
+
+function fold(pool: Pool, { partition, changes, nextOffset, takenOverBefore }: BatchToFold, lookAllUp: boolean): Promise<Folded> {
   return inTransaction(pool, async (tx) => {
     const { stored, takenOverUpTo } = await lockPosition(pool, tx, partition, changes[0])
     const { fresh, gap } = freshOf(changes, stored)
-    const before = await loadSequences(tx, fresh)
+    const before = await loadSequences(tx, fresh, lookAllUp)
     const takenOver = takenOverBefore === null ? null : { before: takenOverBefore, upTo: takenOverUpTo }
     const { begun, moved, deltas, unknown } = project(before, fresh, takenOver)
     await storeBegun(tx, begun)
@@ -98,10 +118,10 @@ async function storePosition(tx: PoolClient, partition: number, last: SequenceCh
 
 type SequenceRow = [id: string, workspaceId: string, templateId: string, templateVersion: number, startedAt: number, state: string]
 
-async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[]): Promise<Map<string, Sequence>> {
+async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[], lookAllUp: boolean): Promise<Map<string, Sequence>> {
   // A first change has no row yet and needs no look-up.
   const ids = new Set<string>()
-  for (const { version, sequenceId } of changes) if (version > 1) ids.add(sequenceId)
+  for (const { version, sequenceId } of changes) if (version > 1 || lookAllUp) ids.add(sequenceId)
   if (ids.size === 0) return new Map()
   const { rows } = await tx.query<SequenceRow>({
     name: 'load-sequences', rowMode: 'array', values: [uuids([...ids])],
@@ -114,14 +134,14 @@ async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[]
 
 async function storeBegun(tx: PoolClient, begun: readonly Begun[]): Promise<void> {
   if (begun.length === 0) return
-  await tx.query({
+  const { rowCount } = await tx.query({
     name: 'store-begun',
     text: `INSERT INTO sequences
              (sequence_id, workspace_id, template_id, template_version, send_id, campaign_id, source, requested_at, started_at, state)
            SELECT id, workspace, template, version, send, campaign, source, to_timestamp(requested / 1000.0), to_timestamp(started / 1000.0), state
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[])
              AS begun (id, workspace, template, version, send, campaign, source, requested, started, state)
-           ON CONFLICT (sequence_id) DO UPDATE SET state = excluded.state`,
+           ON CONFLICT (sequence_id) DO NOTHING`,
     values: [
       uuids(begun.map((s) => s.sequenceId)), texts(begun.map((s) => s.workspaceId)), texts(begun.map((s) => s.templateId)),
       ints(begun.map((s) => s.templateVersion)), texts(begun.map((s) => s.sendId)), texts(begun.map((s) => s.campaignId)),
@@ -129,6 +149,7 @@ async function storeBegun(tx: PoolClient, begun: readonly Begun[]): Promise<void
       texts(begun.map((s) => s.state)),
     ],
   })
+  if (rowCount !== begun.length) throw new StartedBefore()
 }
 
 // By itself, not as a conflict of the insert: that would send ten columns of each to change one.

@@ -8,7 +8,7 @@ import { numbers, overview, type Numbers, type Overview } from './shapes'
 import type { Range } from './spans'
 
 const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
-  .refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199').optional()
+  .pipe(z.string().refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199')).optional()
 const rangeQuery = z.object({ from: time, to: time })
 const templateQuery = rangeQuery.extend({ version: z.coerce.number().int().min(1).max(maxInt4).optional() })
 type TemplateQuery = z.infer<typeof templateQuery>

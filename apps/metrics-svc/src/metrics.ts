@@ -1,6 +1,5 @@
 // Answers for templates, sends, campaigns and whole workspaces: counts, labels and how fresh they are.
 import type { Pool } from 'pg'
-import { textProblem } from '@stepcast/contracts'
 import type { TemplatesReplica } from '@stepcast/replica'
 import { notFound } from '@stepcast/service'
 import { stepsOf, type TemplateVersion } from '@stepcast/template'
@@ -14,9 +13,6 @@ const templatesAtMost = 100
 
 const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString())
 
-// What no database takes names nothing of ours.
-const isId = (text: string): boolean => textProblem(text) === null
-
 /** The service's answers. */
 export class Metrics {
   constructor(
@@ -29,7 +25,7 @@ export class Metrics {
   /** A template's numbers; zeros where nothing was sent. Throws a 404 problem for a template or version that was never approved. */
   async ofTemplate(workspaceId: string, templateId: string, version: number | null, range: Range): Promise<Numbers> {
     const asOf = await this.asOf.now()
-    const labels = isId(templateId) ? await this.labels(workspaceId, templateId, version) : null
+    const labels = await this.labels(workspaceId, templateId, version)
     if (!labels) {
       throw notFound(version === null ? `No template ${templateId} is approved.` : `Template ${templateId} has no version ${version}.`)
     }
@@ -80,7 +76,7 @@ export class Metrics {
   }
 
   private async sent(workspaceId: string, kind: 'send' | 'campaign', id: string): Promise<Sent> {
-    const sent = isId(id) ? await readSent(this.pool, kind, workspaceId, id) : null
+    const sent = await readSent(this.pool, kind, workspaceId, id)
     if (!sent) throw notFound(`No sequence of ${kind} ${id} has started, or none in the last 97 days.`)
     return sent
   }

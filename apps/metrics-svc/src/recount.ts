@@ -1,5 +1,6 @@
 // Counts the whole log anew beside the live tables, then puts the new tables in their place: from the topic, and what that has forgotten
 // from the event store.
+import { setTimeout as pause } from 'node:timers/promises'
 import { Client, type Pool } from 'pg'
 import { errorClass, isOutage, topics, type SequenceChanged } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
@@ -32,6 +33,7 @@ export class TopicTrimmed extends Error {
 const rebuildSchema = `${schema}_rebuild`
 // The live projector stands still while the last changes are folded: a few seconds at most, or the swap is given up.
 const swapAtMostMs = 30_000
+const stopAtMostMs = 10_000
 
 /**
  * Recounts while the service goes on, then swaps. What topic and store have both forgotten keeps its live numbers. Two at a time are refused.
@@ -46,7 +48,7 @@ export async function recount(options: RecountOptions): Promise<void> {
     const { rows } = await lock.query<{ locked: boolean }>(
       `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)
     if (!rows[0]!.locked) throw new Error('another rebuild is running')
-    const { ends, store, keepBefore } = await sourcesOf(options, lock)
+    const { ends, store, keepBefore, lost } = await sourcesOf(options, lock)
     await lock.query(`
       DROP SCHEMA IF EXISTS ${rebuildSchema} CASCADE;
       CREATE SCHEMA ${rebuildSchema};
@@ -61,10 +63,18 @@ export async function recount(options: RecountOptions): Promise<void> {
     try {
       await untilReached(pool, 'nextOffset', ends, { stillMs, say })
       say(`read to the end of ${topics.sequences.name}; swapping`)
-      if (fill !== null) for (const [partition, position] of await livePositions(lock)) await fill(partition, position + 1)
-      await swap(pool, projector.stop, { stillMs: swapAtMostMs, atMostMs: swapAtMostMs, say })
+      if (fill !== null) {
+        for (const [partition, position] of await livePositions(lock)) {
+          await fill(partition, position + 1)
+          // Everything up to here was looked at; what the store lacks too is nowhere.
+          await foldBatch(pool, partition, [], 0)
+          await pool.query('UPDATE positions SET log_position = greatest(log_position, $2) WHERE partition = $1', [partition, position])
+        }
+      }
+      await swap(pool, lost, projector.stop, { stillMs: swapAtMostMs, atMostMs: swapAtMostMs, say })
     } finally {
-      await projector.stop()
+      // A batch that hangs is why it may have been given up.
+      await Promise.race([projector.stop(), pause(stopAtMostMs, undefined, { ref: false })])
     }
     await lock.query(`DROP SCHEMA ${rebuildSchema} CASCADE`)
   } finally {
@@ -80,7 +90,11 @@ interface Sources {
   readonly store: EventStore | null
   /** Numbers of sequences that started before this moment (ms) are taken over as they stand; null: all are counted anew. */
   readonly keepBefore: number | null
+  /** Partitions whose newest changes were folded, but are nowhere any more: the rebuild cannot come to where the live numbers stand. */
+  readonly lost: ReadonlySet<number>
 }
+
+const nothingLost: ReadonlySet<number> = new Set()
 
 async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptions, db: Client): Promise<Sources> {
   const offsets = [...(await connection.offsets(topics.sequences.name))]
@@ -88,7 +102,7 @@ async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptio
   const { rows } = await db.query<{ partition: number; next_offset: number }>(`SELECT partition, next_offset FROM ${schema}.positions`)
   const folded = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]))
   const short = offsets.filter(([partition, { low, end }]) => low > 0 || (folded.get(partition) ?? 0) > end)
-  if (short.length === 0) return { ends, store: null, keepBefore: null }
+  if (short.length === 0) return { ends, store: null, keepBefore: null, lost: nothingLost }
   const what = `${topics.sequences.name} no longer holds everything: partitions ${short.map(([partition, { low, end }]) => `${partition} (${low} to ${end})`).join(', ')}`
   const reachable = await reach(store)
   if (reachable === null || store === null) {
@@ -97,7 +111,8 @@ async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptio
         + 'only what the topic holds and lose the numbers of everything before: --accept-trimmed')
     }
     say(`${what}. What came before is given up`)
-    return { ends, store: null, keepBefore: null }
+    const lost = new Set(short.filter(([partition, { low, end }]) => low >= end || (folded.get(partition) ?? 0) > end).map(([partition]) => partition))
+    return { ends, store: null, keepBefore: null, lost }
   }
   const { wholeSince } = reachable
   if (wholeSince === null) say(`${what}. The orchestrator holds all of the rest`)
@@ -106,7 +121,7 @@ async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptio
     say(`${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day stay as they are; `
       + 'later ones are counted anew')
   }
-  return { ends, store, keepBefore: wholeSince === null || acceptTrimmed ? null : Date.parse(`${wholeSince}T00:00:00Z`) }
+  return { ends, store, keepBefore: wholeSince === null || acceptTrimmed ? null : Date.parse(`${wholeSince}T00:00:00Z`), lost: nothingLost }
 }
 
 const reach = async (store: EventStore | null): Promise<{ wholeSince: string | null } | null> =>
@@ -157,10 +172,11 @@ async function livePositions(db: Pick<Client, 'query'>): Promise<ReadonlyMap<num
 }
 
 // The live projector's transactions begin by locking their position, so with that table held none is under way.
-async function swap(pool: Pool, stopProjector: () => Promise<void>, patience: Patience): Promise<void> {
+async function swap(pool: Pool, lost: ReadonlySet<number>, stopProjector: () => Promise<void>, patience: Patience): Promise<void> {
   await inTransaction(pool, async (tx) => {
     await tx.query(`LOCK TABLE ${schema}.positions IN ACCESS EXCLUSIVE MODE`)
-    await untilReached(pool, 'logPosition', await livePositions(tx), patience)
+    const marks = [...(await livePositions(tx))].filter(([partition]) => !lost.has(partition))
+    await untilReached(pool, 'logPosition', new Map(marks), patience)
     await stopProjector()
     // In the order in which readers take them, so that no ring of waiting forms.
     await tx.query(`LOCK TABLE ${schema}.counts, ${schema}.counts_by_partition, ${schema}.sequences IN ACCESS EXCLUSIVE MODE`)
