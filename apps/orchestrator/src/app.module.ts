@@ -13,8 +13,8 @@ import { EngineMetrics } from './metrics'
 import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
 import { SequencesController } from './sequences.controller'
-import { settingsFromEnv } from './settings'
-import { BACKGROUND, CANCELS, POOL } from './tokens'
+import { readTimeoutMs, settingsFromEnv } from './settings'
+import { BACKGROUND, CANCELS, POOL, READS } from './tokens'
 
 const schema = 'orchestrator'
 
@@ -38,10 +38,22 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
   })
 }
 
+/**
+ * Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. Every question is
+ * answered by walking an index in its order, whatever the statistics of a young table say.
+ */
+function makeReads(env: Env, log: Log): Pool {
+  return createPool({
+    databaseUrl: env.DATABASE_URL!, schema, applicationName: 'orchestrator reads', max: 3,
+    settings: { statement_timeout: String(readTimeoutMs), enable_seqscan: 'off', enable_bitmapscan: 'off', enable_sort: 'off' },
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  })
+}
+
 const makeConnection = (env: Env, log: Log): KafkaConnection =>
   new KafkaConnection({ kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, 'orchestrator'), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log })
 
-async function startBackground(env: Env, pool: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
+async function startBackground(env: Env, pool: Pool, reads: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
   const options = { connection, pool, service: 'orchestrator' }
   const templates = new TemplatesReplica(options)
   const users = new UsersReplica<QuietHours>({ ...options, keep: quietHoursOf })
@@ -67,7 +79,7 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
       await engine.stop()
       await Promise.all([templates.stop(), users.stop(), workspaces.stop()])
       await connection.close()
-      await pool.end()
+      await Promise.all([pool.end(), reads.end()])
     },
   }
 }
@@ -77,12 +89,14 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
   controllers: [SequencesController],
   providers: [
     { provide: POOL, inject: [ENV, LOG], useFactory: makePool },
+    // After the other: that one migrates.
+    { provide: READS, inject: [ENV, LOG, POOL], useFactory: makeReads },
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
     {
       provide: CANCELS, inject: [POOL, KafkaConnection],
-      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, connection, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
     },
-    { provide: BACKGROUND, inject: [ENV, POOL, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
+    { provide: BACKGROUND, inject: [ENV, POOL, READS, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
   ],
 })
 export class AppModule implements OnApplicationShutdown {

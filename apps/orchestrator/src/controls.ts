@@ -1,7 +1,7 @@
 // `CancelRequested` on the topic takes the same road as a cancel over HTTP; nobody waits for an answer, so nothing is waited for.
-import { topics } from '@stepcast/contracts'
+import { cancelProblem, topics } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
-import { cancelProblem, takeUp, type CancelOptions } from './cancel'
+import { takeUp, type CancelOptions } from './cancel'
 
 /** Follows `stepcast.controls.v1`. */
 export function consumeControls(connection: KafkaConnection, options: CancelOptions): Promise<RunningConsumer> {
@@ -10,7 +10,7 @@ export function consumeControls(connection: KafkaConnection, options: CancelOpti
     async handle(records, batch) {
       for (const record of records) {
         const problem = cancelProblem(record.value!)
-        if (problem) await batch.deadLetter(record, 'invalid_cancel', problem)
+        if (problem) await batch.deadLetter(record, problem.reason, problem.detail)
         else await takeUp(options, record.value!)
       }
     },

@@ -1,6 +1,7 @@
 // The orchestrator's tables: heads and changes of sequences, timers, cursors, cancels, and its replicas.
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql, workspacesReplicaSql } from '@stepcast/replica'
+import { UnseenTombstones1764200001000, WalksInOrder1764200000000 } from './lookUpMigrations'
 
 const tables = `
 -- One row a home partition: what was read, what was written, what was published. Its lock is the turn.
@@ -187,4 +188,4 @@ export class Narrower1763900000000 implements MigrationInterface {
 }
 
 /** All migrations, in order. */
-export const migrations = [Orchestrator1763800000000, Narrower1763900000000]
+export const migrations = [Orchestrator1763800000000, Narrower1763900000000, WalksInOrder1764200000000, UnseenTombstones1764200001000]

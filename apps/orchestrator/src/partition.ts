@@ -20,6 +20,8 @@ export interface PartitionOptions {
   readonly metrics: EngineMetrics
   /** A turn set a timer, or more may be due: look at the agenda by this instant (milliseconds of the database's clock; 0: now). */
   readonly lookAgainAt: (dueAt: number) => void
+  /** A turn has set a timer for this instant; 0: the partition was taken over, and its timers are not known. */
+  readonly timerSet: (partition: number, dueAt: number) => void
 }
 
 /** Timers due may fire once the engagements that were on the topic have been stored (receipts first, rule 20). */
@@ -28,6 +30,8 @@ export interface Barrier {
   readonly upTo: number
   /** The end of the partition's engagements, sampled after `upTo`. */
   readonly endOffset: number
+  /** There was no timer before this instant when the others were found due. */
+  readonly from: number
 }
 
 /** This database belongs to another Kafka cluster, or the cluster lost data: refuses to go on and names the way out. */
@@ -233,6 +237,7 @@ export class HomePartition {
     const engagementsOffset = this.skipTrimmed(engagements, cursor.engagementsOffset, bounds.engagements.low)
     this.owned = { epoch: cursor.ownerEpoch, logPosition: cursor.logPosition, publishedPosition: cursor.logPosition, sendsOffset, engagementsOffset }
     this.unpublished = 0
+    this.options.timerSet(this.partition, 0)
     this.options.lookAgainAt(0)
     return { [sends]: sendsOffset, [engagements]: engagementsOffset }
   }
@@ -273,11 +278,11 @@ export class HomePartition {
   }
 
   /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
-  private firing(engagementsOffset: number): { upTo: number; note: 'receipts_behind' | null } | null {
+  private firing(engagementsOffset: number): { from: number; upTo: number; note: 'receipts_behind' | null } | null {
     if (this.barrier === null) return null
-    const { upTo, endOffset } = this.barrier
-    if (engagementsOffset >= endOffset) return { upTo, note: null }
-    if (Date.now() - this.barrierProgressAt >= receiptsPatienceMs) return { upTo, note: 'receipts_behind' }
+    const { from, upTo, endOffset } = this.barrier
+    if (engagementsOffset >= endOffset) return { from, upTo, note: null }
+    if (Date.now() - this.barrierProgressAt >= receiptsPatienceMs) return { from, upTo, note: 'receipts_behind' }
     return null
   }
 
@@ -304,7 +309,7 @@ export class HomePartition {
     const forget = [...this.forget]
     const startedAt = performance.now()
     const result = await permits.run(() => takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-      starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs,
+      starts, reports, sendsOffset, engagementsOffset, fireFrom: firing?.from ?? 0, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs,
       publishedPosition: owned.publishedPosition, forget,
     }))
     metrics.turned(this.partition, starts.length + reports.length, result.changes.length, performance.now() - startedAt, result.latenessMs)
@@ -322,6 +327,7 @@ export class HomePartition {
     owned.engagementsOffset = done.engagementsOffset
     this.forgetThese(this.forget.slice(done.forgotten))
     this.remember(result.remembered)
+    if (result.nextDueAt !== null) this.options.timerSet(this.partition, result.nextDueAt)
     if (done.fired) this.barrier = null
     if (done.tookJobs) this.hasJobs = result.more
     if (done.fired) this.options.lookAgainAt(0)

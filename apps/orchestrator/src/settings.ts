@@ -2,6 +2,9 @@
 import { ConfigError } from '@stepcast/kafka'
 import type { Env } from '@stepcast/service'
 
+/** What reading a story or a list may take, milliseconds: bounded questions are answered in a hundredth of it. */
+export const readTimeoutMs = 5_000
+
 /** The settings that have a default; docs/operations.md describes them. */
 export interface Settings {
   /** Length of a "minute" in windows and deadlines, milliseconds. */

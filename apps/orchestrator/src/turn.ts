@@ -52,6 +52,8 @@ export interface TurnInputs {
   readonly engagementsOffset: number
   /** Timers due at this instant of the database's clock fire; null: none may. */
   readonly fireUpTo: number | null
+  /** None of them was due before this instant. */
+  readonly fireFrom: number
   readonly note: 'receipts_behind' | null
   readonly hasJobs: boolean
   /** Published so far; stored with this turn. */
@@ -158,7 +160,7 @@ class Turn {
     const reports = inputs.reports.filter(({ record }) => record.offset >= cursor.engagementsOffset)
 
     const fresh = await this.insertNew(starts)
-    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers)
+    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, maxTimers, inputs.fireFrom)
     const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition) : noJobs
     await this.load(reports, due, jobs.reached.flatMap(({ sequenceIds }) => sequenceIds), fresh)
     const there = await exceptions(tx)

@@ -23,6 +23,8 @@ export interface MailboxOwner {
   arrived(partition: number): void
   /** The partition belongs to another process now. */
   lost(partition: number): void
+  /** The group has given this process so many partitions; with more processes than partitions, none. */
+  joined?(partitions: number): void
 }
 
 export interface MailboxOptions extends MailboxOwner {
@@ -213,6 +215,7 @@ export class Mailboxes {
     const now = new Set(assigned)
     for (const partition of this.owned) if (!now.has(partition)) this.options.lost(partition)
     this.owned = now
+    this.options.joined?.(now.size)
     for (const partition of now) this.shut(partition)
     for (const partition of now) this.begin(partition, generation)
   }
