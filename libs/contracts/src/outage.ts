@@ -21,6 +21,7 @@ interface ErrorShape {
   readonly name?: string
   readonly message?: string
   readonly code?: unknown
+  readonly table?: unknown
   readonly constraint?: unknown
   readonly type?: unknown
   readonly retriable?: unknown
@@ -34,7 +35,7 @@ interface ErrorShape {
  */
 export function isOutage(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
-  const { name, message = '', code, constraint, type, retriable, cause, errors } = error as ErrorShape
+  const { name, message = '', code, table, constraint, type, retriable, cause, errors } = error as ErrorShape
   if (typeof type === 'string' && ofRecords.has(type)) return false
   // A wrapper says that trying again is worth it; what it wraps may know better.
   if (cause !== undefined && speaksOfRecords(cause)) return false
@@ -43,7 +44,7 @@ export function isOutage(error: unknown): boolean {
   if (typeof code === 'string') {
     if (networkCodes.has(code)) return true
     // No partition for the row: a table of the day that housekeeping has not made. A CHECK of a table names its constraint.
-    if (code === '23514' && constraint === undefined) return true
+    if (code === '23514' && typeof table === 'string' && constraint === undefined) return true
     if (isSqlState.test(code)) return outageClasses.has(code.slice(0, 2))
   }
   if (name === 'TimeoutError' || driverWords.test(message)) return true
