@@ -96,14 +96,14 @@ it('a receipt with a time that no date holds is told as a number, and its sequen
   const { rows } = await database.query('SELECT started_on, version, data FROM changes WHERE sequence_id = $1 ORDER BY version', [id])
   for (const { started_on: day, version, data } of rows) {
     const { recordedAt, events } = decodeChange(data)
-    const changed = events.map((event) => ('occurredAt' in event ? { ...event, occurredAt: 9e15 } : 'requestedAt' in event ? { ...event, requestedAt: -9e15 } : event))
+    const changed = events.map((event) => ('occurredAt' in event ? { ...event, occurredAt: 9e15 } : 'requestedAt' in event ? { ...event, requestedAt: 8.9e15 } : event))
     const scratch = new ScratchEncoder()
     const to = writeChange(scratch, 0, { recordedAt, events: changed as typeof events })
     await database.query('UPDATE changes SET data = $4 WHERE started_on = $1 AND sequence_id = $2 AND version = $3', [day, id, version, Buffer.from(scratch.buffer.subarray(0, to))])
   }
   const { status, body } = await call('GET', `/v1/sequences/${id}`)
   expect(status).toBe(200)
-  expect(body.history.find(({ type }: { type: string }) => type === 'SequenceStarted').requestedAt).toBe('-9000000000000000')
+  expect(body.history.find(({ type }: { type: string }) => type === 'SequenceStarted').requestedAt).toBe('8900000000000000')
   expect(body.history.find(({ type }: { type: string }) => type === 'EngagementRecorded').occurredAt).toBe('9000000000000000')
   expect((await call('POST', `/v1/sequences/${id}/cancel`)).status).toBe(200)
   await eventually(async () => (await call('GET', `/v1/sequences/${id}`)).body.outcome === 'cancelled')

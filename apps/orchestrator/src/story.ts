@@ -107,7 +107,7 @@ function roadOf({ sendId, userId, campaignId }: SequenceFilter): Road {
 /** How many values a cursor of this list has. */
 export const keysOf = (filter: SequenceFilter): number => (roadOf(filter).column === null ? 2 : 1)
 
-// Templates and outcomes have no index: one costs every sequence 50 to 80 bytes and a page written at random. A list by them walks the
+// Templates and outcomes have no index: one costs every sequence 78 bytes and a page written at random. A list by them walks the
 // index of its other filters, or of all sends, for so many rows a question and a page (warm some 5 and 50 ms), and says where it got to.
 const walkedAtOnce = 2_000
 const walkedAPage = 20_000
