@@ -14,8 +14,8 @@ import { EngineMetrics } from './metrics'
 import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
 import { SequencesController } from './sequences.controller'
-import { settingsFromEnv } from './settings'
-import { BACKGROUND, CANCELS, POOL } from './tokens'
+import { readSession, settingsFromEnv, turnSession } from './settings'
+import { BACKGROUND, CANCELS, POOL, READS } from './tokens'
 
 const schema = 'orchestrator'
 
@@ -33,8 +33,15 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
   await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
   return createPool({
     databaseUrl, schema, applicationName: 'orchestrator', max: 12,
-    // Plans for arrays of any length are index lookups, and are made once; one made for 2,000 ids may read a young table from end to end.
-    settings: { plan_cache_mode: 'force_generic_plan' },
+    settings: turnSession,
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  })
+}
+
+/** Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. */
+function makeReads(env: Env, log: Log): Pool {
+  return createPool({
+    databaseUrl: env.DATABASE_URL!, schema, applicationName: 'orchestrator reads', max: 3, settings: readSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }
@@ -42,7 +49,7 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
 const makeConnection = (env: Env, log: Log): KafkaConnection =>
   new KafkaConnection({ kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, 'orchestrator'), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log })
 
-async function startBackground(env: Env, pool: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
+async function startBackground(env: Env, pool: Pool, reads: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
   const options = { connection, pool, service: 'orchestrator' }
   const templates = new TemplatesReplica(options)
   const users = new UsersReplica<QuietHours>({ ...options, keep: quietHoursOf })
@@ -68,7 +75,7 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
       await engine.stop()
       await Promise.all([templates.stop(), users.stop(), workspaces.stop()])
       await connection.close()
-      await pool.end()
+      await Promise.all([pool.end(), reads.end()])
     },
   }
 }
@@ -78,14 +85,14 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
   controllers: [SequencesController, HistoriesController],
   providers: [
     { provide: POOL, inject: [ENV, LOG], useFactory: makePool },
+    // After the other: that one migrates.
+    { provide: READS, inject: [ENV, LOG, POOL], useFactory: makeReads },
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
     {
       provide: CANCELS, inject: [POOL, KafkaConnection],
-      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({
-        pool, partitions: await connection.partitionsOf(topics.sends.name), sendsEnds: () => connection.endOffsets(topics.sends.name), jobsWait: () => {},
-      }),
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, connection, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
     },
-    { provide: BACKGROUND, inject: [ENV, POOL, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
+    { provide: BACKGROUND, inject: [ENV, POOL, READS, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
   ],
 })
 export class AppModule implements OnApplicationShutdown {

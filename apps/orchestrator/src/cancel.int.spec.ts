@@ -17,6 +17,7 @@ let processes: SpecProcesses
 let orchestrator: SpecProcess
 let other: SpecProcess
 let sendSvc: SpecProcess
+let metrics: SpecProcess
 let database: Client
 let watched: { sequences: WatchedTopic<'SequenceChanged'>; inApp: WatchedTopic<'DispatchStep'>; push: WatchedTopic<'DispatchStep'> }
 
@@ -28,8 +29,7 @@ beforeAll(async () => {
     watchTopic(connection, topics.sequences), watchTopic(connection, topics.inAppCommands), watchTopic(connection, topics.pushCommands),
   ])
   watched = { sequences, inApp, push }
-  const [first, metrics] = await Promise.all([processes.start('orchestrator'), processes.start('metrics-svc')])
-  orchestrator = first
+  ;[orchestrator, metrics] = await Promise.all([processes.start('orchestrator'), processes.start('metrics-svc')])
   ;[other, sendSvc] = await Promise.all([
     processes.start('orchestrator', { name: 'orchestrator-2' }),
     processes.start('send-svc', { env: { ORCHESTRATOR_URL: orchestrator.url, METRICS_SVC_URL: metrics.url } }),
@@ -286,23 +286,74 @@ it('CancelRequested on the topic does the same; a known cancelId is ignored, wha
   expect((await call('GET', `${orchestrator.url}/v1/sequences/${goesOn}`)).body.state).toBe('running')
 })
 
-it('one sequence is cancelled alone; asking again is answered alike; unknown ones and those of others are not there', async () => {
+const cancelOf = (id: string, workspaceId?: string): Promise<Answer> =>
+  call('POST', `${orchestrator.url}/v1/sequences/${id}/cancel`, {}, workspaceId)
+
+it('one sequence is cancelled alone; asking again is answered alike; those of others are not there', async () => {
   const [cancelled, goesOn] = await commanded('pair', ['a', 'b'])
-  const cancelOf = (id: string, workspaceId?: string): Promise<Answer> =>
-    call('POST', `${orchestrator.url}/v1/sequences/${id}/cancel`, {}, workspaceId)
   expect((await cancelOf(cancelled!, 'stranger')).status).toBe(404)
   const answer = await cancelOf(cancelled!)
   expect(answer).toEqual({ status: 200, body: { sequenceId: cancelled, cancelled: true } })
   expect(await cancelOf(cancelled!)).toEqual(answer)
   await expectAllCancelled(new Set([cancelled!]))
   expect((await call('GET', `${orchestrator.url}/v1/sequences/${goesOn}`)).body.state).toBe('running')
-  expect((await cancelOf(sequenceIdOf('w', 'no', 'body'))).status).toBe(404)
   expect((await cancelOf('no-uuid')).status).toBe(404)
-  expect((await cancelSend('no-such-send')).status).toBe(404)
-  // Known to the metrics, so known to send-svc; but only in its own workspace.
-  await eventually(async () => (await call('GET', `${sendSvc.url}/v1/sends/pair`)).status === 200)
   expect((await call('POST', `${sendSvc.url}/v1/sends/pair/cancel`, {}, 'stranger')).status).toBe(404)
   expect((await call('GET', `${orchestrator.url}/v1/sequences/${goesOn}`)).body.state).toBe('running')
+})
+
+it('what nobody knows is cancelled all the same: 404 says so, and should it come it is born cancelled', async () => {
+  const soon = sequenceIdOf('w', 'not-yet', 'somebody')
+  const notYet = { status: 404, body: { detail: expect.stringContaining('should it come within 24 hours, it is born cancelled') } }
+  expect(await cancelOf(soon)).toMatchObject(notYet)
+  expect(await cancelSend('not-yet-either')).toMatchObject(notYet)
+  await produceSends(connection, [sendRequested('news', 'not-yet', 'somebody'), sendRequested('news', 'not-yet-either', 'somebody')])
+  const ids = new Set([soon, sequenceIdOf('w', 'not-yet-either', 'somebody')])
+  expect([...(await fates(ids)).values()]).toEqual([bornCancelled, bornCancelled])
+  // Now it is known, and asking again is answered.
+  expect((await cancelOf(soon)).status).toBe(200)
+})
+
+it('a workspace may cancel 10,000 unknown ids within a day; then 429 says so, and what is there is cancelled as ever', async () => {
+  await database.query('DELETE FROM tombstones WHERE NOT seen')
+  await database.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at, seen) SELECT 'w', 'send', 'unknown ' || n, 0, false FROM generate_series(1, 9999) AS n`)
+  expect((await cancelSend('the-last-unknown')).status).toBe(404)
+  expect(await cancelSend('one-more')).toMatchObject({ status: 429, body: { detail: expect.stringContaining('10000') } })
+  const [there] = await commanded('there', ['u'])
+  expect((await cancelOf(there!)).status).toBe(200)
+  expect((await call('POST', `${sendSvc.url}/v1/sends/there/cancel`)).status).toBe(200)
+  await database.query('DELETE FROM tombstones WHERE NOT seen')
+})
+
+/** Cancels a send that was just written to Kafka: whatever the moment, it is known, and nothing of it is commanded once that is answered. */
+async function cancelledJustMade(sendId: string, afterMs: number): Promise<void> {
+  await produceSends(connection, [sendRequested('news', sendId, 'u')])
+  await new Promise((resolve) => setTimeout(resolve, afterMs))
+  const answer = await cancelSend(sendId)
+  const ends = await commandEnds()
+  expect({ afterMs, ...answer }).toEqual({ afterMs, status: 200, body: { sendId, cancelled: true } })
+  const id = sequenceIdOf('w', sendId, 'u')
+  const [fate] = (await fates(new Set([id]))).values()
+  expect([bornCancelled, cancelledInStep]).toContain(fate)
+  expect(commandedAfter(ends).filter((messageId) => messageId.startsWith(id))).toEqual([])
+}
+
+it('a send of a Kafka producer is cancelled at any moment after it is written, also while metrics-svc stands still', async () => {
+  for (const afterMs of [0, 0, 20, 60, 150]) await cancelledJustMade(`just-made-${afterMs}-${Math.random()}`, afterMs)
+  metrics.kill('SIGSTOP')
+  try {
+    for (const afterMs of [0, 20, 60]) await cancelledJustMade(`unmeasured-${afterMs}`, afterMs)
+  } finally {
+    metrics.kill('SIGCONT')
+  }
+})
+
+it('a sequence named in the answer to a send of 10,000 is cancelled before it is fanned out', async () => {
+  const sent = await sendTo(10_000)
+  const id = sequenceIdOf('w', sent.sendId, 'user-99')
+  expect(await cancelOf(id)).toEqual({ status: 200, body: { sequenceId: id, cancelled: true } })
+  expect([bornCancelled, cancelledInStep]).toContain([...(await fates(new Set([id]))).values()][0])
+  await cancelSend(sent.sendId)
 })
 
 it('a cancelled person: what was there by then ends, whatever clock its producer has; what comes afterwards is sent, likewise', async () => {
@@ -380,6 +431,13 @@ it('while an orchestrator stands still inside its transaction a cancel is answer
   } finally {
     other.kill('SIGCONT')
   }
+})
+
+it('a send of a Kafka producer is cancelled while an orchestrator restarts', async () => {
+  await bothOwn()
+  const restarting = other.stop().then(() => other.start())
+  for (const n of [1, 2, 3]) await cancelledJustMade(`while-restarting-${n}`, 0)
+  await restarting
 })
 
 it('an orchestrator killed in the middle of it: the cancel is answered, everything ends, nothing is commanded after', async () => {

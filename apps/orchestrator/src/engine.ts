@@ -1,20 +1,16 @@
 // The engine of a process: its home partitions, their mailboxes and timers, and the housekeeping they share.
 import { topics } from '@stepcast/contracts'
-import { Mailboxes, writeDeadLetters, type KafkaConnection } from '@stepcast/kafka'
-import { inTransaction } from '@stepcast/postgres'
+import { Mailboxes, type KafkaConnection } from '@stepcast/kafka'
 import type { TemplatesReplica } from '@stepcast/replica'
 import type { Reading } from '@stepcast/service'
+import { Housekeeping } from './housekeeping'
 import { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
 import { HomePartition } from './partition'
 import { Permits } from './permits'
-import { retire } from './retention'
 import { SequenceCache } from './sequenceCache'
 import type { Settings } from './settings'
-import { ensureChangePartitions } from './sql/changes'
-import { expireEarly } from './sql/early'
-import { withHead } from './sql/retention'
-import { agenda } from './sql/timers'
+import { daysMissing } from './sql/changes'
 import { VariablesSweep } from './sweep'
 import { TimerLoop } from './timerLoop'
 import type { TurnOptions } from './turn'
@@ -29,8 +25,6 @@ export interface EngineOptions {
 
 /** Turns that hold a transaction at a time: more only queue on two cores of PostgreSQL. */
 const maxTurns = 3
-const housekeepingEveryMs = 10 * 60_000
-const tombstonesKeptDays = 30
 
 /** Consumes sends and engagements, fires timers, publishes changes and commands. */
 export class Engine {
@@ -38,32 +32,29 @@ export class Engine {
   private mailboxes: Mailboxes | null = null
   private timers: TimerLoop | null = null
   private readonly sweep: VariablesSweep
-  private housekeeping: NodeJS.Timeout | null = null
-  private keepingHouse: Promise<void> = Promise.resolve()
-  /** The day retention last ran; it has something to do once a day. */
-  private retiredOn: string | null = null
-  private stopped = false
-  private joined = false
+  private readonly housekeeping: Housekeeping
+  private isAtWork = false
 
   constructor(private readonly options: EngineOptions) {
     const { pool, connection } = options.turn
     this.sweep = new VariablesSweep({ pool, log: connection.log, partitions: () => this.partitions.values() })
+    this.housekeeping = new Housekeeping({ ...options, sweep: () => this.sweep.run() })
   }
 
-  /** Whether this process has joined its group and taken over what it was given. */
+  /** Whether this process has joined its group and has taken over a partition, or was given none because others have them all. */
   get isReady(): boolean {
-    return this.joined
+    return this.isAtWork
   }
 
   /** Joins the group; partitions begin as they are assigned. */
   async start(): Promise<void> {
     const { turn, templates, metrics, settings } = this.options
     const { connection, pool } = turn
-    await ensureChangePartitions(pool)
+    await this.daysAreMade()
     const [clusterId, count] = await Promise.all([connection.clusterId(), samePartitionCount(connection)])
     const timers = new TimerLoop({ pool, connection, catchUpPerSecond: settings.catchUpPerSecond, partitions: () => [...this.partitions.values()] })
     const shared = {
-      turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt, sweepSoon: this.sweep.soon,
+      turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt, timerSet: timers.timerSet, sweepSoon: this.sweep.soon,
       intake: new Intake({ connection, templates, partitions: count }), mailboxes: () => this.mailboxes!,
     }
     const cache = new SequenceCache()
@@ -78,18 +69,32 @@ export class Engine {
       takeOver: async (partition) => {
         const offsets = await of(partition).takeOver()
         metrics.tookOver(partition)
-        this.joined = true
+        this.isAtWork = true
         return offsets
       },
       arrived: (partition) => of(partition).kick(),
       lost: (partition) => of(partition).lose(),
+      joined: (partitions) => {
+        if (partitions === 0) this.isAtWork = true
+      },
     })
     await this.mailboxes.open()
     timers.start()
     metrics.readFrom({
       standings: () => this.owned.map(({ partition, standing }) => ({ ...standing, partition })), overdueSeconds: () => this.overdueSeconds(),
     })
-    this.housekeeping = setInterval(() => (this.keepingHouse = this.keepHouse()), housekeepingEveryMs)
+    this.housekeeping.start()
+  }
+
+  // Those of the coming days may wait for a lock that somebody holds, and housekeeping makes them later; without today's nothing can be written.
+  private async daysAreMade(): Promise<void> {
+    const { turn: { pool, connection } } = this.options
+    const error = await this.housekeeping.makeDays()
+    if (error === null) return
+    const [first] = await daysMissing(pool)
+    const today = new Date().toISOString().slice(0, 10)
+    if (first !== undefined && first <= today) throw new Error(`the table for the changes of ${first} cannot be made: ${error.message}`, { cause: error })
+    connection.log.warn({ first, error: error.message }, 'the tables of the coming days are not all made yet')
   }
 
   /** A cancel job waits: found at once where this process owns the partition. */
@@ -100,62 +105,21 @@ export class Engine {
   /** Records of sends and engagements that the cursors of the owned partitions have not passed. */
   async lag(): Promise<Reading[]> {
     const of = async (topic: string, offset: 'sendsOffset' | 'engagementsOffset'): Promise<Reading[]> => {
-      const ends = await this.options.turn.connection.endOffsets(topic)
-      return this.owned.map(({ partition, standing }) =>
-        ({ labels: { group: 'orchestrator', topic, partition }, value: Math.max(0, (ends.get(partition) ?? 0) - standing[offset]) }))
+      const ends = await this.options.turn.connection.endOffsetsInTime(topic)
+      return this.owned.filter(({ partition }) => ends.has(partition)).map(({ partition, standing }) =>
+        ({ labels: { group: 'orchestrator', topic, partition }, value: Math.max(0, ends.get(partition)! - standing[offset]) }))
     }
     return (await Promise.all([of(topics.sends.name, 'sendsOffset'), of(topics.engagements.name, 'engagementsOffset')])).flat()
   }
 
   /** Lets turns and their publishing finish, then leaves the group. */
   async stop(): Promise<void> {
-    this.stopped = true
-    if (this.housekeeping) clearInterval(this.housekeeping)
+    const keepingHouse = this.housekeeping.stop()
     await this.timers?.stop()
     await this.sweep.stop()
     await Promise.all([...this.partitions.values()].map((partition) => partition.stop()))
     await this.mailboxes?.close()
-    await this.keepingHouse
-  }
-
-  // One task's failure is not the others': each is tried again in ten minutes.
-  private async keepHouse(): Promise<void> {
-    const { pool, connection } = this.options.turn
-    await this.keep('partitions of the coming days', () => ensureChangePartitions(pool))
-    await this.keep('variables left over', () => this.sweep.run())
-    await this.keep('early engagements', () => this.expireEarly())
-    // Longer than sends stay on their topic: no late child can be missed, and no cancel comes a second time.
-    await this.keep('tombstones', async () => {
-      for (const table of ['tombstones', 'cancels']) {
-        await pool.query(`DELETE FROM ${table} WHERE recorded_at < now() - make_interval(days => $1)`, [tombstonesKeptDays])
-      }
-    })
-    const today = new Date().toISOString().slice(0, 10)
-    if (this.retiredOn === today) return
-    await this.keep('retention', async () => {
-      const { changesKeptDays, headsKeptDays } = this.options.settings
-      await retire({ pool, log: connection.log, changesKeptDays, headsKeptDays, goOn: () => !this.stopped })
-      this.retiredOn = today
-    })
-  }
-
-  private async keep(task: string, work: () => Promise<unknown>): Promise<void> {
-    const { turn: { connection }, metrics } = this.options
-    if (this.stopped) return
-    const error = await work().then(() => null, (failure: Error) => failure)
-    metrics.houseKeptBy(task, error === null)
-    if (error) connection.log.warn({ task, error: error.message }, 'housekeeping failed; it is tried again in ten minutes')
-  }
-
-  private async expireEarly(): Promise<void> {
-    const { pool, connection } = this.options.turn
-    await inTransaction(pool, async (tx) => {
-      const expired = await expireEarly(tx)
-      const known = await withHead(tx, expired.map(({ sequenceId }) => sequenceId))
-      await writeDeadLetters(connection, expired.map(({ record, sequenceId }) => known.has(sequenceId)
-        ? { record, reason: 'retired_sequence', detail: `the history of sequence ${sequenceId} is over its retention` }
-        : { record, reason: 'unknown_sequence', detail: `no send made sequence ${sequenceId} known within 24 hours` }))
-    })
+    await keepingHouse
   }
 
   private get owned(): { partition: number; standing: NonNullable<HomePartition['standing']> }[] {
@@ -163,7 +127,8 @@ export class Engine {
   }
 
   private async overdueSeconds(): Promise<number> {
-    const { now, agendas } = await agenda(this.options.turn.pool, this.owned.map(({ partition }) => partition))
+    if (this.timers === null) return 0
+    const { now, agendas } = await this.timers.agendaOf(this.owned.map(({ partition }) => partition))
     return Math.max(0, ...agendas.map(({ nextDueAt }) => (nextDueAt === null ? 0 : (now - nextDueAt) / 1_000)))
   }
 }

@@ -29,6 +29,8 @@ export interface PartitionOptions {
   readonly lookAgainAt: (dueAt: number) => void
   /** A partition has begun: variables that were to be forgotten are known to nobody any more. */
   readonly sweepSoon: () => void
+  /** A turn has set a timer for this instant; 0: the partition was taken over, and its timers are not known. */
+  readonly timerSet: (partition: number, dueAt: number) => void
 }
 
 /** Timers due may fire once the engagements that were on the topic have been stored (receipts first, rule 20). */
@@ -37,6 +39,8 @@ export interface Barrier {
   readonly upTo: number
   /** The end of the partition's engagements, sampled after `upTo`. */
   readonly endOffset: number
+  /** There was no timer before this instant when the others were found due. */
+  readonly from: number
 }
 
 const sends = topics.sends.name
@@ -266,6 +270,7 @@ export class HomePartition {
     this.owned = { epoch: cursor.ownerEpoch, publisher, logPosition: cursor.logPosition, sendsOffset, engagementsOffset }
     this.forgetSoon()
     this.options.sweepSoon()
+    this.options.timerSet(this.partition, 0)
     this.options.lookAgainAt(0)
     return { [sends]: sendsOffset, [engagements]: engagementsOffset }
   }
@@ -340,9 +345,9 @@ export class HomePartition {
   /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
   private firing(engagementsOffset: number): Firing | null {
     if (this.barrier === null) return null
-    const { upTo, endOffset } = this.barrier
-    if (engagementsOffset >= endOffset) return { upTo, note: null }
-    if (Date.now() - this.barrierProgressAt >= receiptsPatienceMs) return { upTo, note: 'receipts_behind' }
+    const { from, upTo, endOffset } = this.barrier
+    if (engagementsOffset >= endOffset) return { from, upTo, note: null }
+    if (Date.now() - this.barrierProgressAt >= receiptsPatienceMs) return { from, upTo, note: 'receipts_behind' }
     return null
   }
 
@@ -369,8 +374,8 @@ export class HomePartition {
       // One value, taken now: what is published and what has ended by then belong together.
       const { published } = owned.publisher
       const result = await takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-        starts, reports, sendsOffset, engagementsOffset, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null, hasJobs, knowsQuietHours,
-        published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
+        starts, reports, sendsOffset, engagementsOffset, fireFrom: firing?.from ?? 0, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null,
+        hasJobs, knowsQuietHours, published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
       })
       return { result, published }
     })
@@ -394,6 +399,7 @@ export class HomePartition {
     this.mustForget = false
     this.forgetSoon()
     this.cache.remember(result.remembered)
+    if (result.nextDueAt !== null) this.options.timerSet(this.partition, result.nextDueAt)
     if (done.fired) this.barrier = null
     if (done.tookJobs) this.hasJobs = result.more
     if (done.fired) this.options.lookAgainAt(0)

@@ -2,18 +2,8 @@
 import type { Pool } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
-import {
-  blocksOfHeads,
-  daysOlderThan,
-  daysStillRunning,
-  daysToPurge,
-  dropDay,
-  headsPurged,
-  isBusy,
-  purgeHeads,
-  unlessElsewhere,
-  type Dropping,
-} from './sql/retention'
+import { isBusy } from './sql/changes'
+import { daysOlderThan, daysToPurge, dropDay, forgetSummaries, headsPurged, isRunning, makeSummaries, purgeHeads, stretchesOf, unlessElsewhere, type Dropping } from './sql/retention'
 
 /** What retention goes by. */
 export interface RetentionOptions {
@@ -38,8 +28,6 @@ export interface Retired {
 // A backup holds its locks for hours: then tomorrow's run drops the day.
 const attempts = 5
 const betweenAttemptsMs = 1_000
-// 4 MB of heads, 25,000 rows at most: some 100 ms a statement.
-const blocksAtOnce = 512
 const betweenStatementsMs = 20
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -47,6 +35,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Drops what is old; safe to repeat and to run in several processes: one of them does the work, the others answer null. */
 export function retire(options: RetentionOptions): Promise<Retired | null> {
   return unlessElsewhere(options.pool, async () => {
+    await makeSummaries(options.pool)
     return { ...(await dropOldDays(options)), headsPurged: await purgeOldHeads(options) }
   })
 }
@@ -56,10 +45,9 @@ async function dropOldDays({ pool, log, changesKeptDays, goOn }: RetentionOption
   const kept: Retired['kept'][number][] = []
   const days = await daysOlderThan(pool, changesKeptDays)
   if (days.length === 0) return { dropped, kept }
-  const running = await daysStillRunning(pool, days)
   for (const day of days) {
     if (!goOn()) break
-    const became = running.has(day) ? 'running' : await dropPatiently(pool, day)
+    const became = (await isRunning(pool, day)) ? 'running' : await dropPatiently(pool, day)
     if (became === 'dropped') dropped.push(day)
     else kept.push({ day, because: became })
   }
@@ -80,17 +68,19 @@ async function dropPatiently(pool: Pool, day: string): Promise<Dropping | 'busy'
 }
 
 async function purgeOldHeads({ pool, log, headsKeptDays, goOn }: RetentionOptions): Promise<number> {
-  const days = await daysToPurge(pool, headsKeptDays)
-  if (days.length === 0) return 0
-  const blocks = await blocksOfHeads(pool)
   let purged = 0
-  for (let from = 0; from < blocks; from += blocksAtOnce) {
-    // Begun again from the start tomorrow: the days are not marked.
-    if (!goOn()) return purged
-    purged += await purgeHeads(pool, days, { from, to: from + blocksAtOnce })
-    await sleep(betweenStatementsMs)
+  for (const day of await daysToPurge(pool, headsKeptDays)) {
+    let ofDay = 0
+    for (const first of await stretchesOf(pool, day)) {
+      // Begun again tomorrow: the day is not marked.
+      if (!goOn()) return purged + ofDay
+      ofDay += await purgeHeads(pool, day, first)
+      await forgetSummaries(pool, first)
+      await sleep(betweenStatementsMs)
+    }
+    await headsPurged(pool, [day])
+    purged += ofDay
+    log.info({ day, purged: ofDay }, 'heads of a day dropped long ago were deleted')
   }
-  await headsPurged(pool, days)
-  log.info({ days, purged }, 'heads of days dropped long ago were deleted')
   return purged
 }

@@ -2,6 +2,14 @@
 import { ConfigError } from '@stepcast/kafka'
 import type { Env } from '@stepcast/service'
 
+/** What reading a story or a list may take, milliseconds: bounded questions are answered in a hundredth of it. */
+export const readTimeoutMs = 5_000
+
+/** Sessions of turns and timers: plans for arrays of any length are index lookups, and are made once; one made for 2,000 ids may read a young table from end to end. */
+export const turnSession = { plan_cache_mode: 'force_generic_plan' } as const
+/** Sessions of stories and lists: every question walks an index in its order, whatever the statistics of a young table say, and ends in time. */
+export const readSession = { statement_timeout: String(readTimeoutMs), enable_seqscan: 'off', enable_bitmapscan: 'off', enable_sort: 'off' } as const
+
 /** The settings that have a default; docs/operations.md describes them. */
 export interface Settings {
   /** Length of a "minute" in windows and deadlines, milliseconds. */

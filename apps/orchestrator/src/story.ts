@@ -1,6 +1,6 @@
 // The story of a sequence: every event with its why, as the core explains it.
 import type { Pool } from 'pg'
-import { isSequenceId } from '@stepcast/contracts'
+import { isSequenceId, sequenceIdOf } from '@stepcast/contracts'
 import { evolve, explain, notStarted, type Sequence, type SequenceEvent } from '@stepcast/sequence'
 import { decodeChange } from './changeCodec'
 import { loadSequences, outcomes, type Head } from './sql/sequences'
@@ -23,8 +23,11 @@ const timeFields: ReadonlySet<string> = new Set(['requestedAt', 'commandedAt', '
 const fieldsOf = ({ type, ...fields }: SequenceEvent): Pick<StoryEntry, 'type'> & Record<string, unknown> => ({
   type,
   ...Object.fromEntries(Object.entries(fields).map(([name, value]: [string, unknown]) =>
-    [name, timeFields.has(name) && typeof value === 'number' ? new Date(value).toISOString() : value])),
+    [name, timeFields.has(name) && typeof value === 'number' ? instantOf(value) : value])),
 })
+
+/** RFC 3339; the number as text where no date holds it, as a producer may have written it before such times were refused. */
+const instantOf = (ms: number): string => (Number.isFinite(new Date(ms).getTime()) ? new Date(ms).toISOString() : String(ms))
 
 /** A sequence as lists show it. */
 export interface SequenceSummary {
@@ -55,7 +58,7 @@ export async function storyOf(pool: Pool, workspaceId: string, sequenceId: strin
     return events.map((event): StoryEntry => {
       const why = explain(state, event, recordedAt)
       state = evolve(state, event, recordedAt)
-      return { ...fieldsOf(event), version, recordedAt: new Date(recordedAt).toISOString(), why }
+      return { ...fieldsOf(event), version, recordedAt: instantOf(recordedAt), why }
     })
   })
   const { sendId, userId, templateId, templateVersion } = loaded.head
@@ -75,6 +78,7 @@ function stepOf(state: Sequence): number | null {
 
 /** Which sequences a list holds. */
 export interface SequenceFilter {
+  readonly sequenceId?: string | undefined
   readonly sendId?: string | undefined
   readonly campaignId?: string | undefined
   readonly userId?: string | undefined
@@ -86,23 +90,88 @@ interface SummaryRow extends Head {
   readonly outcome: number | null
 }
 
-/** Sequences of a workspace in order of their ids, after `after`; at most `limit`. */
-export async function listSequences(pool: Pool, workspaceId: string, filter: SequenceFilter, after: string | null, limit: number): Promise<SequenceSummary[]> {
-  const where = ['workspace_id = $1', 'sequence_id > $2']
-  const values: unknown[] = [workspaceId, after ?? '00000000-0000-0000-0000-000000000000']
-  const equal = (column: string, value: string | undefined): void => {
-    if (value !== undefined) where.push(`${column} = $${values.push(value)}`)
-  }
-  equal('send_id', filter.sendId)
-  equal('campaign_id', filter.campaignId)
-  equal('user_id', filter.userId)
-  equal('template_id', filter.templateId)
-  if (filter.outcome === 'running') where.push('outcome IS NULL')
-  else if (filter.outcome !== undefined) where.push(`outcome = $${values.push(outcomes.indexOf(filter.outcome))}`)
-  const { rows } = await pool.query<SummaryRow>(
-    `SELECT sequence_id AS "sequenceId", send_id AS "sendId", user_id AS "userId", template_id AS "templateId", template_version AS "templateVersion", outcome
-     FROM sequences WHERE ${where.join(' AND ')} ORDER BY sequence_id LIMIT ${limit}`, values)
-  return rows.map(({ sequenceId, sendId, userId, templateId, templateVersion, outcome }) => ({
-    sequenceId, sendId, userId, templateId, templateVersion, state: outcome === null ? 'running' : 'ended', outcome: outcome === null ? null : outcomes[outcome]!,
-  }))
+/** The index that a list walks: what it fixes, and the values that its items are in order of. */
+interface Road {
+  readonly column: 'send_id' | 'user_id' | 'campaign_id' | null
+  readonly value: string | null
 }
+
+/** Which index a list walks; a list of a whole workspace goes send by send, the ids of each in order. */
+function roadOf({ sendId, userId, campaignId }: SequenceFilter): Road {
+  if (sendId !== undefined) return { column: 'send_id', value: sendId }
+  if (userId !== undefined) return { column: 'user_id', value: userId }
+  if (campaignId !== undefined) return { column: 'campaign_id', value: campaignId }
+  return { column: null, value: null }
+}
+
+/** How many values a cursor of this list has. */
+export const keysOf = (filter: SequenceFilter): readonly ('text' | 'uuid')[] => (roadOf(filter).column === null ? ['text', 'uuid'] : ['uuid'])
+
+// Templates and outcomes have no index: one costs every sequence 78 bytes and a page written at random. A list by them walks the
+// index of its other filters, or of all sends, for so many rows a question and a page (warm some 5 and 50 ms), and says where it got to.
+const walkedAtOnce = 2_000
+const walkedAPage = 20_000
+
+/** A page of sequences. */
+export interface SequencePage {
+  readonly items: SequenceSummary[]
+  /** The keyset values to go on after; null: that was all. Fewer items than asked for may come with one. */
+  readonly next: readonly string[] | null
+}
+
+/** Sequences of a workspace, after the keyset values of the page before; at most `limit`. What is read is bounded, whatever the filter. */
+export async function listSequences(
+  pool: Pool, workspaceId: string, filter: SequenceFilter, after: readonly string[] | null, limit: number,
+): Promise<SequencePage> {
+  const single = filter.sequenceId ?? (filter.sendId !== undefined && filter.userId !== undefined ? sequenceIdOf(workspaceId, filter.sendId, filter.userId) : null)
+  if (single !== null) return { items: (await oneHead(pool, workspaceId, single)).filter(matching(filter)).map(summaryOf), next: null }
+  const road = roadOf(filter)
+  const matches = matching(filter)
+  const keyOf = ({ sendId, sequenceId }: SummaryRow): string[] => (road.column === null ? [sendId, sequenceId] : [sequenceId])
+  const found: SummaryRow[] = []
+  let last = after
+  // Many of what is walked match, as a rule: one question that reads a row more than the page. If not, in longer strides.
+  for (let [stride, walked] = [limit + 1, 0]; walked < walkedAPage; stride = Math.min(stride * 4, walkedAtOnce)) {
+    const rows = await walk(pool, workspaceId, road, last, stride)
+    for (const row of rows) {
+      if (!matches(row)) continue
+      if (found.length === limit) return { items: found.map(summaryOf), next: keyOf(found[limit - 1]!) }
+      found.push(row)
+    }
+    if (rows.length < stride) return { items: found.map(summaryOf), next: null }
+    walked += rows.length
+    last = keyOf(rows[rows.length - 1]!)
+  }
+  return { items: found.map(summaryOf), next: last }
+}
+
+const columns = `sequence_id AS "sequenceId", send_id AS "sendId", user_id AS "userId", template_id AS "templateId", template_version AS "templateVersion",
+  campaign_id AS "campaignId", outcome`
+
+async function oneHead(pool: Pool, workspaceId: string, sequenceId: string): Promise<SummaryRow[]> {
+  if (!isSequenceId(sequenceId)) return []
+  return (await pool.query<SummaryRow>(`SELECT ${columns} FROM sequences WHERE sequence_id = $1 AND workspace_id = $2`, [sequenceId, workspaceId])).rows
+}
+
+async function walk(pool: Pool, workspaceId: string, { column, value }: Road, after: readonly string[] | null, limit: number): Promise<SummaryRow[]> {
+  const values: unknown[] = [workspaceId, limit]
+  const where = ['workspace_id = $1']
+  if (column !== null) where.push(`${column} = $${values.push(value)}`)
+  if (after !== null) {
+    const places = after.map((key) => `$${values.push(key)}`)
+    where.push(column === null ? `(send_id, sequence_id) > (${places[0]}, ${places[1]}::uuid)` : `sequence_id > ${places[0]}::uuid`)
+  }
+  const { rows } = await pool.query<SummaryRow>(
+    `SELECT ${columns} FROM sequences WHERE ${where.join(' AND ')} ORDER BY ${column ?? 'send_id'}, sequence_id LIMIT $2`, values)
+  return rows
+}
+
+function matching({ sequenceId, sendId, userId, campaignId, templateId, outcome }: SequenceFilter): (row: SummaryRow) => boolean {
+  const stored = outcome === undefined || outcome === 'running' ? null : outcomes.indexOf(outcome)
+  const is = (wanted: string | undefined, value: string | null): boolean => wanted === undefined || wanted === value
+  return (row) => is(sequenceId, row.sequenceId) && is(sendId, row.sendId) && is(userId, row.userId) && is(campaignId, row.campaignId)
+    && is(templateId, row.templateId) && (outcome === undefined || row.outcome === stored)
+}
+
+const summaryOf = ({ sequenceId, sendId, userId, templateId, templateVersion, outcome }: SummaryRow): SequenceSummary =>
+  ({ sequenceId, sendId, userId, templateId, templateVersion, state: outcome === null ? 'running' : 'ended', outcome: outcome === null ? null : outcomes[outcome]! })

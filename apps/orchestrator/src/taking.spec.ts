@@ -79,7 +79,7 @@ it('receipts and timers do not wait for a template; its sends come with a later 
   expect(first).toMatchObject({ sends: [], engagements: [0], waits: true, reached: { sendsOffset: 0, engagementsOffset: 1 } })
   first.commit()
   world.arrive(topics.engagements, 1)
-  world.firing = { upTo: 1, note: null }
+  world.firing = { from: 0, upTo: 1, note: null }
   const second = await world.take()
   expect(second).toMatchObject({ sends: [], engagements: [1], fires: true, knowsQuietHours: true })
   second.commit()
@@ -130,7 +130,7 @@ it('while they are not known nothing is taken that may disturb, so cancels and o
   world.arrive(topics.engagements, 1)
   expect(await world.take()).toMatchObject({ sends: [], engagements: [], reached: { sendsOffset: 0, engagementsOffset: 1 } })
   expect(world.asked).toBe(3)
-  world.firing = { upTo: 5, note: null }
+  world.firing = { from: 0, upTo: 5, note: null }
   await world.take()
   expect(world.asked).toBe(4)
   users.answer()

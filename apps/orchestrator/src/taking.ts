@@ -34,6 +34,8 @@ export interface Offsets {
 
 /** Timers that may fire, if any do. */
 export interface Firing {
+  /** None of them was due before this instant. */
+  readonly from: number
   readonly upTo: number
   readonly note: 'receipts_behind' | null
 }

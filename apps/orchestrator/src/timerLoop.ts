@@ -14,6 +14,34 @@ const lateMs = 1_000
 /** What one turn fires at most. */
 const turnTimers = 2_000
 
+/** Per partition the instant before which it has no timer, so that what has fired is not read again. */
+export class Horizons {
+  private readonly from = new Map<number, number>()
+  /** Timers set since the question at hand was asked: its answer may not know them. */
+  private readonly setSince = new Map<number, number>()
+
+  /** Before this instant the partition has no timer; 0: nothing is known. */
+  of(partition: number): number {
+    return this.from.get(partition) ?? 0
+  }
+
+  /** A turn has set a timer, or (0) the partition was taken over: another process may have set any. */
+  lower(partition: number, dueAt: number): void {
+    this.from.set(partition, Math.min(this.of(partition), dueAt))
+    this.setSince.set(partition, Math.min(this.setSince.get(partition) ?? Infinity, dueAt))
+  }
+
+  /** A question is asked now. */
+  asking(): void {
+    this.setSince.clear()
+  }
+
+  /** Its answer: the partition's earliest timer. */
+  answered(partition: number, nextDueAt: number): void {
+    this.from.set(partition, Math.min(nextDueAt, this.setSince.get(partition) ?? Infinity))
+  }
+}
+
 /** Judges timers by the database's clock and gives what is due to the partitions' next turns. */
 export class TimerLoop {
   private stopped = false
@@ -24,6 +52,7 @@ export class TimerLoop {
   private skewMs = 0
   private running: Promise<void> = Promise.resolve()
   private readonly pace: Pace
+  private readonly horizons = new Horizons()
 
   /** `catchUpPerSecond`: timers over a second late that are fired a second, all partitions of this process together. */
   constructor(
@@ -50,6 +79,14 @@ export class TimerLoop {
     this.wakeUp?.()
   }
 
+  /** A turn of a partition has set a timer for this instant of the database's clock, or (0) the partition was taken over. */
+  readonly timerSet = (partition: number, dueAt: number): void => this.horizons.lower(partition, dueAt)
+
+  /** The partitions with their earliest timers and jobs now. */
+  async agendaOf(partitions: readonly number[]): Promise<{ now: number; agendas: PartitionAgenda[] }> {
+    return agenda(this.options.pool, partitions.map((partition) => ({ partition, from: this.horizons.of(partition) })))
+  }
+
   private async loop(): Promise<void> {
     while (!this.stopped) {
       this.wakeAt = Date.now() + maxSleepMs
@@ -64,12 +101,14 @@ export class TimerLoop {
   }
 
   private async look(): Promise<void> {
-    const { pool, connection, partitions } = this.options
+    const { connection, partitions } = this.options
     // A partition whose due timers wait for receipts is looked at again when they have fired; it counts its own patience.
     for (const partition of partitions()) if (partition.awaitsReceipts) partition.kick()
     const owned = partitions().filter(({ isOwned }) => isOwned)
     if (owned.length === 0) return
-    const { now, agendas } = await agenda(pool, owned.map(({ partition }) => partition))
+    this.horizons.asking()
+    const { now, agendas } = await this.agendaOf(owned.map(({ partition }) => partition))
+    for (const { partition, nextDueAt } of agendas) if (nextDueAt !== null) this.horizons.answered(partition, nextDueAt)
     this.skewMs = now - Date.now()
     const byNumber = new Map(owned.map((partition) => [partition.partition, partition]))
     // Cancels do not wait for receipts.
@@ -78,9 +117,12 @@ export class TimerLoop {
     for (const { nextDueAt } of agendas) if (nextDueAt !== null && nextDueAt > now) this.wakeAt = Math.min(this.wakeAt, nextDueAt - this.skewMs)
     const upTo = await this.firingNow(due, now)
     if (upTo.size === 0) return
-    // Sampled after `now`: whatever was reported before a timer was due lies before these ends.
-    const ends = await connection.endOffsets(topics.engagements.name)
-    for (const [partition, instant] of upTo) byNumber.get(partition)!.timersDue({ upTo: instant, endOffset: ends.get(partition) ?? 0 })
+    // Sampled after `now`: whatever was reported before a timer was due lies before these ends. Where no leader answers, timers wait for one.
+    const ends = await connection.endOffsetsInTime(topics.engagements.name)
+    for (const [partition, instant] of upTo) {
+      const endOffset = ends.get(partition)
+      if (endOffset !== undefined) byNumber.get(partition)!.timersDue({ upTo: instant, endOffset, from: this.horizons.of(partition) })
+    }
   }
 
   /** Up to which instant the timers of each partition may fire now: of those on time all, those long due at the pace of catching up. */
@@ -94,7 +136,7 @@ export class TimerLoop {
     }
     if (late.length === 0) return upTo
     const share = Math.ceil(this.pace.available() / late.length)
-    for (const portion of share === 0 ? [] : await nextPortions(pool, late, now, share, turnTimers)) {
+    for (const portion of share === 0 ? [] : await nextPortions(pool, late.map((partition) => ({ partition, from: this.horizons.of(partition) })), now, share, turnTimers)) {
       if (this.pace.available() === 0) break
       this.pace.take(portion.count)
       upTo.set(portion.partition, portion.upTo)

@@ -63,6 +63,8 @@ export interface TurnInputs {
   readonly engagementsOffset: number
   /** Timers due at this instant of the database's clock fire; null: none may. */
   readonly fireUpTo: number | null
+  /** None of them was due before this instant. */
+  readonly fireFrom: number
   readonly note: 'receipts_behind' | null
   readonly hasJobs: boolean
   /** What is known of quiet hours is of after these were taken; false: none of these can disturb anybody. */
@@ -185,7 +187,7 @@ class Turn {
     const reports = inputs.reports.filter(({ record }) => record.offset >= cursor.engagementsOffset)
 
     const fresh = await this.insertNew(starts)
-    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers)
+    const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers, inputs.fireFrom)
     inputs.took.timers = due.length
     const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition, inputs.most.jobs) : noJobs
     inputs.took.jobs = jobs.reached.length

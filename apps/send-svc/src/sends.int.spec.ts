@@ -41,6 +41,7 @@ let pool: Pool
 let producer: RecordProducer
 /** What the other services answer, and what they were asked. */
 const summaries = new Map<string, object>()
+const knownToOrchestrator = new Set<string>()
 const asked: { url: string; body: any; caller: CallerContext | null }[] = []
 
 beforeAll(async () => {
@@ -55,8 +56,13 @@ beforeAll(async () => {
           void (async () => {
             const caller = await verifyContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), String(request.headers[contextHeader]))
             asked.push({ url: request.url!, body: text === '' ? null : JSON.parse(text), caller })
+            const { id, known } = text === '' ? { id: '', known: false } : JSON.parse(text)
+            if (id === 'one-too-many') {
+              response.writeHead(429, { 'content-type': 'application/problem+json', 'retry-after': '3600' }).end('{"detail":"Too many of them."}')
+              return
+            }
             const answer =
-              request.method === 'POST' ? { cancelled: true } : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
+              request.method === 'POST' ? { cancelled: true, known: known || knownToOrchestrator.has(id) } : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
             response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? {}))
           })(),
       )
@@ -339,17 +345,29 @@ it('tells how a send stands; one of Kafka producers as its sequences tell', asyn
   expect(asked.at(-1)!.caller).toMatchObject({ workspaceId: 'demo', scopes: expect.arrayContaining(['internal']) })
 })
 
-it('cancels by the orchestrator, and only what exists', async () => {
+it('cancels by the orchestrator, whoever knows the send: this service, or the orchestrator; metrics-svc is never asked', async () => {
   await approve('cancelled')
   const { body } = await call('POST', '/v1/sends', { templateId: 'cancelled', receivers: users(1), variables: { orderNo: '1' } })
-  expect(await call('POST', `/v1/sends/${body.sendId}/cancel`)).toEqual({ status: 200, body: { sendId: body.sendId, cancelled: true } })
-  expect(asked.at(-1)).toMatchObject({
-    url: '/internal/cancels',
-    body: { cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), scope: 'send', id: body.sendId, requestedBy: 'api_key ak_1' },
-    caller: { workspaceId: 'demo' },
+  asked.length = 0
+  const asking = (id: string, known: boolean) => ({
+    url: '/internal/cancels', caller: { workspaceId: 'demo' },
+    body: { cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), scope: 'send', id, requestedBy: 'api_key ak_1', known },
   })
-  expect((await call('POST', '/v1/sends/nobody/cancel')).status).toBe(404)
+  expect(await call('POST', `/v1/sends/${body.sendId}/cancel`)).toEqual({ status: 200, body: { sendId: body.sendId, cancelled: true } })
+  expect(asked).toMatchObject([asking(body.sendId, true)])
+  asked.length = 0
+  knownToOrchestrator.add('order 42/a')
+  expect(await call('POST', `/v1/sends/${encodeURIComponent('order 42/a')}/cancel`)).toEqual({ status: 200, body: { sendId: 'order 42/a', cancelled: true } })
+  expect(asked).toMatchObject([asking('order 42/a', false)])
+  asked.length = 0
+  // Recorded all the same: should it come, it is born cancelled.
+  expect(await call('POST', '/v1/sends/nobody/cancel')).toMatchObject({ status: 404, body: { detail: expect.stringContaining('born cancelled') } })
+  expect(asked).toMatchObject([asking('nobody', false)])
+  asked.length = 0
+  expect((await call('POST', `/v1/sends/${'x'.repeat(129)}/cancel`)).status).toBe(404)
   expect((await call('POST', `/v1/sends/${body.sendId}/cancel`, undefined, { scopes: ['read'] })).status).toBe(403)
+  expect(asked).toEqual([])
+  expect(await call('POST', '/v1/sends/one-too-many/cancel')).toMatchObject({ status: 429, body: { detail: 'Too many of them.' } })
 })
 
 it('forgets sends after 30 days, but none that is not fanned out', async () => {

@@ -1,6 +1,6 @@
 // The calls on sends: taken whole or refused, told how they stand, cancelled.
 import { randomUUID } from 'node:crypto'
-import { sendIdOf, sequenceIdOf } from '@stepcast/contracts'
+import { freeIdProblem, sendIdOf, sequenceIdOf } from '@stepcast/contracts'
 import type { TemplatesReplica } from '@stepcast/replica'
 import { currentTraceparent, fingerprintOf, notFound, refused, unavailable, type Caller } from '@stepcast/service'
 import type { TemplateVersion } from '@stepcast/template'
@@ -94,13 +94,16 @@ export class Sends {
   }
 
   /**
-   * Cancels a send: when it answers, no step of it is commanded any more. What is not fanned out yet is born cancelled.
-   * @throws Problem 404; 503 when the orchestrator is out of reach.
+   * Cancels a send: when it answers, no step of it is commanded any more. What is not fanned out yet is born cancelled. The cancel is recorded
+   * whether the send is known or not; the read model is never asked.
+   * @throws Problem 404 for one that neither is stored here nor has reached the orchestrator; 503 when the orchestrator is out of reach.
    */
   async cancel(caller: Caller, sendId: string): Promise<{ sendId: string; cancelled: true }> {
-    const known = (await findSend(this.pool, caller.workspaceId, sendId)) ?? (await this.services.summary(caller, sendId))
-    if (known === null) throw noSuchSend()
-    await this.services.cancel(caller, { cancelId: randomUUID(), scope: 'send', id: sendId, requestedBy: requestedBy(caller) })
+    if (freeIdProblem(sendId)) throw noSuchSend()
+    const known = (await findSend(this.pool, caller.workspaceId, sendId)) !== null
+    const found = await this.services.cancel(caller, { cancelId: randomUUID(), scope: 'send', id: sendId, requestedBy: requestedBy(caller), known })
+    // Stored meanwhile, by a request that was under way.
+    if (!found && (await findSend(this.pool, caller.workspaceId, sendId)) === null) throw notYetThere()
     return { sendId, cancelled: true }
   }
 
@@ -140,5 +143,7 @@ async function withinTime<T>(work: Promise<T>): Promise<T> {
 }
 
 const noSuchSend = () => notFound('There is no such send in this workspace.')
+
+const notYetThere = () => notFound('There is no such send in this workspace yet; should it come within 24 hours, it is born cancelled.')
 
 const requestedBy = ({ via, keyId }: Caller): string => (keyId === null ? via : `${via} ${keyId}`)

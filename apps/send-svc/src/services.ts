@@ -1,5 +1,5 @@
 // What send-svc asks of other services: outcomes of metrics-svc, cancels of the orchestrator.
-import { contextHeader, contextKey, currentTraceparent, signContext, unavailable, type Caller, type Env } from '@stepcast/service'
+import { contextHeader, contextKey, currentTraceparent, Problem, signContext, unavailable, type Caller, type Env } from '@stepcast/service'
 
 /** How the sequences of a send stand; their sum is its recipients. */
 export interface Outcomes {
@@ -25,8 +25,11 @@ export interface SendSummary {
 export interface Services {
   /** Null while none of the send's sequences has started, or where there is no such send. */
   summary(caller: Caller, sendId: string): Promise<SendSummary | null>
-  /** Answers when no step of the send is commanded any more. */
-  cancel(caller: Caller, request: { cancelId: string; scope: 'send'; id: string; requestedBy: string }): Promise<void>
+  /**
+   * Answers when no step of the send is commanded any more: whether there is such a send, `known` if the caller has it.
+   * @throws Problem 429 when too many sends that do not exist were cancelled.
+   */
+  cancel(caller: Caller, request: { cancelId: string; scope: 'send'; id: string; requestedBy: string; known: boolean }): Promise<boolean>
 }
 
 // A report is a few reads. A cancel waits for every partition's turn to end, and whoever holds a cursor for 3 s is ended.
@@ -56,6 +59,7 @@ export function servicesFromEnv(env: Env): Services {
     } catch {
       throw unavailable(`${service} is out of reach: try again.`)
     }
+    if (response.status === 429) throw await tooMany(response)
     await response.body?.cancel()
     if (response.status === 404) return null
     throw unavailable(`${service} answered ${response.status}: try again.`)
@@ -65,8 +69,15 @@ export function servicesFromEnv(env: Env): Services {
     summary: (caller, sendId) =>
       ask<SendSummary>('metrics-svc', `${METRICS_SVC_URL}/internal/sends/${encodeURIComponent(sendId)}`, caller, summaryTimeoutMs),
     cancel: async (caller, request) => {
-      const done = await ask('The orchestrator', `${ORCHESTRATOR_URL}/internal/cancels`, caller, cancelTimeoutMs, request)
+      const done = await ask<{ known: boolean }>('The orchestrator', `${ORCHESTRATOR_URL}/internal/cancels`, caller, cancelTimeoutMs, request)
       if (done === null) throw unavailable('The orchestrator cannot cancel yet: try again.')
+      return done.known
     },
   }
+}
+
+/** A refusal as the other service worded it. */
+async function tooMany(response: Response): Promise<Problem> {
+  const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
+  return new Problem({ status: 429, detail: detail ?? 'Too many requests.', headers: { 'retry-after': response.headers.get('retry-after') ?? '60' } })
 }

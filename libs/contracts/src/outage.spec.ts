@@ -21,6 +21,11 @@ it('retriable errors are outages, unless what they wrap speaks of the records', 
   expect(isOutage(Object.assign(new Error('again'), { retriable: true, cause: Object.assign(new Error('gave up'), { cause: tooLarge }) }))).toBe(false)
 })
 
+it('a row whose day has no table yet waits for it; a row that a CHECK refuses does not', () => {
+  expect(isOutage(Object.assign(coded('23514', 'no partition of relation "changes" found for row'), { table: 'changes' }))).toBe(true)
+  expect(isOutage(Object.assign(coded('23514'), { table: 'sends', constraint: 'sends_check' }))).toBe(false)
+})
+
 it('a bug is the input\'s: its neighbours go on', () => {
   expect([isOutage(new TypeError('x is undefined')), isOutage(new RangeError('Invalid time value')), isOutage('text'), isOutage(null)]).toEqual([false, false, false, false])
 })

@@ -26,6 +26,8 @@ interface ErrorShape {
   readonly name?: string
   readonly message?: string
   readonly code?: unknown
+  readonly table?: unknown
+  readonly constraint?: unknown
   readonly type?: unknown
   readonly retriable?: unknown
   readonly cause?: unknown
@@ -38,7 +40,7 @@ interface ErrorShape {
  */
 export function isOutage(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
-  const { name, message = '', code, type, retriable, cause, errors } = error as ErrorShape
+  const { name, message = '', code, table, constraint, type, retriable, cause, errors } = error as ErrorShape
   if (typeof type === 'string' && ofRecords.has(type)) return false
   // A wrapper says that trying again is worth it; what it wraps may know better.
   if (cause !== undefined && speaksOfRecords(cause)) return false
@@ -46,6 +48,8 @@ export function isOutage(error: unknown): boolean {
   if (Array.isArray(errors) && errors.length > 0) return errors.every(isOutage)
   if (typeof code === 'string') {
     if (networkCodes.has(code)) return true
+    // No partition for the row: a table of the day that housekeeping has not made. A CHECK of a table names its constraint.
+    if (code === '23514' && typeof table === 'string' && constraint === undefined) return true
     if (isSqlState.test(code)) return outageClasses.has(code.slice(0, 2))
   }
   // Whatever else the client says is of the cluster or of its rights; most of it carries `retriable: false`, as it gave up after its own tries.

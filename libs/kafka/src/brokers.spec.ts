@@ -8,6 +8,9 @@ const failure = (type: string, retriable: boolean): Error => Object.assign(new E
 class Cluster implements ClientCluster {
   readonly log: string[] = []
   ends = ['10', '20']
+  leaders = [1, 1]
+  /** These partitions' leaders never answer. */
+  silent: readonly number[] = []
   failures: Error[] = []
   private readonly wanted = new Set<string>()
   private known: readonly string[] = []
@@ -23,14 +26,15 @@ class Cluster implements ClientCluster {
     this.known = [...this.wanted]
   }
 
-  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number }[] {
-    return this.known.includes(topic) ? this.ends.map((_, partitionId) => ({ partitionId })) : []
+  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[] {
+    return this.known.includes(topic) ? this.ends.map((_, partitionId) => ({ partitionId, leader: this.leaders[partitionId]! })) : []
   }
 
   async fetchTopicsOffset([asked]: Parameters<ClientCluster['fetchTopicsOffset']>[0]): ReturnType<ClientCluster['fetchTopicsOffset']> {
     this.log.push(asked!.fromBeginning ? 'first' : 'end')
     const error = this.failures.shift()
     if (error) throw error
+    if (asked!.partitions.some(({ partition }) => this.silent.includes(partition))) await new Promise(() => {})
     return [{ partitions: asked!.partitions.map(({ partition }) => ({ partition, offset: asked!.fromBeginning ? '0' : this.ends[partition]! })) }]
   }
 }
@@ -83,6 +87,22 @@ it('the number of partitions costs a question once; whoever is closed asks none,
   await expect(waiting).rejects.toMatchObject({ message: 'the connection is closed', retriable: true })
   await expect(brokers.partitionsOf('t')).rejects.toThrow('the connection is closed')
   expect(cluster.log).toHaveLength(asked)
+})
+
+it('a partition whose leader is silent or away keeps nobody waiting: the others\' ends are told within a second', async () => {
+  const cluster = new Cluster()
+  cluster.leaders = [1, 2]
+  cluster.silent = [1]
+  const brokers = new Brokers(cluster)
+  const askedAt = Date.now()
+  expect([...(await brokers.endsInTime('t'))]).toEqual([[0, 10]])
+  expect(Date.now() - askedAt).toBeLessThan(5_000)
+  cluster.silent = []
+  cluster.failures = [failure('LEADER_NOT_AVAILABLE', true)]
+  expect([...(await brokers.endsInTime('t'))]).toEqual([[1, 20]])
+  expect([...(await brokers.endsInTime('t'))]).toEqual([[0, 10], [1, 20]])
+  // Leaders are learned anew behind a question that not all have answered.
+  expect(cluster.log.filter((entry) => entry === 'learn').length).toBeGreaterThan(1)
 })
 
 it('the client makes its cluster where it is looked for, one for each producer or admin', () => {

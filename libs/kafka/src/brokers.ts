@@ -5,7 +5,7 @@ import type { Kafka } from 'kafkajs'
 export interface ClientCluster {
   addTargetTopic(topic: string): Promise<void>
   refreshMetadata(): Promise<void>
-  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number }[]
+  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
   fetchTopicsOffset(
     topics: readonly { topic: string; fromBeginning: boolean; partitions: readonly { partition: number }[] }[],
   ): Promise<readonly { partitions: readonly { partition: number; offset: string }[] }[]>
@@ -13,6 +13,7 @@ export interface ClientCluster {
 
 const patienceMs = 15_000
 const againAfterMs = 100
+const inTimeMs = 1_000
 // A broker that is no leader any more says so, unless it is cut off from the others and does not know: for so long it is believed.
 const leadersForMs = 5_000
 
@@ -36,6 +37,7 @@ export function withBrokers<Made>(kafka: Kafka, make: () => Made): { readonly ma
 export class Brokers {
   private leadersAt = 0
   private closed = false
+  private learning = false
 
   constructor(private readonly cluster: ClientCluster) {}
 
@@ -58,12 +60,57 @@ export class Brokers {
     })
   }
 
+  /**
+   * The ends of those partitions whose leaders answer within a second, each asked apart: one without a leader, or a leader that hangs, is
+   * missing and keeps nobody waiting. Leaders are learned anew behind it.
+   */
+  async endsInTime(topic: string): Promise<ReadonlyMap<number, number>> {
+    if (this.closed) throw Object.assign(new Error('the connection is closed'), { retriable: true })
+    const ends = new Map<number, number>()
+    let isOver = false
+    const asking = this.askEachLeader(topic, (partition, end) => {
+      if (!isOver) ends.set(partition, end)
+    })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<false>((resolve) => { timer = setTimeout(resolve, inTimeMs, false) })
+    const isComplete = await Promise.race([asking, late]).finally(() => clearTimeout(timer))
+    isOver = true
+    if (!isComplete) this.learnBehind()
+    return ends
+  }
+
+  /** Asks each leader for the ends of its partitions; answers whether all have told. Never rejects. */
+  private async askEachLeader(topic: string, told: (partition: number, end: number) => void): Promise<boolean> {
+    try {
+      await this.cluster.addTargetTopic(topic)
+      if (Date.now() - this.leadersAt > leadersForMs) this.learnBehind()
+      const byLeader = new Map<number, { partition: number }[]>()
+      for (const { partitionId: partition, leader } of this.known(topic)) byLeader.set(leader, [...(byLeader.get(leader) ?? []), { partition }])
+      const answered = await Promise.all([...byLeader.values()].map((partitions) =>
+        this.cluster.fetchTopicsOffset([{ topic, fromBeginning: false, partitions }]).then(([found]) => {
+          for (const { partition, offset } of found!.partitions) told(partition, Number(offset))
+          return true
+        }, () => false)))
+      return answered.every((one) => one)
+    } catch {
+      // Not known yet, or no broker at all: nobody has answered, and whoever asks asks again.
+      return false
+    }
+  }
+
+  // While one partition has no leader the client can learn none: those it knows are asked meanwhile.
+  private learnBehind(): void {
+    if (this.learning) return
+    this.learning = true
+    void this.learn().catch(() => {}).finally(() => (this.learning = false))
+  }
+
   /** No request begins any more: the client would connect again for it. */
   close(): void {
     this.closed = true
   }
 
-  private known(topic: string): readonly { readonly partitionId: number }[] {
+  private known(topic: string): readonly { readonly partitionId: number; readonly leader: number }[] {
     const partitions = this.cluster.findTopicPartitionMetadata(topic)
     if (partitions.length === 0) throw Object.assign(new Error(`the partitions of ${topic} are not known yet`), { retriable: true })
     return partitions

@@ -124,6 +124,11 @@ export class KafkaConnection {
     return (await this.adminWithBrokers()).brokers.offsets(this.physical(topicName), 'end')
   }
 
+  /** The end offsets of the partitions whose leaders answer within a second; the others are missing. */
+  async endOffsetsInTime(topicName: string): Promise<ReadonlyMap<number, number>> {
+    return (await this.adminWithBrokers()).brokers.endsInTime(this.physical(topicName))
+  }
+
   /** From now on the broker stamps a topic's records as it appends them, whatever time their producer gave. For measurements. */
   async stampOnAppend(topicName: string): Promise<void> {
     await (await this.admin()).alterConfigs({

@@ -24,6 +24,8 @@ export interface MailboxOwner {
   arrived(partition: number): void
   /** The partition belongs to another process now. */
   lost(partition: number): void
+  /** The group has given this process so many partitions; with more processes than partitions, none. */
+  joined?(partitions: number): void
 }
 
 export interface MailboxOptions extends MailboxOwner {
@@ -232,6 +234,7 @@ export class Mailboxes {
       this.options.lost(partition)
     }
     this.owned = now
+    this.options.joined?.(now.size)
     for (const partition of now) this.shut(partition)
     for (const partition of now) this.begin(partition, generation)
   }

@@ -83,7 +83,9 @@ interface Job extends Target {
 /** Sequences that the jobs of one turn reach at most. */
 export const maxReached = 1_000
 const maxJobs = 100
-const columnOf: Readonly<Record<CancelScope, string>> = { sequence: 'sequence_id::text', send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
+// Heads read on the way to them: those of other partitions and those that have ended lie between. Some 20 ms.
+const maxWalked = 10_000
+const columnOf: Readonly<Record<Exclude<CancelScope, 'sequence'>, string>> = { send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
 /** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
 export async function takeJobs(tx: PoolClient, partition: number, most = maxReached): Promise<{ reached: readonly string[]; more: boolean }> {
@@ -91,22 +93,50 @@ export async function takeJobs(tx: PoolClient, partition: number, most = maxReac
     `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, after_sequence_id AS after
      FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
   const reached: string[] = []
+  const room = { reached: most, walked: maxWalked }
   for (const job of jobs) {
-    if (reached.length >= most) break
-    reached.push(...(await reach(tx, partition, job, most - reached.length)))
+    if (room.reached <= 0 || room.walked === 0) break
+    const stretch = await walk(tx, partition, job, room)
+    room.reached -= stretch.sequenceIds.length
+    room.walked -= stretch.walked
+    await moveOn(tx, partition, job, stretch.goesOnAfter)
+    reached.push(...stretch.sequenceIds)
   }
   return { reached, more: jobs.length > 0 }
 }
 
-async function reach(tx: PoolClient, partition: number, job: Job, limit: number): Promise<readonly string[]> {
-  const byId = job.scope === 'sequence' ? 'sequence_id = $2::uuid' : `${columnOf[job.scope]} = $2`
-  const { rows } = await tx.query<{ sequence_id: string }>(
-    `SELECT sequence_id FROM sequences WHERE workspace_id = $1 AND ${byId} AND partition = $3 AND outcome IS NULL AND sequence_id > $4
-     ORDER BY sequence_id LIMIT ${limit}`, [job.workspaceId, job.id, partition, job.after])
-  if (rows.length < limit) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, job.workspaceId, job.cancelId])
+/** What a job met on a stretch of its way; `goesOnAfter` null: it is at its end. */
+interface Stretch {
+  readonly sequenceIds: readonly string[]
+  readonly walked: number
+  readonly goesOnAfter: string | null
+}
+
+/** The heads that a job covers, in order of their ids: those of this partition that run, among at most so many that are read. */
+async function walk(tx: PoolClient, partition: number, job: Job, room: { readonly reached: number; readonly walked: number }): Promise<Stretch> {
+  if (job.scope === 'sequence') {
+    const { rows } = await tx.query<{ sequence_id: string }>(
+      'SELECT sequence_id FROM sequences WHERE sequence_id = $1::uuid AND workspace_id = $2 AND partition = $3 AND outcome IS NULL',
+      [job.id, job.workspaceId, partition])
+    return { sequenceIds: rows.map((row) => row.sequence_id), walked: 1, goesOnAfter: null }
+  }
+  const column = columnOf[job.scope]
+  const { rows } = await tx.query<{ walked: number; last: string | null; running: string[] }>(
+    `WITH walked AS MATERIALIZED (
+       SELECT sequence_id, partition, outcome FROM sequences WHERE workspace_id = $1 AND ${column} = $2 AND sequence_id > $3
+       ORDER BY ${column}, sequence_id LIMIT ${room.walked})
+     SELECT (SELECT count(*)::int FROM walked) AS walked, (SELECT sequence_id FROM walked ORDER BY sequence_id DESC LIMIT 1) AS last,
+            ARRAY(SELECT sequence_id::text FROM walked WHERE partition = $4 AND outcome IS NULL ORDER BY sequence_id LIMIT ${room.reached}) AS running`,
+    [job.workspaceId, job.id, job.after, partition])
+  const { walked, last, running } = rows[0]!
+  if (running.length === room.reached) return { sequenceIds: running, walked, goesOnAfter: running[running.length - 1]! }
+  return { sequenceIds: running, walked, goesOnAfter: walked < room.walked ? null : last }
+}
+
+async function moveOn(tx: PoolClient, partition: number, { workspaceId, cancelId }: Job, after: string | null): Promise<void> {
+  if (after === null) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, workspaceId, cancelId])
   else {
     await tx.query('UPDATE cancel_jobs SET after_sequence_id = $4 WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3',
-      [partition, job.workspaceId, job.cancelId, rows[rows.length - 1]!.sequence_id])
+      [partition, workspaceId, cancelId, after])
   }
-  return rows.map((row) => row.sequence_id)
 }

@@ -47,3 +47,11 @@ export async function raiseEpoch(tx: PoolClient, partition: number): Promise<num
   const { rows } = await tx.query<{ owner_epoch: number }>('UPDATE cursors SET owner_epoch = owner_epoch + 1 WHERE partition = $1 RETURNING owner_epoch', [partition])
   return rows[0]!.owner_epoch
 }
+
+/** Up to where each partition has read its sends, whoever owns it. */
+export async function sendsOffsets(db: Queryable): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await db.query<{ partition: number; sendsOffset: number }>({
+    name: 'sends-offsets', text: 'SELECT partition, sends_offset AS "sendsOffset" FROM cursors',
+  })
+  return new Map(rows.map(({ partition, sendsOffset }) => [partition, sendsOffset]))
+}

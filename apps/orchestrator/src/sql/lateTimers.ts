@@ -1,6 +1,7 @@
 // Timers that are long due, counted in portions: what catching up needs to keep its pace.
 import type { Pool } from 'pg'
 import { ints } from '@stepcast/postgres'
+import type { AgendaQuestion } from './timers'
 
 /** The next portion of a partition's due timers. */
 export interface Portion {
@@ -16,7 +17,7 @@ export interface Portion {
  */
 export async function nextPortions(
   pool: Pool,
-  partitions: readonly number[],
+  partitions: readonly AgendaQuestion[],
   upTo: number,
   most: number,
   turn: number,
@@ -24,10 +25,10 @@ export async function nextPortions(
   const { rows } = await pool.query<Portion>({
     name: 'next-portions',
     text: `SELECT p AS partition, max(due_at) AS "upTo", least(count(*), $4)::int AS count
-           FROM unnest($1::smallint[]) AS p CROSS JOIN LATERAL (
-             SELECT due_at FROM timers WHERE partition = p AND due_at <= $2 ORDER BY due_at FETCH FIRST $3 ROWS WITH TIES) AS due
+           FROM unnest($1::smallint[], $5::bigint[]) AS asked (p, bound) CROSS JOIN LATERAL (
+             SELECT due_at FROM timers WHERE partition = p AND due_at >= bound AND due_at <= $2 ORDER BY due_at FETCH FIRST $3 ROWS WITH TIES) AS due
            GROUP BY p ORDER BY max(due_at)`,
-    values: [ints(partitions), upTo, most, turn],
+    values: [ints(partitions.map(({ partition }) => partition)), upTo, most, turn, ints(partitions.map(({ from }) => from))],
   })
   return rows
 }

@@ -1,6 +1,7 @@
 // Retention in SQL: the days of changes that are old, dropping one, and purging the heads that are left of it.
 import type { Pool, PoolClient } from 'pg'
-import type { Queryable } from '@stepcast/postgres'
+import { inTransaction, type Queryable } from '@stepcast/postgres'
+import { isBusy } from './changes'
 
 /** The days (YYYY-MM-DD, oldest first) whose changes are kept and which are more than `keptDays` ago. */
 export async function daysOlderThan(db: Queryable, keptDays: number): Promise<string[]> {
@@ -14,15 +15,22 @@ export async function daysOlderThan(db: Queryable, keptDays: number): Promise<st
 }
 
 /**
- * Which of these days some head still runs on. Reads all heads once: an index would cost every send something for a question
- * asked once a day. A day that is not among the answers never will be: sequences start on the day it is, and never run again.
+ * Whether some head of a day still runs. Reads the heads of that day and no others, by the summaries of where days lie. A day on which none runs
+ * will never have one: sequences start on the day it is, and never run again.
  */
-export async function daysStillRunning(db: Queryable, days: readonly string[]): Promise<ReadonlySet<string>> {
-  const { rows } = await db.query<{ day: string }>(
-    'SELECT DISTINCT started_on::text AS day FROM sequences WHERE outcome IS NULL AND started_on = ANY($1::date[])',
-    [days],
-  )
-  return new Set(rows.map(({ day }) => day))
+export function isRunning(pool: Pool, day: string): Promise<boolean> {
+  return bySummaries(pool, async (tx) => {
+    const { rows } = await tx.query<{ runs: boolean }>('SELECT EXISTS (SELECT FROM sequences WHERE started_on = $1::date AND outcome IS NULL) AS runs', [day])
+    return rows[0]!.runs
+  })
+}
+
+/** A question about one day's heads: by the summaries, whatever the planner thinks of a table that one day fills. */
+function bySummaries<T>(pool: Pool, ask: (tx: PoolClient) => Promise<T>): Promise<T> {
+  return inTransaction(pool, async (tx) => {
+    await tx.query('SET LOCAL enable_seqscan = off')
+    return ask(tx)
+  })
 }
 
 // Turns wait behind a lock that is asked for, as long as one of their own at most, and then for the last look.
@@ -60,14 +68,6 @@ export async function dropDay(tx: PoolClient, day: string): Promise<Dropping> {
   return 'dropped'
 }
 
-const lockNotAvailable = '55P03'
-const deadlockDetected = '40P01'
-const queryCanceled = '57014'
-
-/** Whether an error says that a lock was not to be had: worth another try. */
-export const isBusy = (error: unknown): boolean =>
-  [lockNotAvailable, deadlockDetected, queryCanceled].includes((error as { code?: string }).code ?? '')
-
 /** The days that were dropped more than `keptDays` ago and whose heads are still there. */
 export async function daysToPurge(db: Queryable, keptDays: number): Promise<string[]> {
   const { rows } = await db.query<{ day: string }>(
@@ -78,23 +78,46 @@ export async function daysToPurge(db: Queryable, keptDays: number): Promise<stri
   return rows.map(({ day }) => day)
 }
 
-/** How many blocks the heads occupy. */
-export async function blocksOfHeads(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ blocks: number }>(`SELECT pg_relation_size('sequences') / current_setting('block_size')::int AS blocks`)
-  return rows[0]!.blocks
+// 4 MB of heads, 25,000 rows at most: some 100 ms a statement.
+const blocksAtOnce = 512
+
+/** The stretches of blocks (each by its first) in which heads of a day lie; reads that day's heads once. */
+export function stretchesOf(pool: Pool, day: string): Promise<number[]> {
+  return bySummaries(pool, async (tx) => {
+    const { rows } = await tx.query<{ first: number }>(
+      `SELECT DISTINCT (ctid::text::point)[0]::bigint / ${blocksAtOnce} * ${blocksAtOnce} AS first FROM sequences
+       WHERE started_on = $1::date AND outcome IS NOT NULL ORDER BY first`, [day])
+    return rows.map(({ first }) => first)
+  })
 }
 
-/** Deletes the ended heads of these days that lie in a range of blocks; answers how many. No index leads to them, and none is needed. */
-export async function purgeHeads(
-  db: Queryable,
-  days: readonly string[],
-  blocks: { readonly from: number; readonly to: number },
-): Promise<number> {
+/** Deletes the ended heads of a day that lie in a stretch; answers how many. */
+export async function purgeHeads(db: Queryable, day: string, first: number): Promise<number> {
   const { rowCount } = await db.query(
-    'DELETE FROM sequences WHERE ctid >= $2::tid AND ctid < $3::tid AND started_on = ANY($1::date[]) AND outcome IS NOT NULL',
-    [days, `(${blocks.from},0)`, `(${blocks.to},0)`],
+    'DELETE FROM sequences WHERE ctid >= $2::tid AND ctid < $3::tid AND started_on = $1::date AND outcome IS NOT NULL',
+    [day, `(${first},0)`, `(${first + blocksAtOnce},0)`],
   )
   return rowCount ?? 0
+}
+
+/**
+ * Gives up the summaries of a stretch that was purged: new heads will stand there, and a summary never shrinks, so that it would span all days
+ * between. Left as they are where a vacuum holds the lock.
+ */
+export const forgetSummaries = (pool: Pool, first: number): Promise<void> => unlessBusy(pool,
+  `SELECT brin_desummarize_range('sequences_by_day', block) FROM generate_series(${first}, ${first + blocksAtOnce - 1}, 32) AS block`)
+
+/** Makes the summaries that are missing, of what was purged the day before for instance: what has no summary is read by every question. */
+export const makeSummaries = (pool: Pool): Promise<void> => unlessBusy(pool, `SELECT brin_summarize_new_values('sequences_by_day')`)
+
+// Their lock keeps no turn out, but a vacuum may have it for long.
+function unlessBusy(pool: Pool, statement: string): Promise<void> {
+  return inTransaction(pool, async (tx) => {
+    await tx.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`)
+    await tx.query(statement)
+  }).catch((error: unknown) => {
+    if (!isBusy(error)) throw error
+  })
 }
 
 /** Remembers that no heads of these days are left. */

@@ -1,6 +1,6 @@
 // Timers: one row for each running sequence, judged by the database's clock.
-import type { Pool, PoolClient } from 'pg'
-import { ints } from '@stepcast/postgres'
+import type { PoolClient } from 'pg'
+import { ints, type Queryable } from '@stepcast/postgres'
 
 /** A timer as stored. */
 export interface TimerRow {
@@ -8,12 +8,16 @@ export interface TimerRow {
   readonly dueAt: number
 }
 
-/** Timers of a partition due at `upTo`, in due order; at most `limit`. */
-export async function dueTimers(tx: PoolClient, partition: number, upTo: number, limit: number): Promise<TimerRow[]> {
+/**
+ * Timers of a partition due from `from` to `upTo`, in due order; at most `limit`. `from`: nothing earlier is there. The table is a queue: while a
+ * backup or any other long snapshot is open, the index entries of all that has fired stay, and without the bound each question reads them again.
+ */
+export async function dueTimers(tx: PoolClient, partition: number, upTo: number, limit: number, from = 0): Promise<TimerRow[]> {
   const { rows } = await tx.query<TimerRow>({
     name: 'due-timers',
-    text: `SELECT sequence_id AS "sequenceId", due_at AS "dueAt" FROM timers WHERE partition = $1 AND due_at <= $2 ORDER BY due_at, sequence_id LIMIT $3`,
-    values: [partition, upTo, limit],
+    text: `SELECT sequence_id AS "sequenceId", due_at AS "dueAt" FROM timers WHERE partition = $1 AND due_at >= $4 AND due_at <= $2
+           ORDER BY due_at, sequence_id LIMIT $3`,
+    values: [partition, upTo, limit, from],
   })
   return rows
 }
@@ -35,15 +39,21 @@ export interface PartitionAgenda {
   readonly hasJobs: boolean
 }
 
+/** A partition and the instant before which it has no timer. */
+export interface AgendaQuestion {
+  readonly partition: number
+  readonly from: number
+}
+
 /** The next timers and cancel jobs of partitions, with the database's clock. */
-export async function agenda(pool: Pool, partitions: readonly number[]): Promise<{ now: number; agendas: PartitionAgenda[] }> {
+export async function agenda(pool: Queryable, questions: readonly AgendaQuestion[]): Promise<{ now: number; agendas: PartitionAgenda[] }> {
   const { rows } = await pool.query<PartitionAgenda & { now: number }>({
     name: 'agenda',
     text: `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, p AS partition,
-                  (SELECT due_at FROM timers t WHERE t.partition = p ORDER BY due_at LIMIT 1) AS "nextDueAt",
+                  (SELECT due_at FROM timers t WHERE t.partition = p AND t.due_at >= bound ORDER BY due_at LIMIT 1) AS "nextDueAt",
                   EXISTS (SELECT FROM cancel_jobs j WHERE j.partition = p) AS "hasJobs"
-           FROM unnest($1::smallint[]) AS p`,
-    values: [ints(partitions)],
+           FROM unnest($1::smallint[], $2::bigint[]) AS asked (p, bound)`,
+    values: [ints(questions.map(({ partition }) => partition)), ints(questions.map(({ from }) => from))],
   })
   return { now: rows[0]?.now ?? 0, agendas: rows }
 }
