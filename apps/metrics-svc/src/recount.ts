@@ -97,7 +97,7 @@ interface Sources {
 const nothingLost: ReadonlySet<number> = new Set()
 
 async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptions, db: Client): Promise<Sources> {
-  const offsets = [...(await connection.offsets(topics.sequences.name))]
+  const offsets = [...(await connection.offsets(topics.sequences.name))].sort(([a], [b]) => a - b)
   const ends = new Map(offsets.filter(([, { low, end }]) => end > low).map(([partition, { end }]) => [partition, end]))
   const { rows } = await db.query<{ partition: number; next_offset: number }>(`SELECT partition, next_offset FROM ${schema}.positions`)
   const folded = new Map(rows.map((row) => [row.partition, Number(row.next_offset)]))
