@@ -17,10 +17,15 @@ export const maxEarlyBytesOfSequence = 8 * 1024 * 1024
 
 // Headers as JSON, their bytes as Latin-1: nothing is lost, whatever producers wrote.
 type PackedHeader = string | null | readonly (string | null)[]
-const packed = (header: unknown): PackedHeader =>
-  Array.isArray(header) ? header.map((one) => packed(one) as string | null) : Buffer.isBuffer(header) ? header.toString('latin1') : header === null ? null : String(header)
-const unpacked = (header: PackedHeader): Buffer | null | (Buffer | null)[] =>
-  Array.isArray(header) ? header.map((one) => unpacked(one) as Buffer | null) : header === null ? null : Buffer.from(header as string, 'latin1')
+function packed(header: unknown): PackedHeader {
+  if (Array.isArray(header)) return header.map((one) => packed(one) as string | null)
+  if (header === null) return null
+  return Buffer.isBuffer(header) ? header.toString('latin1') : String(header)
+}
+function unpacked(header: PackedHeader): Buffer | null | (Buffer | null)[] {
+  if (Array.isArray(header)) return header.map((one) => unpacked(one) as Buffer | null)
+  return header === null ? null : Buffer.from(header as string, 'latin1')
+}
 
 const packHeaders = (headers: DeadLetter['record']['headers']): Buffer =>
   Buffer.from(JSON.stringify(Object.entries(headers).map(([name, header]) => [name, packed(header)])))
@@ -58,7 +63,8 @@ export async function keepEarly(tx: PoolClient, early: readonly EarlyEngagement[
              SELECT id, workspace, count(*) AS facts, sum(bytes) AS bytes FROM known GROUP BY id, workspace
            ), fresh AS (
              SELECT a.*, row_number() OVER w + coalesce(t.facts, 0) AS nth, sum(value_length + headers_length) OVER w + coalesce(t.bytes, 0) AS bytes
-             FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::int[])
+             FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[],
+                         $8::int[], $9::int[], $10::int[], $11::int[], $12::int[], $13::int[])
                WITH ORDINALITY AS a (id, workspace, message, kind, report, origin, key_at, key_length, value_at, value_length, headers_at, headers_length, n)
              LEFT JOIN there t USING (id, workspace)
              WHERE NOT EXISTS (SELECT FROM known k WHERE k.id = a.id AND k.workspace = a.workspace AND k.message = a.message AND k.kind = a.kind)
