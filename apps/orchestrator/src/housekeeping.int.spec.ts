@@ -1,7 +1,7 @@
 // Housekeeping begins at start and goes on until done; and what the queue of timers costs while an old snapshot keeps its dead rows.
 import type { Pool } from 'pg'
 import { Registry } from 'prom-client'
-import { sequenceIdOf, topics } from '@stepcast/contracts'
+import { deadLetterTopic, sequenceIdOf, topics } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { eventually, specStack, type SpecStack } from '@stepcast/testing'
@@ -58,7 +58,7 @@ it('at start everything over its time goes, however much of it there is, and not
   expect(rows).toEqual(expect.arrayContaining([
     { id: 'came', seen: true }, { id: sequenceIdOf('w', 'came', 'u'), seen: true }, { id: 'known', seen: true }, { id: 'young', seen: false },
   ]))
-  const letters = [...(await connection.endOffsets(topics.deadLetters.name)).values()].reduce((sum, end) => sum + end, 0)
+  const letters = [...(await connection.endOffsets(deadLetterTopic.name)).values()].reduce((sum, end) => sum + end, 0)
   expect(letters).toBe(2000)
 })
 
