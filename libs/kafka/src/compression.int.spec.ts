@@ -20,18 +20,21 @@ beforeAll(async () => {
 afterAll(() => stack.stop())
 
 /** Everything on the sends topic, by consumeRecords. */
-async function consumed(groupId: string, until: (keys: readonly string[]) => boolean): Promise<readonly string[]> {
+async function consumed(groupId: string, until: (keys: readonly string[], places: ReadonlySet<string>) => boolean): Promise<readonly string[]> {
   const keys: string[] = []
+  const places = new Set<string>()
   const consumer = await consumeRecords(stack.connection(), {
     topic: topics.sends, groupId,
     handle: async (records) => {
       for (const record of records) {
         expect(record.value).toMatchObject({ sendId: 's', variables: send.variables })
-        keys.push(record.key!)
+        // At least once: a batch may come again.
+        if (!places.has(`${record.partition} ${record.offset}`)) keys.push(record.key!)
+        places.add(`${record.partition} ${record.offset}`)
       }
     },
   })
-  await eventually(() => until(keys))
+  await eventually(() => until(keys, places))
   await consumer.stop()
   return keys
 }
@@ -102,7 +105,7 @@ it('a batch of more than 64 MB is passed by and told, its neighbours are read; o
   expect(records.some(({ partition, offset }) => partition === 1 && offset === last)).toBe(true)
   expect(raws.filter(({ passed }) => passed !== undefined).map(({ offset }) => offset)).toEqual([last - 5, last - 4, last - 3, last - 2])
 
-  await consumed('after bombs', (keys) => keys.length > expectedKeys().length + 4 * perCodec)
+  await consumed('after bombs', (_, places) => places.has(`1 ${last}`))
   const letters = (await readDeadLetters(stack.connection())).map(({ headers, value: bytes }) => ({ ...headers, bytes }))
   expect(letters).toHaveLength(5)
   expect(letters).toEqual(expect.arrayContaining([

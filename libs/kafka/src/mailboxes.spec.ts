@@ -14,6 +14,7 @@ class Consumer {
   on = (_: string, joined: (event: object) => void): void => void (this.joined = joined)
   connect = async (): Promise<void> => {}
   subscribe = async (): Promise<void> => {}
+  commitOffsets = async (): Promise<void> => {}
   run = async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }): Promise<void> => void (this.eachBatch = eachBatch)
   seek = ({ partition, offset }: { partition: number; offset: string }): void => void this.seeks.push([partition, Number(offset)])
   pause = ([{ partitions }]: [{ partitions: number[] }]): void => partitions.forEach((partition) => this.paused.add(partition))
@@ -31,11 +32,17 @@ const records = (from: number, to: number, bytes = 1): Partial<KafkaMessage & { 
   Array.from({ length: to - from + 1 }, (_, n) => ({ key: null, value: Buffer.from('v'), headers: {}, timestamp: '1', offset: String(from + n), bytes }))
 const passed = (first: number, last: number, why: string | null): Partial<KafkaMessage & { passed: Passed }> => ({ key: null, value: null, headers: {}, timestamp: '0', offset: String(last), passed: { first, last, why } })
 
+const open: Mailboxes[] = []
+afterEach(async () => {
+  for (const mailboxes of open.splice(0)) await mailboxes.close()
+})
+
 async function opened(partitions: number): Promise<{ consumer: Consumer; mailboxes: Mailboxes }> {
   const consumer = new Consumer()
-  const connection = { partitionsOf: async () => partitions, consumer: () => consumer, physical: (topic: string) => topic, topicPrefix: '' } as unknown as KafkaConnection
+  const connection = { partitionsOf: async () => partitions, consumer: () => consumer, physical: (topic: string) => topic, topicPrefix: '', release: async () => {} } as unknown as KafkaConnection
   const mailboxes = new Mailboxes(connection, { topics: ['t'], groupId: 'g', takeOver: async () => ({ t: 0 }), arrived: () => {}, lost: () => {} })
   await mailboxes.open()
+  open.push(mailboxes)
   consumer.join([...Array(partitions).keys()])
   await new Promise(setImmediate)
   return { consumer, mailboxes }
