@@ -5,6 +5,7 @@ export { RecordProducer, maxChunkBytes, type EncodedBatch, type OutgoingRecord, 
 export { RecordBatch, SharedHeaders } from './recordBatch'
 export { asRetriable } from './retriable'
 export { consumeRecords, decodeAll, type BatchContext, type ConsumeOptions, type IncomingRecord, type RunningConsumer } from './consume'
+export { keepUnpublishable, neverWritten } from './unpublishable'
 export { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
 export { Registry, RegistryUnavailable } from './registry'
 export { setUpCluster, type SetUpOptions } from './setUp'
