@@ -9,10 +9,10 @@ import {
 } from '@nestjs/common'
 import { AccountSeal, Seal } from '@stepcast/accounts'
 import { topics } from '@stepcast/contracts'
-import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
 import {
-  contextKey, currentTraceparent, ENV, type Env, expectUtf8, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
+  contextKey, currentTraceparent, ENV, type Env, expectUtf8, kafkaMetrics, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
 } from '@stepcast/service'
 import { json } from 'express'
 import { Pool } from 'pg'
@@ -72,6 +72,7 @@ const applicationName = 'gateway'
         new OutboxRelay({
           pool,
           producer: () => connection.producer(),
+          setAside: keepUnpublishable(connection),
           topics: [topics.workspaces],
           onError: (err) => log.warn({ err }, 'outbox waits'),
         }),
@@ -123,6 +124,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
 
   async onApplicationBootstrap(): Promise<void> {
     outboxMetrics(this.registry, this.pool)
+    kafkaMetrics(this.registry, this.kafka, [])
     this.relay.start()
     this.grpc = await startGrpc(this.config.host, this.config.grpcPort, () => this.readiness.notReady())
     this.log.info({ port: this.grpc.port }, 'listening for gRPC')

@@ -1,9 +1,9 @@
 // template-svc put together: database, Kafka, outbox, templates.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
-import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
-import { currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { migrations } from './migrations'
@@ -51,6 +51,7 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
         new OutboxRelay({
           pool: poolOf(database),
           producer: () => kafka.producer(),
+          setAside: keepUnpublishable(kafka),
           topics: [topics.templates],
           onError: (error) => log.warn({ err: error }, 'the outbox waits'),
         }),
@@ -73,6 +74,7 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
 
   onApplicationBootstrap(): void {
     outboxMetrics(this.registry, poolOf(this.database))
+    kafkaMetrics(this.registry, this.kafka, [])
     this.relay.start()
     this.readiness.add('postgres', async () => (await poolOf(this.database).query('SELECT 1')).rowCount === 1)
   }

@@ -2,7 +2,7 @@
 import type { Pool, PoolClient } from 'pg'
 import type { AccountSeal } from '@stepcast/accounts'
 import { commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
-import { consumeRecords, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
+import { consumeRecords, keepUnpublishable, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
 import { OutboxRelay } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica, type Followed, type UserName } from '@stepcast/replica'
 import { Accounts } from './accounts'
@@ -104,6 +104,7 @@ export class Dispatch<C extends ChannelType> {
     this.relay = new OutboxRelay({
       pool,
       producer: () => connection.producer(),
+      setAside: keepUnpublishable(connection),
       topics: [topics.engagements],
       onError: (error) => log.warn({ error: error.message }, 'reports wait for Kafka'),
       gatherMs: lingerMs,

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { topics, type WorkspaceChanged } from '@stepcast/contracts'
-import { eventually, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
+import { keepUnpublishable } from '@stepcast/kafka'
+import { eventually, readDeadLetters, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
 import { createPool, enqueue, enqueueTogether, inTransaction, migrate, OutboxRelay, outboxTableSql, type OutboxProducer } from './index'
 
 let stack: SpecStack
@@ -33,7 +34,7 @@ const record = (workspaceId: string, n: number): { topic: typeof topics.workspac
 
 function relayOf(producer?: () => Promise<OutboxProducer>): OutboxRelay {
   const connection = stack.connection()
-  return new OutboxRelay({ pool, producer: producer ?? (() => connection.producer()), topics: [topics.workspaces], onError: () => {} })
+  return new OutboxRelay({ pool, producer: producer ?? (() => connection.producer()), topics: [topics.workspaces], onError: () => {}, setAside: keepUnpublishable(connection) })
 }
 
 it('what is committed is published in order per key and acknowledged, what is rolled back never', async () => {
@@ -92,6 +93,56 @@ it('records stored together are published in their order, with their own traces,
   await eventually(() => mine().length === 4)
   expect(mine().map(({ value }) => value!.updatedAt)).toEqual([1, 2, 3, 4])
   expect(mine().map(({ headers }) => headers.traceparent === traceparent)).toEqual([false, true, false, false])
+  // Acknowledged first, deleted after.
+  await eventually(async () => (await pool.query('SELECT FROM outbox')).rowCount === 0)
+  await relay.stop()
+})
+
+// As a row of another version may be: it does not fit the schema.
+const unpublishable = (workspaceId: string): ReturnType<typeof record> => ({ ...record(workspaceId, 1), value: { workspaceId, settings: 5, updatedAt: 1 } as never })
+const lettersOf = async (key: string): Promise<string[]> =>
+  (await readDeadLetters(stack.connection())).filter((letter) => letter.key === key).map(({ headers, value }) => `${headers.topic} ${headers.partition} ${headers.reason} ${String(value)}`)
+
+it('a row that Kafka will never take goes aside, those before and behind are published in order, its writer is told at once', async () => {
+  const relay = relayOf()
+  const ids = await inTransaction(pool, async (tx) => [
+    ...(await enqueue(tx, Array.from({ length: 400 }, (_, n) => record('behind', n)))), ...(await enqueue(tx, [unpublishable('bad')])),
+    ...(await enqueue(tx, Array.from({ length: 300 }, (_, n) => record('behind', 400 + n)))),
+  ])
+  relay.start()
+  const before = Date.now()
+  expect(await relay.published([ids[400]!], { timeoutMs: 30_000 })).toBe(false)
+  expect(Date.now() - before).toBeLessThan(20_000)
+  expect(await relay.published([ids[700]!], { timeoutMs: 30_000 })).toBe(true)
+  const mine = (): number[] => watched.values().filter(({ workspaceId }) => workspaceId === 'behind').map(({ updatedAt }) => updatedAt)
+  await eventually(() => mine().includes(699))
+  expect([...new Set(mine())]).toEqual(Array.from({ length: 700 }, (_, n) => n))
+  expect(await lettersOf('bad')).toEqual(['stepcast.workspaces.v1 -1 unprocessable {"settings":5,"updatedAt":1,"workspaceId":"bad"}'])
   expect((await pool.query('SELECT FROM outbox')).rowCount).toBe(0)
+  await relay.stop()
+})
+
+it('of records stored together only the one at fault goes aside', async () => {
+  const relay = relayOf()
+  await inTransaction(pool, (tx) => enqueueTogether(tx, topics.workspaces, [record('three', 1), unpublishable('bad-of-three'), record('three', 3)]))
+  relay.start()
+  await eventually(async () => (await pool.query('SELECT FROM outbox')).rowCount === 0)
+  await eventually(() => watched.values().filter(({ workspaceId }) => workspaceId === 'three').length >= 2)
+  expect(watched.values().filter(({ workspaceId }) => workspaceId === 'three').map(({ updatedAt }) => updatedAt)).toEqual([1, 3])
+  expect(await lettersOf('bad-of-three')).toHaveLength(1)
+  await relay.stop()
+})
+
+it('an outage of any length sets nothing aside', async () => {
+  const connection = stack.connection()
+  let tries = 0
+  const relay = relayOf(async () => {
+    if (++tries <= 6) throw Object.assign(new Error('Kafka is away'), { retriable: true })
+    return connection.producer()
+  })
+  relay.start()
+  const ids = await inTransaction(pool, (tx) => enqueue(tx, [record('patient', 1)]))
+  expect(await relay.published(ids, { timeoutMs: 30_000 })).toBe(true)
+  expect(await lettersOf('patient')).toEqual([])
   await relay.stop()
 })

@@ -1,6 +1,6 @@
 // The transactional outbox: records enter with the rows they tell of, a relay takes them to Kafka in order, and a writer can wait for that.
-import type { Pool } from 'pg'
-import type { AvroRecords, RecordName, Topic } from '@stepcast/contracts'
+import type { Pool, PoolClient } from 'pg'
+import { isOutage, LastResort, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import { inTransaction } from './pool'
 
 /** The outbox's table; put it into a migration of the service. */
@@ -63,6 +63,15 @@ export interface OutboxProducer {
   ): Promise<void>
 }
 
+/** A record that Kafka will never take: it does not fit its schema, or is too large. */
+export interface Unpublishable {
+  readonly topic: string
+  readonly key: string
+  readonly value: unknown
+  readonly traceparent: string | null
+  readonly error: unknown
+}
+
 /** What a relay is made of. */
 export interface OutboxRelayOptions {
   readonly pool: Pool
@@ -71,6 +80,8 @@ export interface OutboxRelayOptions {
   /** The topics whose records this service writes, to find them again by name. */
   readonly topics: readonly Topic[]
   readonly onError: (error: Error) => void
+  /** Keeps a record that cannot be published, so that those behind it are; `keepUnpublishable` of @stepcast/kafka fits. */
+  readonly setAside: (record: Unpublishable) => Promise<void>
   /** How long rows wait for company before a run, milliseconds; 0 unless told. For writers who do not wait for Kafka. */
   readonly gatherMs?: number
   /** Rows read at once; 500 unless told, which of single records is about half a megabyte. */
@@ -97,7 +108,10 @@ const advisoryLock = `('x' || substr(md5(current_schema() || '.outbox'), 1, 16))
  */
 export class OutboxRelay {
   /** Whoever waits for a row, by its id; the same row may be waited for twice (a repeated request). */
-  private readonly waiting = new Map<number, Set<() => void>>()
+  private readonly waiting = new Map<number, Set<(isPublished: boolean) => void>>()
+  private readonly resort = new LastResort()
+  /** The rows of the try at hand: how many, and the first one's id. */
+  private tried = { rows: 0, first: 0 }
   private sweep: NodeJS.Timeout | null = null
   private running: Promise<void> | null = null
   private again = false
@@ -119,12 +133,12 @@ export class OutboxRelay {
   }
 
   /**
-   * Waits until Kafka has acknowledged these rows; false when it has not within `timeoutMs` (they are published later).
-   * Call it after the commit.
+   * Waits until Kafka has acknowledged these rows; false when it has not within `timeoutMs` (they are published later), or at once when one of
+   * them was set aside by this process. Call it after the commit.
    */
   async published(ids: readonly number[], { timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<boolean> {
-    const mine: (readonly [number, () => void])[] = []
-    const arrivals = ids.map((id) => new Promise<void>((resolve) => {
+    const mine: (readonly [number, (isPublished: boolean) => void])[] = []
+    const arrivals = ids.map((id) => new Promise<boolean>((resolve) => {
       mine.push([id, resolve])
       this.waiting.set(id, (this.waiting.get(id) ?? new Set()).add(resolve))
     }))
@@ -134,7 +148,8 @@ export class OutboxRelay {
     // Another process of this service may be the one that relays: then only the table tells.
     const elsewhere = setInterval(() => void this.settleThoseGone().catch(this.options.onError), 50)
     try {
-      return (await Promise.race([Promise.all(arrivals), late])) !== 'late'
+      const answer = await Promise.race([Promise.all(arrivals), late])
+      return answer !== 'late' && answer.every(Boolean)
     } finally {
       clearTimeout(timer)
       clearInterval(elsewhere)
@@ -166,45 +181,92 @@ export class OutboxRelay {
     const { gatherMs = 0, rowsAtOnce = 500 } = this.options
     if (gatherMs > 0 && !this.stopped) await new Promise((resolve) => setTimeout(resolve, gatherMs))
     while (!this.stopped) {
+      const limit = Math.min(rowsAtOnce, this.resort.most())
       try {
-        if ((await this.relayBatch(rowsAtOnce)) < rowsAtOnce) return
+        const taken = await this.relayBatch(limit)
+        if (taken > 0) this.resort.succeeded(taken)
+        if (taken < limit) return
       } catch (error) {
         this.options.onError(error as Error)
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
-        this.again = this.waiting.size > 0
-        return
+        if (!(await this.goOnAfter(error))) return
       }
     }
   }
 
+  /** After a failure: whether to try again at once. A row's own fault is searched for and set aside; an outage is left to the next run. */
+  private async goOnAfter(error: unknown): Promise<boolean> {
+    const answer = this.resort.failed(error, this.tried.rows, Date.now())
+    if (answer.next === 'setAside') {
+      try {
+        await this.setAsideFirst(this.tried.first)
+        this.resort.wentAside()
+        return true
+      } catch (failure) {
+        this.options.onError(failure as Error)
+      }
+    } else if (answer.next === 'again') {
+      await new Promise((resolve) => setTimeout(resolve, answer.delayMs))
+      return true
+    }
+    await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+    this.again = this.waiting.size > 0
+    return false
+  }
+
+  /** Takes the first row record by record: those that Kafka takes are published, the others set aside. */
+  private async setAsideFirst(id: number): Promise<void> {
+    const aside = await inTransaction(this.options.pool, async (tx) => {
+      if (!(await isRelay(tx))) return null
+      const { rows: [row] } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT 1')
+      if (row === undefined || row.id !== id) return null
+      const producer = await this.options.producer()
+      let count = 0
+      for (const record of recordsOf(row)) {
+        try {
+          await this.send(producer, row.topic, [record])
+        } catch (error) {
+          if (isOutage(error)) throw error
+          await this.options.setAside({ topic: row.topic, ...record, error })
+          count++
+        }
+      }
+      await tx.query('DELETE FROM outbox WHERE id = $1', [id])
+      return count
+    })
+    if (aside !== null) this.settle(id, aside === 0)
+  }
+
   private async relayBatch(limit: number): Promise<number> {
-    const { pool, topics } = this.options
-    const rows = await inTransaction(pool, async (tx) => {
-      const { rows: lock } = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${advisoryLock}) AS locked`)
-      if (!lock[0]!.locked) {
+    this.tried = { rows: limit, first: 0 }
+    const rows = await inTransaction(this.options.pool, async (tx) => {
+      if (!(await isRelay(tx))) {
         // Another process relays, and may have read before our rows were committed.
         setTimeout(() => this.kick(), busyRetryMs).unref()
         return []
       }
       const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [limit])
       if (found.length === 0) return found
+      this.tried = { rows: found.length, first: found[0]!.id }
       const producer = await this.options.producer()
       // Rows of one topic that stand together go together: the order across topics holds as well.
-      for (const run of runsByTopic(found)) {
-        const topic = topics.find(({ name }) => name === run[0]!.topic)
-        if (topic === undefined) throw new Error(`the outbox holds a record for ${run[0]!.topic}, which this service does not write`)
-        await producer.send(topic, run.flatMap(recordsOf).map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
-      }
+      for (const run of runsByTopic(found)) await this.send(producer, run[0]!.topic, run.flatMap(recordsOf))
       // failpoint: after-relay
       await tx.query('DELETE FROM outbox WHERE id = ANY($1::bigint[])', [found.map(({ id }) => id)])
       return found
     })
-    rows.forEach(({ id }) => this.arrived(id))
+    rows.forEach(({ id }) => this.settle(id, true))
     return rows.length
   }
 
-  private arrived(id: number): void {
-    this.waiting.get(id)?.forEach((resolve) => resolve())
+  private async send(producer: OutboxProducer, topicName: string, records: readonly RowRecord[]): Promise<void> {
+    const topic = this.options.topics.find(({ name }) => name === topicName)
+    // Written by a process of a newer version, which will relay it: not the record's fault.
+    if (topic === undefined) throw Object.assign(new Error(`the outbox holds a record for ${topicName}, which this process does not know`), { retriable: true })
+    await producer.send(topic, records.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
+  }
+
+  private settle(id: number, isPublished: boolean): void {
+    this.waiting.get(id)?.forEach((resolve) => resolve(isPublished))
   }
 
   private async settleThoseGone(): Promise<void> {
@@ -212,9 +274,15 @@ export class OutboxRelay {
     if (ids.length === 0 || this.running) return
     const { rows } = await this.options.pool.query<{ id: number }>('SELECT id FROM outbox WHERE id = ANY($1::bigint[])', [ids])
     const still = new Set(rows.map(({ id }) => id))
-    ids.filter((id) => !still.has(id)).forEach((id) => this.arrived(id))
+    ids.filter((id) => !still.has(id)).forEach((id) => this.settle(id, true))
     if (still.size > 0) this.kick()
   }
+}
+
+/** Whether this process relays during this transaction. */
+async function isRelay(tx: PoolClient): Promise<boolean> {
+  const { rows } = await tx.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${advisoryLock}) AS locked`)
+  return rows[0]!.locked
 }
 
 function* runsByTopic(rows: readonly OutboxRow[]): Generator<readonly OutboxRow[]> {

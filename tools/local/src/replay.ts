@@ -1,7 +1,7 @@
 // Replaying dead letters: the original bytes back to the topic they came from, once, and remembered.
 import { Pool } from 'pg'
 import { topics, type Topic } from '@stepcast/contracts'
-import { headersOfRecord, notKeptHeader, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
+import { headersOfRecord, neverWritten, notKeptHeader, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import type { DeadLetterEntry, Place } from './deadLetters'
 
@@ -85,7 +85,7 @@ export type Verdict = 'ready' | 'replayed' | 'refused' | 'gone'
 
 /**
  * Judges entries. Compacted topics are refused, since an old record would overwrite newer ones; so are changes, whose place in the
- * log is theirs.
+ * log is theirs, and what a service could never write: that has no bytes to give back, its value is JSON for people to read.
  */
 export async function judge(
   entries: readonly DeadLetterEntry[],
@@ -96,7 +96,8 @@ export async function judge(
   return new Map(
     entries.map((entry) => [
       entry,
-      !replayable.has(entry.topic) ? 'refused' : notKeptHeader in entry.record.headers ? 'gone' : !again && done.has(placeKey(entry.places.at(-1)!)) ? 'replayed' : 'ready',
+      !replayable.has(entry.topic) || entry.partition === neverWritten ? 'refused'
+        : notKeptHeader in entry.record.headers ? 'gone' : !again && done.has(placeKey(entry.places.at(-1)!)) ? 'replayed' : 'ready',
     ]),
   )
 }
