@@ -36,7 +36,8 @@ export interface Receipt {
 /** A cancel that was answered. */
 export interface Cancelled {
   readonly workspaceId: string
-  readonly scope: 'sequence' | 'send'
+  /** `user`: the person was erased. */
+  readonly scope: 'sequence' | 'send' | 'user'
   readonly id: string
   readonly answeredAt: number
 }

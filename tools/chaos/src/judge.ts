@@ -226,8 +226,11 @@ function receiptsFirst({ history, walks }: Known): Breach[] {
   )
 }
 
-const covers = ({ scope, id, workspaceId }: Cancelled, { sequenceId, sendId, workspaceId: of }: SequenceChanged): boolean =>
-  of === workspaceId && id === (scope === 'sequence' ? sequenceId : sendId)
+// An erasure is answered at once and travels over a topic: it holds once that has been read, also by who was killed meanwhile.
+const erasedWithinMs = 20_000
+
+const covers = ({ scope, id, workspaceId }: Cancelled, { sequenceId, sendId, userId, workspaceId: of }: SequenceChanged): boolean =>
+  of === workspaceId && id === { sequence: sequenceId, send: sendId, user: userId }[scope]
 
 /** Once a cancel is answered, nothing of what it covers is commanded. */
 function cancelled({ history, log }: Known): Breach[] {
@@ -235,12 +238,18 @@ function cancelled({ history, log }: Known): Breach[] {
   const bySend = new Map<string, (typeof stories)[number][]>()
   for (const story of stories) bySend.set(story[0]!.sendId, [...(bySend.get(story[0]!.sendId) ?? []), story])
   return history.cancels.flatMap((cancel) => {
-    const covered = cancel.scope === 'sequence' ? [log.stories.get(cancel.id) ?? []] : (bySend.get(cancel.id) ?? [])
+    const patienceMs = cancel.scope === 'user' ? erasedWithinMs : 0
+    const covered =
+      cancel.scope === 'sequence'
+        ? [log.stories.get(cancel.id) ?? []]
+        : cancel.scope === 'send'
+          ? (bySend.get(cancel.id) ?? [])
+          : stories.filter((story) => story[0]!.userId === cancel.id)
     return covered.flatMap((story) =>
       story
         .filter((change) => covers(cancel, change))
         .flatMap(({ recordedAt, events, sequenceId }) =>
-          recordedAt > cancel.answeredAt && events.some(({ type }) => type === 'StepCommanded' || type === 'StepDeferred')
+          recordedAt > cancel.answeredAt + patienceMs && events.some(({ type }) => type === 'StepCommanded' || type === 'StepDeferred')
             ? [
                 {
                   promise: 'nothing is commanded after a cancel was answered',

@@ -47,6 +47,8 @@ const receiversPerRequest = 6
 const maxRequests = 200
 // Just within what a record may have: twenty of them are more than a topic takes in one.
 const earlyBytes = 255_000
+const clockAheadMs = 3_600_000
+const erasedAfterMs = 1_500
 /** At the end of a run: longer than the shortest window, so that it still sees every kind of reaction. */
 const waitedForMs = 4_000
 
@@ -146,6 +148,7 @@ export class Load {
   private produceSend({
     partition,
     codec,
+    aheadMs = 0,
     ...of
   }: {
     workspaceId: string
@@ -154,6 +157,8 @@ export class Load {
     templateId: string
     partition?: number
     codec?: Codec
+    /** By how much the producer's clock is ahead. */
+    aheadMs?: number
   }): void {
     const sequenceId = sequenceIdOf(of.workspaceId, of.sendId, of.userId)
     void this.encoded('SendRequested', topics.sends, {
@@ -163,7 +168,7 @@ export class Load {
       variables: { orderNo: '42' },
       tag: 'chaos',
       source: null,
-      requestedAt: Date.now(),
+      requestedAt: Date.now() + aheadMs,
     }).then((value) => {
       const record = {
         key: partition === undefined ? sequenceId : 'any',
@@ -336,6 +341,23 @@ export class Load {
     this.request(async () => {
       await api.call('PUT', `/v1/users/${userId}/preferences`, { body: { optOut: { channels: [channel], categories: [] } } })
       this.optOuts.push({ workspaceId, userId, channel, answeredAt: Date.now() })
+    })
+  }
+
+  /** A person is erased while a send of theirs runs that a producer with a clock ahead has made. */
+  erase(): void {
+    const { api, workspaceId } = this.options
+    const [sendId, userId] = [`slow-${++this.sent}`, `gone-${this.sent}`]
+    this.asked.add(sequenceIdOf(workspaceId, sendId, userId))
+    this.request(async () => {
+      await api.call('PUT', `/v1/users/${userId}`, { body: { locale: 'en' } })
+      this.produceSend({ workspaceId, sendId, userId, templateId: 'slow', aheadMs: clockAheadMs })
+      this.later(erasedAfterMs, () =>
+        this.request(async () => {
+          await api.call('DELETE', `/v1/users/${userId}`)
+          this.cancels.push({ workspaceId, scope: 'user', id: userId, answeredAt: Date.now() })
+        }),
+      )
     })
   }
 

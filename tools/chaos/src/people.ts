@@ -62,13 +62,15 @@ const kakao = {
   },
 }
 
+const all = [inApp, push, sms, kakao]
+
 /** A template and how often it is sent. */
 export interface Template {
   readonly templateId: string
   readonly weight: number
   /** Its first step's channel. */
   readonly first: ChannelType
-  readonly sequence: object | null
+  readonly sequence: ({ readonly steps: readonly { readonly channels: readonly string[] }[] } & object) | null
 }
 
 /** Channels in both orders, all three conditions, both ways of failing and of late signals, and a broadcast over all channels. */
@@ -112,6 +114,13 @@ export const templates: readonly Template[] = [
     first: 'kakao',
     sequence: { steps: [{ channels: ['kakao'], stopCondition: 'delivered', waitMinutes: 5 }, { channels: ['sms'] }] },
   },
+  {
+    // For those who are erased meanwhile: its window, 36 s, is longer than a cancel may take.
+    templateId: 'slow',
+    weight: 0,
+    first: 'in_app',
+    sequence: { steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 60 }, { channels: ['push'] }] },
+  },
   { templateId: 'broadcast', weight: 10, first: 'in_app', sequence: null },
 ]
 
@@ -122,7 +131,8 @@ export async function approve(api: Api, { templateId, sequence }: Template, vers
     name: templateId,
     category: 'Transactional',
     variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
-    channels: [inApp, push, sms, kakao],
+    // Every channel stands in exactly one step.
+    channels: all.filter(({ channelType }) => sequence === null || sequence.steps.some(({ channels }) => channels.includes(channelType))),
     config: sequence === null ? { sequenceEnabled: false } : { sequenceEnabled: true, sequence },
   }
   const idempotencyKey = `${templateId}-${version}`

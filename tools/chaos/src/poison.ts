@@ -117,6 +117,8 @@ async function addSends(add: Add, { connection, workspaceId, random, partitions 
   add(topics.sends, 'unknown_template', encoded({ templateId: 'no-such-template' }))
   add(topics.sends, 'missing_variables', encoded({}))
   add(topics.sends, 'invalid_send', encoded({ workspaceId: 'Not A Workspace' }))
+  // Refused at the edge; a build without that rule sets it aside when its turn has failed.
+  add(topics.sends, 'invalid_send or unprocessable', encoded({ userId: 'nul', variables: { orderNo: 'a\0b' } }))
   const times = [Date.now() * microseconds, 8.9e15, -6.3e13, Date.UTC(10_000, 0, 1)]
   times.forEach((requestedAt, index) => add(topics.sends, 'invalid_time', encoded({ userId: `late-${index}`, variables: { orderNo: '1' }, requestedAt })))
   // Small, and on each partition, so that most of them are away from home: what is sent home is larger than it was.

@@ -48,8 +48,8 @@ describe('a test build', () => {
 })
 
 describe('the mutants', () => {
-  it('are the eight of the plan', () => {
-    expect(mutants).toHaveLength(8)
+  it('are the ten of the plan', () => {
+    expect(mutants).toHaveLength(10)
   })
 
   it.each(mutants.map((mutant) => [mutant.name, mutant] as const))(
