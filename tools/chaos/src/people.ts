@@ -64,13 +64,19 @@ const kakao = {
 
 const all = [inApp, push, sms, kakao]
 
+interface Step {
+  readonly channels: readonly string[]
+  readonly stopCondition?: string
+  readonly waitMinutes?: number
+}
+
 /** A template and how often it is sent. */
 export interface Template {
   readonly templateId: string
   readonly weight: number
   /** Its first step's channel. */
   readonly first: ChannelType
-  readonly sequence: ({ readonly steps: readonly { readonly channels: readonly string[] }[] } & object) | null
+  readonly sequence: { readonly steps: readonly Step[]; readonly lateSignal?: string; readonly onFailure?: string } | null
 }
 
 /** Channels in both orders, all three conditions, both ways of failing and of late signals, and a broadcast over all channels. */

@@ -137,7 +137,7 @@ export class Mutator {
 
   private bytes(): Shot {
     const { random } = this.options
-    const [topic, how] = this.draw('bytes', () => pairs(allTopics, ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const))
+    const [topic, how] = [this.draw('topics of bytes', () => allTopics), this.draw('bytes', () => ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const)]
     const base = this.bases.of(topic)
     const good = this.encoded(base)
     const [at, noise] = [random.below(good.length), random.bytes(1 + random.below(64))]
@@ -182,7 +182,7 @@ export class Mutator {
 
   private keys(): Shot {
     const { random } = this.options
-    const [topic, how] = this.draw('keys', () => pairs(allTopics, ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const))
+    const [topic, how] = [this.draw('topics of keys', () => allTopics), this.draw('keys', () => ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const)]
     const base = this.bases.of(topic)
     const keys: Readonly<Record<typeof how, Buffer | null>> = {
       null: null, empty: Buffer.alloc(0), nul: Buffer.from('a\0b'), notUtf8: Buffer.from([0xff, 0xfe]), other: random.bytes(16), slashes: Buffer.from(`${attacked}//`),
@@ -195,7 +195,7 @@ export class Mutator {
   }
 
   private headers(): Shot {
-    const [topic, how] = this.draw('headers', () => pairs(allTopics, headerMutations.map((_, index) => index)))
+    const [topic, how] = [this.draw('topics of headers', () => allTopics), this.draw('headers', () => headerMutations.map((_, index) => index))]
     const mutation = headerMutations[how]!
     // Half of them on a record that must become a dead letter with all its headers, half on a good one.
     const base = this.bases.of(topic)
@@ -207,7 +207,7 @@ export class Mutator {
 
   private codecs(): Shot {
     const how = [...codecs.filter((codec) => codec !== 'none'), 'corrupt', 'cut', 'otherCodec', 'unknownCodec'] as const
-    const [topic, which] = this.draw('codecs', () => pairs(allTopics, how))
+    const [topic, which] = [this.draw('topics of codecs', () => allTopics), this.draw('codecs', () => how)]
     const base = this.harmless(topic)
     const make = (front: BatchFront, expected: Expected): Shot =>
       this.shot({ kind: `codecs/${which}`, ...homeOf(base), value: this.encoded(base), front, expected, ...(expected === 'used' && startsOf(base)) })
@@ -246,7 +246,7 @@ export class Mutator {
   }
 
   private schemaIds(): Shot {
-    const [topic, how] = this.draw('schemaIds', () => pairs(allTopics, ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const))
+    const [topic, how] = [this.draw('topics of schemaIds', () => allTopics), this.draw('schemaIds', () => ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const)]
     const base = this.bases.of(topic)
     const [body, other] = [this.encoded(base).subarray(5), this.options.random.pick(allTopics.filter(({ record }) => record !== topic.record))]
     const headers: Readonly<Record<typeof how, Buffer>> = {
@@ -292,9 +292,9 @@ export class Mutator {
 
   private sizes(): Shot {
     const how = ['value', 'headers', 'gzipped', 'deadWeight', 'variables', 'quarter', 'mega'] as const
-    const [topic, which, less] = this.draw('sizes', () =>
-      pairs([topics.sends, topics.engagements, topics.controls, topics.pushCommands, topics.users], how).flatMap(([each, one]) =>
-        (one === 'value' || one === 'headers' ? [0, 20, 60, 110, 150, 200, 260, 400] : [0, 1]).map((by) => [each, one, by] as const)))
+    const which = this.draw('sizes', () => how)
+    const topic = this.draw('topics of sizes', () => [topics.sends, topics.engagements, topics.controls, topics.pushCommands, topics.users])
+    const less = which === 'value' || which === 'headers' ? this.draw('bytes less', () => [0, 20, 60, 110, 150, 200, 260, 400]) : this.draw('bytes more', () => [0, 1])
     const base = this.harmless(topic)
     const key = Buffer.from(base.key)
     const kind = `sizes/${which}${less === 0 ? '' : `-${less}`}`
