@@ -55,6 +55,8 @@ const worksOf: Readonly<Record<string, readonly Work[]>> = {
   orchestrator: everything,
   'inapp-dispatcher': ['in_app'],
   'push-dispatcher': ['push'],
+  'sms-dispatcher': ['sms'],
+  'messenger-dispatcher': ['kakao'],
   'provider-sandbox': ['push'],
 }
 const isPair = (service: string): service is Pair => service in pairs
@@ -197,7 +199,7 @@ const everythingTwice: Fault = {
   works: everything,
   strike: async ({ connection }) => {
     const at = Date.now()
-    for (const topic of [topics.sends, topics.engagements, topics.inAppCommands, topics.pushCommands, topics.sequences, topics.controls])
+    for (const topic of [topics.sends, topics.engagements, ...Object.values(commandTopicOf), topics.sequences, topics.controls])
       await copy(connection(), topic)
     return { victim: 'all topics', at }
   },
@@ -253,8 +255,12 @@ async function copy(connection: KafkaConnection, topic: Topic): Promise<void> {
   await (await connection.producer()).sendRaw(topic.name, records.slice(0, copiedAtMost))
 }
 
+// Where fewer messages pass, the first of them has to do.
+const first = (): number => 1
+
 const orchestratorPoints = ['before-commit', 'after-commit', 'before-publish', 'after-publish', 'timer-taken']
-const pushPoints = [
+/** Of every ledger: push, sms and kakao keep the same. */
+const ledgerPoints = [
   'before-commands-stored',
   'after-commands-stored',
   'before-attempting',
@@ -271,7 +277,7 @@ const peoplePoints = ['after-relay']
 /** Every failpoint that is struck at. */
 export const failpointNames: readonly string[] = [
   ...orchestratorPoints,
-  ...pushPoints,
+  ...ledgerPoints,
   ...inAppPoints,
   ...metricsPoints,
   ...sendPoints,
@@ -281,7 +287,9 @@ export const failpointNames: readonly string[] = [
 /** Every fault there is, in families: a plan goes round the families, so that a short one has struck everywhere. */
 const families: readonly { readonly isSlow: boolean; readonly faults: readonly Fault[] }[] = [
   { isSlow: false, faults: orchestratorPoints.map((name) => killedAt('orchestrator', name)) },
-  { isSlow: false, faults: pushPoints.map((name) => killedAt('push-dispatcher', name)) },
+  { isSlow: false, faults: ledgerPoints.map((name) => killedAt('push-dispatcher', name)) },
+  { isSlow: false, faults: ledgerPoints.map((name) => killedAt('sms-dispatcher', name, first)) },
+  { isSlow: false, faults: ledgerPoints.map((name) => killedAt('messenger-dispatcher', name, first)) },
   { isSlow: false, faults: [postgresStopped(2)] },
   { isSlow: false, faults: [brokerKilled] },
   { isSlow: false, faults: [killed('orchestrator'), outage('orchestrator')] },
@@ -300,6 +308,8 @@ const families: readonly { readonly isSlow: boolean; readonly faults: readonly F
     faults: [
       'push-dispatcher',
       'inapp-dispatcher',
+      'sms-dispatcher',
+      'messenger-dispatcher',
       'provider-sandbox',
       'send-svc',
       'metrics-svc',

@@ -36,7 +36,8 @@ export interface Receipt {
 /** A cancel that was answered. */
 export interface Cancelled {
   readonly workspaceId: string
-  readonly scope: 'sequence' | 'send'
+  /** `user`: the person was erased. */
+  readonly scope: 'sequence' | 'send' | 'user'
   readonly id: string
   readonly answeredAt: number
 }
@@ -52,11 +53,11 @@ export interface OptedOut {
 /** A request that arrived at a provider. */
 export interface Arrival {
   readonly messageId: string | null
-  /** The device token. */
+  /** The device token, or a number. */
   readonly to: string
   /** RFC 3339. */
   readonly at: string
-  /** `200`, `hang` or `reset` where the provider took it; else its refusal. */
+  /** `200`, `201`, `hang` or `reset` where the provider took it; else its refusal. */
   readonly answer: string
 }
 
@@ -64,14 +65,19 @@ export interface Arrival {
 export interface Poison {
   readonly topic: string
   readonly digest: string
-  /** The reason its dead letter must give. */
+  /** The reason its dead letter must give, or one of two: `not_avro or too_large`. */
   readonly reason: string
+  /** Where it stands, `partition/offset`: what cannot be read at all has no bytes to be known by. Empty: not known yet. */
+  place: string
 }
 
 /** A dead letter. */
 export interface DeadLetter {
   readonly topic: string
+  /** Of the record's value, also where the letter does not keep that. */
   readonly digest: string
+  /** `partition/offset` of the record. */
+  readonly place: string
   readonly reason: string
   readonly detail: string
 }
@@ -141,5 +147,8 @@ const ranks: Readonly<Record<string, number>> = { delivered: 1, viewed: 2, click
 export const meets = (kind: string, condition: string | null): boolean =>
   condition !== null && (ranks[kind] ?? 0) >= (ranks[condition] ?? Infinity)
 
-/** The device of a token of ours, `phone_<userId>_<deviceId>` or `bad_<userId>_<deviceId>`. */
-export const deviceOf = (token: string): string => token.slice(token.lastIndexOf('_') + 1)
+/** The target of an address: the device of a token of ours, `phone_<userId>_<deviceId>` or `bad_<userId>_<deviceId>`; else a number. */
+export const targetOf = (address: string): string => (address.includes('_') ? address.slice(address.lastIndexOf('_') + 1) : 'number')
+
+/** Channels on which each message costs money: what is possibly sent is not sent again (rule 12). */
+export const isPaid = (channelType: string): boolean => channelType === 'sms' || channelType === 'kakao'

@@ -573,8 +573,8 @@ describe('the checker', () => {
 
   describe('of dead letters', () => {
     const promise = 'bad records become dead letters with their reason, good ones never'
-    const poison = [{ topic: topics.sends.name, digest: 'bad', reason: 'not_avro' }]
-    const letter = { topic: topics.sends.name, digest: 'bad', reason: 'not_avro', detail: '' }
+    const poison = [{ topic: topics.sends.name, digest: 'bad', reason: 'not_avro', place: '0/7' }]
+    const letter = { topic: topics.sends.name, digest: 'bad', place: '', reason: 'not_avro', detail: '' }
 
     it('is content with one for each malformed record', () => {
       expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison, deadLetters: [letter, letter] })))).toEqual([])
@@ -586,6 +586,14 @@ describe('the checker', () => {
         broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison, deadLetters: [{ ...letter, reason: 'too_large' }] }))),
       ).toEqual([promise])
       expect(broken(historyOf([stopped(1)], (made) => void (made.deadLetters = [letter])))).toEqual([promise])
+    })
+
+    it('knows a record by where it stood when its letter has no bytes, and takes either of two reasons', () => {
+      const either = [{ ...poison[0]!, reason: 'not_avro or too_large' }]
+      const at = { ...letter, digest: 'none', place: '0/7' }
+      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'too_large' }] })))).toEqual([])
+      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'unreadable' }] })))).toEqual([promise])
+      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, place: '0/8' }] })))).toEqual([promise])
     })
   })
 

@@ -1,7 +1,7 @@
 // The checker: joins what was asked, the log, the command topics, arrivals and numbers, and trusts no service. Pure.
 import { commandTopicOf, parseMessageId, partitionOf, sequenceIdOf, type ChannelType, type SequenceChanged } from '@stepcast/contracts'
 import { fold, timerOf, upcast } from '@stepcast/sequence'
-import { answers, deviceOf, driver, meets, type Breach, type Cancelled, type History } from './history'
+import { answers, driver, isPaid, meets, targetOf, type Breach, type Cancelled, type History } from './history'
 import { readLog, type Log } from './log'
 import { differences, numbersOf } from './numbers'
 import { walk, type Commanded, type Elapsed, type Walk } from './sequenceRules'
@@ -226,8 +226,11 @@ function receiptsFirst({ history, walks }: Known): Breach[] {
   )
 }
 
-const covers = ({ scope, id, workspaceId }: Cancelled, { sequenceId, sendId, workspaceId: of }: SequenceChanged): boolean =>
-  of === workspaceId && id === (scope === 'sequence' ? sequenceId : sendId)
+// An erasure is answered at once and travels over a topic: it holds once that has been read, also by who was killed meanwhile.
+const erasedWithinMs = 20_000
+
+const covers = ({ scope, id, workspaceId }: Cancelled, { sequenceId, sendId, userId, workspaceId: of }: SequenceChanged): boolean =>
+  of === workspaceId && id === { sequence: sequenceId, send: sendId, user: userId }[scope]
 
 /** Once a cancel is answered, nothing of what it covers is commanded. */
 function cancelled({ history, log }: Known): Breach[] {
@@ -235,12 +238,18 @@ function cancelled({ history, log }: Known): Breach[] {
   const bySend = new Map<string, (typeof stories)[number][]>()
   for (const story of stories) bySend.set(story[0]!.sendId, [...(bySend.get(story[0]!.sendId) ?? []), story])
   return history.cancels.flatMap((cancel) => {
-    const covered = cancel.scope === 'sequence' ? [log.stories.get(cancel.id) ?? []] : (bySend.get(cancel.id) ?? [])
+    const patienceMs = cancel.scope === 'user' ? erasedWithinMs : 0
+    const covered =
+      cancel.scope === 'sequence'
+        ? [log.stories.get(cancel.id) ?? []]
+        : cancel.scope === 'send'
+          ? (bySend.get(cancel.id) ?? [])
+          : stories.filter((story) => story[0]!.userId === cancel.id)
     return covered.flatMap((story) =>
       story
         .filter((change) => covers(cancel, change))
         .flatMap(({ recordedAt, events, sequenceId }) =>
-          recordedAt > cancel.answeredAt && events.some(({ type }) => type === 'StepCommanded' || type === 'StepDeferred')
+          recordedAt > cancel.answeredAt + patienceMs && events.some(({ type }) => type === 'StepCommanded' || type === 'StepDeferred')
             ? [
                 {
                   promise: 'nothing is commanded after a cancel was answered',
@@ -276,7 +285,7 @@ function optedOut({ history, messages }: Known): Breach[] {
   )
 }
 
-const isTaken = (answer: string): boolean => answer === '200' || answer === 'hang' || answer === 'reset'
+const isTaken = (answer: string): boolean => answer === '200' || answer === '201' || answer === 'hang' || answer === 'reset'
 
 /** A target gets a message once; more often only where an attempt's outcome was unknown, and then it is listed. */
 function arrivals({ history, messages }: Known): { breaches: Breach[]; again: number } {
@@ -290,7 +299,7 @@ function arrivals({ history, messages }: Known): { breaches: Breach[]; again: nu
     if (!messages.has(messageId) && history.final !== null)
       breaches.push({ promise, sequenceId, what: `${messageId} arrived and was never commanded` })
     if (!isTaken(answer)) continue
-    const name = `${messageId} ${deviceOf(to)}`
+    const name = `${messageId} ${targetOf(to)}`
     const before = taken.get(name)
     if (before) before.push(`${answer} at ${at}`)
     else taken.set(name, [`${answer} at ${at}`])
@@ -299,6 +308,15 @@ function arrivals({ history, messages }: Known): { breaches: Breach[]; again: nu
   for (const [name, times] of taken) {
     if (times.length === 1) continue
     again++
+    const channelType = parseMessageId(name.split(' ')[0]!)?.channelType ?? ''
+    if (isPaid(channelType)) {
+      breaches.push({
+        promise: 'what costs money is sent once, also where its outcome was unknown',
+        sequenceId: parseMessageId(name.split(' ')[0]!)!.sequenceId,
+        what: `${name} arrived ${times.length} times: ${times.join(', ')}`,
+      })
+      continue
+    }
     if (history.unknown === null || listed.has(name)) continue
     breaches.push({
       promise,
@@ -314,10 +332,12 @@ const harmless = new Set(['step_never_commanded'])
 
 /** Every malformed record is a dead letter with its reason; nothing else is. */
 function deadLetters({ history }: Known): Breach[] {
-  const reasons = new Map(history.poison.map(({ topic, digest, reason }) => [`${topic} ${digest}`, reason]))
-  const letters = history.deadLetters.flatMap(({ topic, digest, reason, detail }): Breach[] => {
-    const expected = reasons.get(`${topic} ${digest}`)
-    if (expected === reason || (expected === undefined && harmless.has(reason))) return []
+  const named = ({ topic, digest, place }: { topic: string; digest: string; place: string }): string[] => [`${topic} ${digest}`, `${topic} at ${place}`]
+  const reasons = new Map(history.poison.flatMap((poison) => named(poison).map((name) => [name, poison.reason] as const)))
+  const letters = history.deadLetters.flatMap((letter): Breach[] => {
+    const { topic, reason, detail } = letter
+    const expected = named(letter).flatMap((name) => reasons.get(name) ?? [])[0]
+    if (expected?.split(' or ').includes(reason) || (expected === undefined && harmless.has(reason))) return []
     const what =
       expected === undefined
         ? `a good record of ${topic} became a dead letter`
@@ -331,11 +351,11 @@ function deadLetters({ history }: Known): Breach[] {
     ]
   })
   if (history.final === null) return letters
-  const there = new Set(history.deadLetters.map(({ topic, digest }) => `${topic} ${digest}`))
+  const there = new Set(history.deadLetters.flatMap(named))
   return [
     ...letters,
     ...history.poison
-      .filter(({ topic, digest }) => !there.has(`${topic} ${digest}`))
+      .filter((poison) => !named(poison).some((name) => there.has(name)))
       .map(({ topic, reason }) => ({
         promise: 'bad records become dead letters with their reason, good ones never',
         what: `a record of ${topic} that is ${reason} became no dead letter`,
@@ -370,8 +390,15 @@ function complete({ history, walks, messages }: Known): Breach[] {
     })
   }
   const taken = new Set(history.arrivals.flatMap(({ messageId, answer }) => (isTaken(answer) ? [messageId] : [])))
+  const listed = new Set((history.unknown ?? []).map(({ messageId }) => messageId))
+  // What people's phones report says nothing of what a dispatcher did.
+  const reported = new Set(history.receipts.map(({ messageId, kind }) => `${messageId} ${kind}`))
   for (const { messageId, sequenceId, channelType, kinds } of messages.values()) {
-    if (channelType === 'push' && kinds.includes('requested') && !taken.has(messageId)) {
+    if (isPaid(channelType) && kinds.includes('unknown') && !kinds.includes('requested') && !listed.has(messageId) && !reported.has(`${messageId} unknown`)) {
+      breaches.push({ promise: 'what is possibly sent is listed as unknown', what: `${messageId} is unknown, and not listed`, sequenceId })
+    }
+    if (reported.has(`${messageId} requested`)) continue
+    if (channelType !== 'in_app' && kinds.includes('requested') && !taken.has(messageId)) {
       breaches.push({ promise: 'what is reported as sent was sent', what: `${messageId} is requested, and never arrived`, sequenceId })
     }
   }

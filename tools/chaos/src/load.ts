@@ -15,16 +15,19 @@ import {
   type Topic,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
+import { codecs, type Codec } from './batches'
 import { driver, type Accepted, type Cancelled, type OptedOut, type Poison, type Receipt } from './history'
 import { Refused, type Api } from './http'
 import { Outbox } from './outbox'
 import { approve, templates, type Person } from './people'
 import { poisonRecords, writerIdOf } from './poison'
 import type { Random } from './random'
+import type { Wire } from './wire'
 
 /** What the load needs. */
 export interface LoadOptions {
   readonly connection: () => KafkaConnection
+  readonly wire: Wire
   /** Of the workspace of the load, and of the noisy one. */
   readonly api: Api
   readonly workspaceId: string
@@ -42,6 +45,10 @@ const tickMs = 100
 const receiversPerRequest = 6
 // What the gateway and send-svc are asked at the same time while they are away.
 const maxRequests = 200
+// Just within what a record may have: twenty of them are more than a topic takes in one.
+const earlyBytes = 255_000
+const clockAheadMs = 3_600_000
+const erasedAfterMs = 1_500
 /** At the end of a run: longer than the shortest window, so that it still sees every kind of reaction. */
 const waitedForMs = 4_000
 
@@ -70,7 +77,7 @@ export class Load {
   private lastMessageId: string | null = null
 
   constructor(private readonly options: LoadOptions) {
-    this.outbox = new Outbox(options.connection, options.random.fork())
+    this.outbox = new Outbox(options.connection, options.wire, options.random.fork())
   }
 
   start(): void {
@@ -124,20 +131,24 @@ export class Load {
     this.asked.add(sequenceId)
     if (random.chance(0.05))
       this.engage(
-        messageIdOf(sequenceId, 1, templateId.startsWith('push') ? 'push' : 'in_app'),
+        messageIdOf(sequenceId, 1, templates.find((template) => template.templateId === templateId)!.first),
         random.pick(['delivered', 'clicked']),
         userId,
       )
     // One in ten by a producer that knows nothing of home partitions; one in ten twice, one of these much later.
     const partition = random.chance(0.1) ? random.below(partitions) : undefined
+    // One in ten as other teams' producers write them, compressed.
+    const codec = random.chance(0.1) ? random.pick(codecs) : undefined
     const copies = random.chance(0.1) ? 2 : 1
-    const send = (): void => this.produceSend({ workspaceId, sendId, userId, templateId, ...(partition !== undefined && { partition }) })
+    const send = (): void => this.produceSend({ workspaceId, sendId, userId, templateId, ...(partition !== undefined && { partition }), ...(codec && { codec }) })
     send()
     if (copies === 2) this.later(random.between(0, 8_000), send)
   }
 
   private produceSend({
     partition,
+    codec,
+    aheadMs = 0,
     ...of
   }: {
     workspaceId: string
@@ -145,6 +156,9 @@ export class Load {
     userId: string
     templateId: string
     partition?: number
+    codec?: Codec
+    /** By how much the producer's clock is ahead. */
+    aheadMs?: number
   }): void {
     const sequenceId = sequenceIdOf(of.workspaceId, of.sendId, of.userId)
     void this.encoded('SendRequested', topics.sends, {
@@ -154,7 +168,7 @@ export class Load {
       variables: { orderNo: '42' },
       tag: 'chaos',
       source: null,
-      requestedAt: Date.now(),
+      requestedAt: Date.now() + aheadMs,
     }).then((value) => {
       const record = {
         key: partition === undefined ? sequenceId : 'any',
@@ -162,7 +176,11 @@ export class Load {
         headers: { traceparent: newTraceparent() },
         ...(partition !== undefined && { partition }),
       }
-      this.outbox.put(topics.sends.name, record, (_, ackedAt) => this.accept({ sequenceId, ...of, acceptedAt: ackedAt }))
+      const accepted = (acceptedAt: number): void => this.accept({ sequenceId, ...of, acceptedAt })
+      if (codec === undefined) return this.outbox.put(topics.sends.name, record, (_, ackedAt) => accepted(ackedAt))
+      const bare = { key: Buffer.from(record.key), value, headers: [] }
+      const home = partitionOf(sequenceId, this.options.partitions)
+      this.outbox.putBare(topics.sends.name, partition ?? home, bare, codec, (_offset, _sentAt, ackedAt) => accepted(ackedAt))
     })
   }
 
@@ -259,7 +277,8 @@ export class Load {
     const { random, partitions, workspaceId } = this.options
     const { sequenceId, channelType } = parseMessageId(messageId)!
     const sentAt = Date.now()
-    if (this.seen.has(messageId) && random.chance(0.25) && this.requests < maxRequests)
+    const hasRoute = channelType === 'in_app' || channelType === 'push'
+    if (hasRoute && this.seen.has(messageId) && random.chance(0.25) && this.requests < maxRequests)
       return this.reportOverHttp(messageId, channelType, kind, userId, sentAt)
     const elsewhere = random.chance(0.1) ? random.below(partitions) : undefined
     const isKeyed = elsewhere === undefined || elsewhere === partitionOf(sequenceId, partitions)
@@ -325,6 +344,23 @@ export class Load {
     })
   }
 
+  /** A person is erased while a send of theirs runs that a producer with a clock ahead has made. */
+  erase(): void {
+    const { api, workspaceId } = this.options
+    const [sendId, userId] = [`slow-${++this.sent}`, `gone-${this.sent}`]
+    this.asked.add(sequenceIdOf(workspaceId, sendId, userId))
+    this.request(async () => {
+      await api.call('PUT', `/v1/users/${userId}`, { body: { locale: 'en' } })
+      this.produceSend({ workspaceId, sendId, userId, templateId: 'slow', aheadMs: clockAheadMs })
+      this.later(erasedAfterMs, () =>
+        this.request(async () => {
+          await api.call('DELETE', `/v1/users/${userId}`)
+          this.cancels.push({ workspaceId, scope: 'user', id: userId, answeredAt: Date.now() })
+        }),
+      )
+    })
+  }
+
   /** A template gets its next version with a longer window, while sequences of the one before run. */
   editTemplate(version: number): void {
     const edit = {
@@ -347,12 +383,46 @@ export class Load {
       random,
       partitions,
     })
-    for (const { topic, record, poison } of records) {
+    for (const { partition, record, codec, poison } of records) {
       this.poison.push(poison)
       // A neighbour on either side.
       this.sendOverKafka(random.pick(this.options.people).userId)
-      this.outbox.put(topic, record)
+      this.outbox.putBare(poison.topic, partition, record, codec, (offset) => (poison.place = `${partition}/${offset}`))
     }
+    this.wideBurst()
+  }
+
+  /** Early reports of one sequence, each within its limit, that together do not fit into one record; then its send. */
+  private wideBurst(): void {
+    const { workspaceId, partitions } = this.options
+    const [sendId, userId] = [`wide-${++this.sent}`, 'nobody']
+    const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
+    const partition = partitionOf(sequenceId, partitions)
+    this.asked.add(sequenceId)
+    // Of somebody who cannot be reached: whatever is reported here besides, no provider is called.
+    const channels = ['in_app', 'push', 'sms', 'kakao'] as const
+    const kinds = ['delivered', 'viewed', 'clicked', 'requested', 'unknown'] as const
+    let left = channels.length * kinds.length
+    for (const channel of channels)
+      for (const kind of kinds) {
+        const report = {
+          workspaceId,
+          messageId: messageIdOf(sequenceId, 1, channel),
+          kind,
+          occurredAt: Date.now(),
+          source: driver,
+          reason: null,
+          providerMessageId: null,
+          detail: { pad: 'x'.repeat(earlyBytes) },
+        }
+        void this.encoded('EngagementReported', topics.engagements, report).then((value) => {
+          const record = { key: Buffer.from(sequenceId), value, headers: [] }
+          this.outbox.putBare(topics.engagements.name, partition, record, 'gzip', (_, sentAt, ackedAt) => {
+            this.receipts.push({ messageId: report.messageId, kind, sentAt, ackedAt, isKeyed: true })
+            if (--left === 0) this.produceSend({ workspaceId, sendId, userId, templateId: 'broadcast' })
+          })
+        })
+      }
   }
 
   // ── In common ────────────────────────────────────────────────────────────────────────────────────────────────────────────

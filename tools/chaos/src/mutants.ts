@@ -14,12 +14,14 @@ export interface Mutant {
 
 const turn = 'apps/orchestrator/src/turn.ts'
 const partition = 'apps/orchestrator/src/partition.ts'
+const rules = 'libs/contracts/src/rules.ts'
+const lastResort = 'libs/contracts/src/lastResort.ts'
 const lane = 'libs/channel/src/lane.ts'
 const handOver = 'libs/channel/src/handOver.ts'
 
 const always = (): number => 1
 
-/** The eight of the reliability plan. */
+/** The eight of the reliability plan, and two of what may stand on a topic. */
 export const mutants: readonly Mutant[] = [
   {
     name: 'no-cursor-check',
@@ -156,5 +158,31 @@ export const mutants: readonly Mutant[] = [
       { file: partition, text: '    this.options.mailboxes().reset(this.partition, offsets)\n', instead: '    void offsets\n' },
     ],
     faults: [postgresStopped(3)],
+  },
+  {
+    name: 'no-last-resort',
+    what: 'input that fails for its own sake is tried for ever; and NUL in variables is not refused at the edge, so that some does',
+    edits: [
+      { file: rules, text: '    if (problem) return { reason: \'invalid_send\', detail: `variables ${problem}` }\n', instead: '    void problem\n' },
+      {
+        file: lastResort,
+        text: 'const isEnough = this.failures >= triesOfAll || (this.failures > 1 && now - this.failingSince >= giveUpAfterMs)',
+        instead: 'const isEnough = false',
+      },
+    ],
+    faults: [outage('orchestrator')],
+  },
+  {
+    name: 'producers-clock-decides',
+    what: 'whether a cancel of a person covers what runs is judged by the clock of its producer',
+    // After the merge: what makes a job cancel whatever runs, and what takes a clock ahead of arrival as arrival, are both undone here.
+    edits: [
+      {
+        file: turn,
+        text: 'if (draft?.state.status === \'running\' && covers(scope, requestedAt, draft.requestedAt)) this.put',
+        instead: 'if (draft?.state.status === \'running\' && (covers(scope, requestedAt, draft.requestedAt) as boolean)) this.put',
+      },
+    ],
+    faults: [killedAt('orchestrator', 'after-commit', always)],
   },
 ]

@@ -3,7 +3,7 @@ import { partitionOf, type SequenceChanged } from '@stepcast/contracts'
 import { answers } from './history'
 
 /** What has to work before a fault counts as recovered from. */
-export type Work = 'sequences' | 'in_app' | 'push'
+export type Work = 'sequences' | 'in_app' | 'push' | 'sms' | 'kakao'
 
 /** Follows the log. */
 export class Progress {

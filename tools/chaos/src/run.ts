@@ -86,6 +86,7 @@ class Running {
     const { stage, random, noise } = options
     this.load = new Load({
       connection: stage.connection,
+      wire: stage.wire,
       api: stage.api,
       workspaceId: stage.workspaceId,
       noisyWorkspaceId: stage.noisyWorkspaceId,

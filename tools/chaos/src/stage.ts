@@ -12,6 +12,7 @@ import { Keeper, type Kept } from './keeper'
 import { approve, peopleOf, register, templates, type Person } from './people'
 import type { Random } from './random'
 import { Watch } from './watch'
+import { Wire } from './wire'
 
 /** A "minute" of the run: windows of 3 and 6 s, commands that expire after 36 s. */
 export const minuteMs = 600
@@ -32,6 +33,8 @@ const names = [
   'inapp-dispatcher-2',
   'push-dispatcher',
   'push-dispatcher-2',
+  'sms-dispatcher',
+  'messenger-dispatcher',
   'metrics-svc',
   'gateway',
 ]
@@ -49,6 +52,7 @@ export class RunningStage {
   readonly failpoints: Failpoints
   readonly keeper: Keeper
   readonly watch: Watch
+  readonly wire: Wire
   readonly api: Api
   readonly noisyApi: Api
   private current: KafkaConnection
@@ -68,6 +72,7 @@ export class RunningStage {
     this.noisyApi = new Api(system.url, noisyKey)
     const env = { ...system.env } as NodeJS.ProcessEnv
     this.watch = new Watch(kafkaConfigFromEnv(env, 'chaos-watch'), registryConfigFromEnv(env))
+    this.wire = new Wire(system.stack.kafkaBrokers)
     this.current = this.connect()
   }
 
@@ -92,7 +97,7 @@ export class RunningStage {
       restartCrashed: false,
       instances: Object.fromEntries(pairs.map((name) => [name, 2])),
       // The sandbox hangs on purpose: nobody waits the usual 10 s for it here.
-      env: { SANDBOX_LOG_FILE: arrivalsFile, PUSH_TIMEOUT_MS: '3000' },
+      env: { SANDBOX_LOG_FILE: arrivalsFile, PUSH_TIMEOUT_MS: '3000', SMS_TIMEOUT_MS: '3000', KAKAO_TIMEOUT_MS: '3000' },
       envOf: Object.fromEntries(names.map((name) => [name, failpoints.envOf(name)])),
     })
     try {
@@ -144,7 +149,8 @@ export class RunningStage {
       })
     // A sandbox that is away behaves badly enough.
     await call('DELETE').catch(() => undefined)
-    for (const fault of faults) await call('POST', { provider: 'fcm', ...fault }).catch(() => undefined)
+    for (const fault of faults)
+      for (const provider of ['fcm', 'twilio', 'solapi']) await call('POST', { provider, ...fault }).catch(() => undefined)
   }
 
   /** Every request that arrived at a provider, as the sandbox wrote it down before it answered. */
@@ -158,14 +164,18 @@ export class RunningStage {
     return text.split('\n').flatMap((line) => (line.endsWith('}') ? [JSON.parse(line) as Arrival] : []))
   }
 
-  /** The product's list of attempts whose outcome is unknown. */
+  /** The product's lists of attempts whose outcome is unknown. */
   async unknown(patienceMs?: number): Promise<Unknown[]> {
+    return (await Promise.all(['push', 'sms', 'kakao'].map((channel) => this.unknownOf(channel, patienceMs)))).flat()
+  }
+
+  private async unknownOf(channel: string, patienceMs?: number): Promise<Unknown[]> {
     const found: Unknown[] = []
     let cursor: string | null = null
     do {
       const page: { items: Unknown[]; nextCursor: string | null } = await this.api.call(
         'GET',
-        `/v1/push/unknown?limit=100${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+        `/v1/${channel}/unknown?limit=100${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
         patienceMs === undefined ? {} : { patienceMs },
       )
       found.push(...page.items)
@@ -199,7 +209,7 @@ export class RunningStage {
   /** Stops everything. */
   async stop(): Promise<void> {
     this.keeper.stop()
-    await Promise.all([this.watch.close(), this.current.close()])
+    await Promise.all([this.watch.close(), this.wire.close(), this.current.close()])
     await this.system.stop()
   }
 }

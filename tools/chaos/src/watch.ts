@@ -1,6 +1,7 @@
 // Reads the topics while the run goes on, from offset 0 and for itself: no service is asked what it wrote.
 import { createHash } from 'node:crypto'
 import {
+  commandTopicOf,
   deadLetterTopic,
   RecordDecoder,
   topics,
@@ -14,11 +15,11 @@ import { isRecord, KafkaConnection, silentLog, type KafkaConfig, type RegistryCo
 import { sleep } from '@stepcast/stack'
 import type { DeadLetter, Recorded } from './history'
 
-/** Names a value's bytes. */
+/** Names a value's bytes, as a dead letter does that does not keep them. */
 export const digestOf = (value: Buffer | null): string =>
-  createHash('sha1')
+  createHash('sha256')
     .update(value ?? '')
-    .digest('base64')
+    .digest('hex')
 
 interface Raw {
   readonly offset: number
@@ -61,14 +62,12 @@ export class Watch {
       topics.sends.name,
       decoding('SendRequested', (record) => this.sends.push(record)),
     )
-    this.takers.set(
-      topics.inAppCommands.name,
-      decoding('DispatchStep', (record) => this.commands.push(record)),
-    )
-    this.takers.set(
-      topics.pushCommands.name,
-      decoding('DispatchStep', (record) => this.commands.push(record)),
-    )
+    for (const topic of Object.values(commandTopicOf)) {
+      this.takers.set(
+        topic.name,
+        decoding('DispatchStep', (record) => this.commands.push(record)),
+      )
+    }
     this.takers.set(
       topics.sequences.name,
       decoding('SequenceChanged', (record) => {
@@ -79,7 +78,8 @@ export class Watch {
     this.takers.set(deadLetterTopic.name, (_topic, _partition, { value, headers }) => {
       this.deadLetters.push({
         topic: headers.topic ?? '',
-        digest: digestOf(value),
+        digest: headers['value-sha256'] ?? digestOf(value),
+        place: `${headers.partition}/${headers.offset}`,
         reason: headers.reason ?? '',
         detail: headers.detail ?? '',
       })

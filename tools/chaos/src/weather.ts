@@ -45,6 +45,7 @@ export class Weather {
       const person = optingOut[time]
       if (person !== undefined) load.optOut(person.userId, time % 2 === 0 ? 'push' : 'in_app')
     })
+    this.repeat(500, 12_000, () => load.erase())
     this.repeat(10_000, 30_000, (time) => load.editTemplate(time + 2))
     if (noise > 0) this.repeat(15_000, 60_000, () => load.burst(noise))
   }

@@ -1,10 +1,9 @@
 // Avro written by hand: what a library would write where it can, and what none would where it cannot.
 import { avroSchemas, avroTypes, type RecordName } from '@stepcast/contracts'
-import { Random } from '@stepcast/chaos'
-import { avroBytes, Entries, Place, type Schema } from './avroBytes'
+import { avroBytes, Entries, Place, Random, type Schema } from '@stepcast/chaos'
 import { allTopics, Bases } from './records'
 
-const bases = new Bases('spec', new Random(3), () => 1_800_000_000_000, () => ({ sequences: [], foreign: [] }))
+const bases = new Bases('spec', new Random(3), () => 1_800_000_000_000, () => ({ sequences: [], foreign: [] }), 3)
 
 it.each(allTopics.map((topic) => [topic.name, topic] as const))('a good record of %s is read as what it is', (_, topic) => {
   for (let i = 0; i < 10; i++) {

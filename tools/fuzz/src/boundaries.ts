@@ -1,5 +1,5 @@
 // Where the types of Avro, JavaScript and PostgreSQL end: every field of a record, and what is put there instead.
-import { Entries, namedIn, Place, resolved, type Named, type Schema } from './avroBytes'
+import { Entries, namedIn, Place, resolved, type Named, type Schema } from '@stepcast/chaos'
 
 /** One field replaced: where, and the record with it. */
 export interface FieldMutation {

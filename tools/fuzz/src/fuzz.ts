@@ -10,6 +10,9 @@ const home = join(checkout, '.stepcast-fuzz', 'home')
 
 const say = (line: string): void => console.log(line)
 
+// Of a service that ends its last lines are told, and they may hold megabytes: its log keeps them.
+const sayShortly = (line: string): void => say(line.split('\n')[0]!.slice(0, 200))
+
 function lines({ seed, shots, onTopics, letters, stories, kept, restarts, largestMb, table, problems }: Result, again: string): string[] {
   return [
     `${shots} shots, ${onTopics} of them on their topics, ${letters} dead letters (seed ${seed})`,
@@ -26,7 +29,7 @@ async function play(options: Options, signal: AbortSignal): Promise<boolean> {
   const { seed, minutes, only, keep, json } = options
   const again = `npm run fuzz-topics -- --seed ${seed} --minutes ${minutes}`
   say(`Seed ${seed}: ${again}`)
-  const stage = await RunningStage.start(home, say, signal)
+  const stage = await RunningStage.start(home, sayShortly, signal)
   let result: Result
   try {
     result = await run({ stage, seed, minutes, only, onProgress: say, signal })

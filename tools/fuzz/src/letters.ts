@@ -4,9 +4,8 @@ import { decompress as unzstd } from 'fzstd'
 import { decompressFrameSync } from 'lz4-napi'
 import { uncompressSync } from 'snappy'
 import { deadLetterTopic } from '@stepcast/contracts'
-import type { WireRecord } from './batches'
+import type { Wire, WireRecord } from '@stepcast/chaos'
 import { idHeader } from './mutate'
-import type { Wire } from './wire'
 
 /** A dead letter. */
 export interface Letter {

@@ -1,8 +1,6 @@
 // Mutations: the same seed gives the same records, every kind occurs, and none of them is the neighbour's or the orchestrator's own.
-import { Random } from '@stepcast/chaos'
+import { batchOf, Entries, Random, type Schema } from '@stepcast/chaos'
 import { avroSchemas, avroTypes, topics, type RecordName, type Topic } from '@stepcast/contracts'
-import { Entries, type Schema } from './avroBytes'
-import { batchOf } from './batches'
 import { fieldMutations } from './boundaries'
 import { families, idHeader, Mutator, type Shot } from './mutate'
 import { allTopics, Bases, neighbour } from './records'
@@ -78,7 +76,7 @@ describe('mutations', () => {
 
 describe('boundary values', () => {
   const now = 1_800_000_000_000
-  const bases = new Bases('spec', new Random(3), () => now, () => ({ sequences: [], foreign: [] }))
+  const bases = new Bases('spec', new Random(3), () => now, () => ({ sequences: [], foreign: [] }), 3)
   const mutationsOf = (topic: Topic) => fieldMutations(avroSchemas[topic.record] as Schema, bases.of(topic).value, now)
 
   it.each(allTopics.map((topic) => [topic.name, topic] as const))('replace every field of a record of %s', (_, topic) => {

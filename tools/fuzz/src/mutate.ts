@@ -1,8 +1,6 @@
 // Random mutations of every record kind on every topic, drawn from a seed. Pure: the same seed and clock give the same records.
 import { avroSchemas, avroTypes, deadLetterTopic, instantProblem, maxMessageBytes, partitionOf, topics, wireHeader, type Topic } from '@stepcast/contracts'
-import type { Random } from '@stepcast/chaos'
-import { avroBytes, type Schema } from './avroBytes'
-import { batchOf, codecs, type BatchFront, type Codec, type RawHeader, type WireRecord } from './batches'
+import { avroBytes, batchOf, codecs, type BatchFront, type Codec, type Random, type RawHeader, type Schema, type WireRecord } from '@stepcast/chaos'
 import { clocks, fieldMutations, texts } from './boundaries'
 import { allTopics, attacked, Bases, type Base, type Known } from './records'
 
@@ -83,7 +81,7 @@ export class Mutator {
 
   constructor(private readonly options: MutatorOptions) {
     const { random, run, now, known } = options
-    this.bases = new Bases(run, random, now, () => ({ sequences: this.sequences, foreign: known().foreign }))
+    this.bases = new Bases(run, random, now, () => ({ sequences: this.sequences, foreign: known().foreign }), options.partitions)
   }
 
   /** The next one; several that belong together, in their order. */
@@ -99,8 +97,8 @@ export class Mutator {
   flush(): readonly Shot[] {
     return allTopics.flatMap((topic) =>
       Array.from({ length: topic.partitions === 'single' ? 1 : this.options.partitions }, (_, partition) => {
-        const base = this.harmless(topic)
-        return this.shot({ kind: 'flush', topic, partition, key: Buffer.from(base.key), value: this.encoded(base), expected: 'used', ...startsOf(base) })
+        const base = this.harmless(topic, partition)
+        return this.shot({ kind: 'flush', ...homeOf(base), partition, value: this.encoded(base), expected: 'used', ...startsOf(base) })
       }))
   }
 
@@ -139,12 +137,12 @@ export class Mutator {
 
   private bytes(): Shot {
     const { random } = this.options
-    const [topic, how] = this.draw('bytes', () => pairs(allTopics, ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const))
+    const [topic, how] = [this.draw('topics of bytes', () => allTopics), this.draw('bytes', () => ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const)]
     const base = this.bases.of(topic)
     const good = this.encoded(base)
     const [at, noise] = [random.below(good.length), random.bytes(1 + random.below(64))]
     const kind = `bytes/${how}`
-    const make = (value: Buffer | null, expected: Expected): Shot => this.shot({ kind, topic, key: Buffer.from(base.key), value, expected })
+    const make = (value: Buffer | null, expected: Expected): Shot => this.shot({ kind, ...homeOf(base), value, expected })
     switch (how) {
       case 'flip': {
         const flipped = Buffer.from(good)
@@ -179,12 +177,12 @@ export class Mutator {
     const number = this.draw(`fields of ${topic.record}`, () => mutations.map((_, index) => index))
     const { path, value } = mutations[number % mutations.length]!
     const bytes = this.wired(topic, avroBytes(avroSchemas[topic.record] as Schema, value))
-    return this.shot({ kind: `fields/${topic.record}${path}`, topic, key: Buffer.from(base.key), value: bytes, expected: 'either' })
+    return this.shot({ kind: `fields/${topic.record}${path}`, ...homeOf(base), value: bytes, expected: 'either' })
   }
 
   private keys(): Shot {
     const { random } = this.options
-    const [topic, how] = this.draw('keys', () => pairs(allTopics, ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const))
+    const [topic, how] = [this.draw('topics of keys', () => allTopics), this.draw('keys', () => ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const)]
     const base = this.bases.of(topic)
     const keys: Readonly<Record<typeof how, Buffer | null>> = {
       null: null, empty: Buffer.alloc(0), nul: Buffer.from('a\0b'), notUtf8: Buffer.from([0xff, 0xfe]), other: random.bytes(16), slashes: Buffer.from(`${attacked}//`),
@@ -193,26 +191,26 @@ export class Mutator {
     // Where any key will do, the record does what it always does.
     const isFree = topic === topics.sends || topic === topics.controls
     const expected = isFree ? 'used' : how === 'null' ? 'letter' : 'either'
-    return this.shot({ kind: `keys/${how}`, topic, key: keys[how], value: this.encoded(base), expected, ...startsOf(base) })
+    return this.shot({ kind: `keys/${how}`, ...homeOf(base), key: keys[how], value: this.encoded(base), expected, ...startsOf(base) })
   }
 
   private headers(): Shot {
-    const [topic, how] = this.draw('headers', () => pairs(allTopics, headerMutations.map((_, index) => index)))
+    const [topic, how] = [this.draw('topics of headers', () => allTopics), this.draw('headers', () => headerMutations.map((_, index) => index))]
     const mutation = headerMutations[how]!
     // Half of them on a record that must become a dead letter with all its headers, half on a good one.
     const base = this.bases.of(topic)
     const isGood = this.options.random.chance(0.5)
     const value = isGood ? this.encoded(base) : this.garbage(40)
     const headers = mutation.headers
-    return this.shot({ kind: `headers/${mutation.name}`, topic, key: Buffer.from(base.key), value, headers, expected: isGood ? 'either' : 'letter' })
+    return this.shot({ kind: `headers/${mutation.name}`, ...homeOf(base), value, headers, expected: isGood ? 'either' : 'letter' })
   }
 
   private codecs(): Shot {
     const how = [...codecs.filter((codec) => codec !== 'none'), 'corrupt', 'cut', 'otherCodec', 'unknownCodec'] as const
-    const [topic, which] = this.draw('codecs', () => pairs(allTopics, how))
+    const [topic, which] = [this.draw('topics of codecs', () => allTopics), this.draw('codecs', () => how)]
     const base = this.harmless(topic)
     const make = (front: BatchFront, expected: Expected): Shot =>
-      this.shot({ kind: `codecs/${which}`, topic, key: Buffer.from(base.key), value: this.encoded(base), front, expected, ...(expected === 'used' && startsOf(base)) })
+      this.shot({ kind: `codecs/${which}`, ...homeOf(base), value: this.encoded(base), front, expected, ...(expected === 'used' && startsOf(base)) })
     const codec = this.options.random.pick(codecs.filter((one) => one !== 'none'))
     switch (which) {
       case 'corrupt':
@@ -248,14 +246,14 @@ export class Mutator {
   }
 
   private schemaIds(): Shot {
-    const [topic, how] = this.draw('schemaIds', () => pairs(allTopics, ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const))
+    const [topic, how] = [this.draw('topics of schemaIds', () => allTopics), this.draw('schemaIds', () => ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const)]
     const base = this.bases.of(topic)
     const [body, other] = [this.encoded(base).subarray(5), this.options.random.pick(allTopics.filter(({ record }) => record !== topic.record))]
     const headers: Readonly<Record<typeof how, Buffer>> = {
       zero: wireHeader(0), unknown: wireHeader(0x7fffffff), negative: wireHeader(-1), ofAnother: wireHeader(this.options.schemaIds.get(other.name)!), noHeader: Buffer.alloc(0),
     }
     const expected = how === 'unknown' ? 'letter' : 'either'
-    return this.shot({ kind: `schemaIds/${how}`, topic, key: Buffer.from(base.key), value: Buffer.concat([headers[how], body]), expected })
+    return this.shot({ kind: `schemaIds/${how}`, ...homeOf(base), value: Buffer.concat([headers[how], body]), expected })
   }
 
   private transactions(): Shot {
@@ -294,9 +292,9 @@ export class Mutator {
 
   private sizes(): Shot {
     const how = ['value', 'headers', 'gzipped', 'deadWeight', 'variables', 'quarter', 'mega'] as const
-    const [topic, which, less] = this.draw('sizes', () =>
-      pairs([topics.sends, topics.engagements, topics.controls, topics.pushCommands, topics.users], how).flatMap(([each, one]) =>
-        (one === 'value' || one === 'headers' ? [0, 20, 60, 110, 150, 200, 260, 400] : [0, 1]).map((by) => [each, one, by] as const)))
+    const which = this.draw('sizes', () => how)
+    const topic = this.draw('topics of sizes', () => [topics.sends, topics.engagements, topics.controls, topics.pushCommands, topics.users])
+    const less = which === 'value' || which === 'headers' ? this.draw('bytes less', () => [0, 20, 60, 110, 150, 200, 260, 400]) : this.draw('bytes more', () => [0, 1])
     const base = this.harmless(topic)
     const key = Buffer.from(base.key)
     const kind = `sizes/${which}${less === 0 ? '' : `-${less}`}`
@@ -388,8 +386,8 @@ export class Mutator {
   }
 
   /** A good record that nobody refuses, whatever was sent before. */
-  private harmless(topic: Topic): Base {
-    const base = this.bases.of(topic)
+  private harmless(topic: Topic, partition?: number): Base {
+    const base = this.bases.of(topic, partition)
     if (topic === topics.sends) return this.steadySend()
     if (topic === topics.controls) return { ...base, value: { ...base.value, scope: 'send', id: 'nobody' } }
     if (topic === topics.engagements) return this.bases.engagement(`${this.bases.send('nobody').sequenceId}.1.in_app`)
@@ -412,6 +410,8 @@ export class Mutator {
 let bomb: Buffer | null = null
 
 const startsOf = ({ sequenceId }: Base): { readonly starts?: readonly string[] } => (sequenceId === undefined ? {} : { starts: [sequenceId] })
+
+const homeOf = ({ topic, key, partition }: Base): Pick<Making, 'topic' | 'key' | 'partition'> => ({ topic, key: Buffer.from(key), ...(partition !== undefined && { partition }) })
 
 const sizeOf = ({ records, front }: Shot): number => batchOf(records, 0, front).length
 

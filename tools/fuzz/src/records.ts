@@ -16,6 +16,8 @@ export interface Base {
   readonly value: Record<string, unknown>
   /** Of a send: what it starts. */
   readonly sequenceId?: string
+  /** Where it belongs, and is refused elsewhere; absent: anywhere. */
+  readonly partition?: number
 }
 
 const channelOf: Readonly<Record<string, ChannelType>> = {
@@ -45,10 +47,11 @@ export class Bases {
     private readonly random: Random,
     private readonly now: () => number,
     private readonly known: () => Known,
+    private readonly partitions: number,
   ) {}
 
-  /** A good record of a topic. */
-  of(topic: Topic): Base {
+  /** A good record of a topic, for this partition where that matters. */
+  of(topic: Topic, partition = this.random.below(this.partitions)): Base {
     switch (topic.record) {
       case 'SendRequested':
         return this.send(`victim-${this.random.below(50)}`)
@@ -59,7 +62,7 @@ export class Bases {
       case 'DispatchStep':
         return this.command(topic)
       case 'SequenceChanged':
-        return this.change()
+        return this.change(partition)
       case 'TemplateChanged':
         return this.template()
       case 'UserChanged':
@@ -121,7 +124,7 @@ export class Bases {
   }
 
   /** Position 0 was counted before anything: a change of a true position would be the orchestrator's own, and is not ours to forge. */
-  private change(): Base {
+  private change(partition: number): Base {
     const [sendId, userId, now] = [this.name('changed'), 'victim-1', this.now()]
     const sequenceId = sequenceIdOf(attacked, sendId, userId)
     const steps = [{ channels: ['in_app'], stopCondition: 'viewed', windowMs: 1_000 }, { channels: ['push'], stopCondition: null, windowMs: null }]
@@ -138,10 +141,10 @@ export class Bases {
       { type: 'SequenceEnded', outcome: 'stopped', step: 1, engagement: 'viewed' },
     ]
     const value = {
-      workspaceId: attacked, sequenceId, version: 1, logPartition: 0, logPosition: 0, sendId, userId, templateId: 'fuzzed', templateVersion: 1, campaignId: null, recordedAt: now,
+      workspaceId: attacked, sequenceId, version: 1, logPartition: partition, logPosition: 0, sendId, userId, templateId: 'fuzzed', templateVersion: 1, campaignId: null, recordedAt: now,
       events,
     }
-    return { topic: topics.sequences, key: sequenceId, value }
+    return { topic: topics.sequences, key: sequenceId, value, partition }
   }
 
   private template(): Base {

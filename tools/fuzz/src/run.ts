@@ -1,8 +1,7 @@
 // One run: good traffic and mutated records side by side, then everything read, probed and judged.
 import { deadLetterTopic } from '@stepcast/contracts'
-import { Random } from '@stepcast/chaos'
+import { batchOf, Random, type WireRecord } from '@stepcast/chaos'
 import { sleep } from '@stepcast/stack'
-import { batchOf, type WireRecord } from './batches'
 import { Letters } from './letters'
 import { Mutator, type Shot } from './mutate'
 import { Neighbour } from './neighbour'

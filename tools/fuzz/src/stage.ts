@@ -1,17 +1,16 @@
 // The system that is fuzzed: real processes with ports and data of their own, two workspaces, eyes on processes, groups and numbers.
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { Client } from 'pg'
-import { Api } from '@stepcast/chaos'
+import { Api, Wire } from '@stepcast/chaos'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
 import { connectProviders, lockFile, startSystem, type System } from '@stepcast/local'
 import { lockHolder, stopLeftovers } from '@stepcast/stack'
 import { allTopics, attacked, neighbour } from './records'
 import { approve, neighbourTemplates } from './templates'
-import { Wire } from './wire'
 
-/** A "minute": windows that anybody outwaits last 0.8 s, those that nobody outwaits ten minutes. */
-export const minuteMs = 400
+/** A "minute": windows that anybody outwaits last 0.8 s, those that nobody outwaits four minutes. */
+export const minuteMs = 160
 /** Few, so that every one of them meets every kind of record. */
 export const partitions = 3
 

@@ -1,11 +1,8 @@
 // Scripts of the good traffic: each knows exactly how its sequence must go, whatever stands on the topics beside it.
 import { avroSchemas, messageIdOf, partitionOf, sendIdOf, sequenceIdOf, topics, wireHeader, type ChannelType, type Topic } from '@stepcast/contracts'
-import { Refused, type Api } from '@stepcast/chaos'
+import { avroBytes, batchOf, Refused, type Api, type Schema, type Wire, type WireRecord } from '@stepcast/chaos'
 import { sleep } from '@stepcast/stack'
-import { avroBytes, type Schema } from './avroBytes'
-import { batchOf, type WireRecord } from './batches'
 import type { TemplateName } from './templates'
-import type { Wire } from './wire'
 
 /** What scripts work with. */
 export interface Theatre {

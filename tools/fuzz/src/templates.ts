@@ -12,7 +12,7 @@ type Channel = keyof typeof contents
 
 /** A window that nobody outwaits, and one that is soon over, in "minutes". */
 const patient = 1_440
-const brief = 2
+const brief = 5
 
 const step = (channels: readonly Channel[], stopCondition?: string, waitMinutes?: number) => ({ channels, ...(stopCondition !== undefined && { stopCondition, waitMinutes }) })
 
