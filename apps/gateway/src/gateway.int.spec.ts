@@ -5,8 +5,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { topics } from '@stepcast/contracts'
-import { contextHeader, contextKey, expectEveryRouteScoped, routesOf, type RunningService, verifyContext } from '@stepcast/service'
-import { eventually, readTopic, type SpecStack, specStack } from '@stepcast/testing'
+import { contextHeader, contextKey, expectEveryRouteScoped, OpenApi, routesOf, type RunningService, verifyContext } from '@stepcast/service'
+import { attack, eventually, readTopic, type SpecStack, specStack } from '@stepcast/testing'
 import { protoPath } from 'grpc-health-check'
 import { SignJWT } from 'jose'
 import { Client } from 'pg'
@@ -655,5 +655,43 @@ describe('operators and newcomers', () => {
 
   it('a missing setting is an error that names it', async () => {
     await expect(startGateway({ env: { ...env, SEND_SVC_URL: '' }, ownsProcess: false })).rejects.toThrow('SEND_SVC_URL is missing')
+  })
+})
+
+describe('what no database takes', () => {
+  const cursorOf = (json: string): string => Buffer.from(json).toString('base64url')
+
+  it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+    const workspace = await makeWorkspace()
+    const { breaches, byStatus } = await attack({
+      url: gateway.url, document: gateway.app.get(OpenApi, { strict: false }).document(),
+      headers: async (path) => ({ authorization: `Bearer ${path.startsWith('/v1/workspaces') ? rootKey : workspace.apiKey.key}` }),
+      known: { workspaceId: workspace.workspaceId, timezone: 'Asia/Seoul', currency: 'KRW', keyId: 'ak_x', kid: `${workspace.workspaceId}.99`, provider: 'fcm' },
+    })
+    expect(breaches).toEqual([])
+    expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '400', '404', '409', '422']))
+  })
+
+  it('names of workspaces and keys hold no NUL and no half surrogate pair', async () => {
+    const { apiKey: { key } } = await makeWorkspace()
+    const errors = [{ path: '/name' }]
+    for (const name of ['a\u0000b', 'a\ud800']) {
+      expect(await call('PUT', '/v1/workspace', { key, body: { name } })).toMatchObject({ status: 422, body: { errors } })
+      expect(await call('POST', '/v1/workspace/api-keys', { key, body: { name, scopes: ['read'] } })).toMatchObject({ status: 422, body: { errors } })
+      expect(await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'nul', name } })).toMatchObject({ status: 422, body: { errors } })
+    }
+  })
+
+  it.each(['["x"]', '[1.5]', '[1e308]', '[2147483648]', '[null]', '[1,2]'])('the cursor %s is none of the list of signing keys', async (json) => {
+    const { apiKey: { key } } = await makeWorkspace()
+    expect(await call('GET', `/v1/workspace/signing-keys?cursor=${cursorOf(json)}`, { key })).toMatchObject({ status: 400, body: { errors: [{ path: '/cursor' }] } })
+  })
+
+  it('a body that is no UTF-8 is a 400', async () => {
+    const { apiKey: { key } } = await makeWorkspace()
+    const response = await fetch(`${gateway.url}/v1/workspace`, {
+      method: 'PUT', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: Buffer.from('{"name":"Zoë"}', 'latin1'),
+    })
+    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] }])
   })
 })

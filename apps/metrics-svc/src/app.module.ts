@@ -4,13 +4,13 @@ import type { Pool } from 'pg'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
-import { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
+import { replicaOffsets, TemplatesReplica } from '@stepcast/replica'
+import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
 import { configFromEnv } from './config'
 import { Metrics } from './metrics'
 import { MetricsController } from './metrics.controller'
-import { startProjector } from './projector'
+import { foldedTo, startProjector } from './projector'
 import { purge } from './purge'
 import { SendsController } from './sends.controller'
 import { Metrics1700000000000, schema } from './tables'
@@ -70,9 +70,13 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     const { pool, connection, registry } = this
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('projector', () => this.projector !== null)
-    kafkaMetrics(registry, connection, [
-      { groupId: serviceName, topic: topics.sequences.name }, replicaGroup(serviceName, topics.templates.name),
-    ])
+    watchKafka(registry, this.readiness, {
+      connection,
+      follows: [
+        { groupId: serviceName, topic: topics.sequences.name, offsets: () => foldedTo(pool) },
+        replicaGroup(serviceName, topics.templates.name, () => replicaOffsets(pool, topics.templates.name)),
+      ],
+    })
     await this.templates.start()
     this.projector = await startProjector({ connection, pool, groupId: serviceName, registry })
     this.purging = setInterval(() => {

@@ -49,6 +49,12 @@ export async function startProjector(options: ProjectorOptions): Promise<Running
   })
 }
 
+/** The offset to read on from, of each partition of which something was read. */
+export async function foldedTo(pool: Pool): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await pool.query<{ partition: number; next_offset: number }>('SELECT partition, next_offset FROM positions')
+  return new Map(rows.map((row) => [row.partition, row.next_offset]))
+}
+
 async function startAt(connection: KafkaConnection, pool: Pool, partition: number): Promise<number> {
   const { rows } = await pool.query<{ next_offset: number }>('SELECT next_offset FROM positions WHERE partition = $1', [partition])
   const stored = rows[0]?.next_offset ?? 0

@@ -4,8 +4,8 @@ import type { Pool } from 'pg'
 import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
-import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { ENV, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
+import { replicaOffsets, TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
+import { ENV, watchKafka, LOG, Readiness, Registry, replicaGroup, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
 import { consumeControls } from './controls'
 import { Engine } from './engine'
@@ -51,10 +51,15 @@ async function startBackground(env: Env, pool: Pool, connection: KafkaConnection
     templates, settings, metrics: new EngineMetrics(registry),
     turn: { pool, connection, users, workspaces, minuteMs: settings.minuteMs },
   })
-  kafkaMetrics(registry, connection, [
-    { groupId: 'orchestrator.controls', topic: topics.controls.name },
-    ...[topics.templates, topics.users, topics.workspaces].map(({ name }) => replicaGroup('orchestrator', name)),
-  ], () => engine.lag())
+  watchKafka(registry, readiness, {
+    connection,
+    follows: [
+      { groupId: 'orchestrator', topic: topics.sends.name, onlyNamed: true, offsets: () => engine.offsets('sendsOffset') },
+      { groupId: 'orchestrator', topic: topics.engagements.name, onlyNamed: true, offsets: () => engine.offsets('engagementsOffset') },
+      { groupId: 'orchestrator.controls', topic: topics.controls.name },
+      ...[topics.templates, topics.users, topics.workspaces].map(({ name }) => replicaGroup('orchestrator', name, () => replicaOffsets(pool, name))),
+    ],
+  })
   await Promise.all([templates.start(), users.start(), workspaces.start()])
   await engine.start()
   cancels.jobsWait = () => engine.lookForJobs()

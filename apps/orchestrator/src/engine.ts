@@ -3,7 +3,6 @@ import { topics } from '@stepcast/contracts'
 import { Mailboxes, writeDeadLetters, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { TemplatesReplica } from '@stepcast/replica'
-import type { Reading } from '@stepcast/service'
 import { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
 import { HomePartition } from './partition'
@@ -90,14 +89,9 @@ export class Engine {
     this.timers?.lookAgainAt(0)
   }
 
-  /** Records of sends and engagements that the cursors of the owned partitions have not passed. */
-  async lag(): Promise<Reading[]> {
-    const of = async (topic: string, offset: 'sendsOffset' | 'engagementsOffset'): Promise<Reading[]> => {
-      const ends = await this.options.turn.connection.endOffsets(topic)
-      return this.owned.map(({ partition, standing }) =>
-        ({ labels: { group: 'orchestrator', topic, partition }, value: Math.max(0, (ends.get(partition) ?? 0) - standing[offset]) }))
-    }
-    return (await Promise.all([of(topics.sends.name, 'sendsOffset'), of(topics.engagements.name, 'engagementsOffset')])).flat()
+  /** Where the cursors of the owned partitions stand. */
+  offsets(of: 'sendsOffset' | 'engagementsOffset'): ReadonlyMap<number, number> {
+    return new Map(this.owned.map(({ partition, standing }) => [partition, standing[of]]))
   }
 
   /** Lets turns and their publishing finish, then leaves the group. */

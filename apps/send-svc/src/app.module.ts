@@ -3,9 +3,9 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
-import { TemplatesReplica } from '@stepcast/replica'
+import { replicaOffsets, TemplatesReplica } from '@stepcast/replica'
 import {
-  currentTraceparent, ENV, gaugeAtScrape, kafkaMetrics, LOG, Readiness, Registry, replicaGroup, type Env, type Log,
+  currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, replicaGroup, watchKafka, type Env, type Log,
 } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { FanOut } from './fanOut'
@@ -75,7 +75,10 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    kafkaMetrics(this.registry, this.kafka, [replicaGroup(name, topics.templates.name)])
+    watchKafka(this.registry, this.readiness, {
+      connection: this.kafka, follows: [replicaGroup(name, topics.templates.name, () => replicaOffsets(this.pool, topics.templates.name))],
+      writes: [topics.sends.name],
+    })
     gaugeAtScrape(this.registry, { name: 'stepcast_fan_out_receivers', help: 'Receivers of stored sends that are not on Kafka yet.' },
       async () => [{ value: await receiversWaiting(this.pool) }])
     await this.templates.start()

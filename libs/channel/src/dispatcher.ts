@@ -8,8 +8,9 @@ import { AccountSeal } from '@stepcast/accounts'
 import { commandTopicOf, topics, type ChannelType } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type Log } from '@stepcast/kafka'
 import { createPool, migrate, type Migration } from '@stepcast/postgres'
+import { replicaOffsets } from '@stepcast/replica'
 import {
-  currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, replicaGroup, startService, type Env,
+  currentTraceparent, ENV, watchKafka, LOG, outboxMetrics, Readiness, Registry, replicaGroup, startService, type Env,
   type RunningService, type ServiceOptions,
 } from '@stepcast/service'
 import { attemptMetrics } from './attemptMetrics'
@@ -107,10 +108,13 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     this.readiness.add('dispatcher', () => this.isStarted)
     dispatchMetrics(this.registry, this.pool, this.dispatch)
     outboxMetrics(this.registry, this.pool)
-    kafkaMetrics(this.registry, this.connection, [
-      { groupId: service, topic: commandTopicOf[channel].name },
-      ...[topics.users, topics.templates, topics.workspaces].map(({ name }) => replicaGroup(service, name)),
-    ])
+    watchKafka(this.registry, this.readiness, {
+      connection: this.connection,
+      follows: [
+        { groupId: service, topic: commandTopicOf[channel].name },
+        ...[topics.users, topics.templates, topics.workspaces].map(({ name }) => replicaGroup(service, name, () => replicaOffsets(this.pool, name))),
+      ],
+    })
     await this.dispatch.start()
     this.dead?.start()
     this.isStarted = true
