@@ -595,6 +595,35 @@ describe('operators and newcomers', () => {
     expect((await call('GET', '/metrics', { key: rootKey })).body).toContain('stepcast_http_request_seconds')
   })
 
+  it('a service that waits is told with its reason; that the gateway itself can answer is another question', async () => {
+    const told = { status: 503, detail: 'Not ready: kafka (no answer for 35 s).', notReady: ['kafka'] }
+    behaviours.set('/readyz', (_request, response) => response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(told)))
+    await eventually(async () => (await call('GET', '/readyz')).status === 503)
+    const { body } = await call('GET', '/readyz')
+    expect(body.notReady).toEqual(services.map(({ name }) => name))
+    expect(body.details['orchestrator']).toBe('kafka (no answer for 35 s)')
+    expect((await call('GET', '/')).body).toContain('Not ready: template-svc (kafka (no answer for 35 s))')
+    expect(await call('GET', '/readyz?of=self')).toMatchObject({ status: 200, body: { ready: true } })
+    behaviours.clear()
+    await eventually(async () => (await call('GET', '/readyz')).status === 200)
+  })
+
+  it('Kafka away for 30 s: the whole is not ready and the start page says so, this process can still answer', async () => {
+    const away = await startGateway({ env: { ...env, KAFKA_BROKERS: '127.0.0.1:1' }, ownsProcess: false })
+    try {
+      const { status, body } = await eventually(async () => {
+        const response = await fetch(`${away.url}/readyz`)
+        return response.status === 503 ? { status: response.status, body: await response.json() } : null
+      }, { withinMs: 60_000, everyMs: 1_000 })
+      expect([status, body]).toMatchObject([503, { notReady: ['kafka'], details: { kafka: expect.stringMatching(/^no answer for 3\d s$/) } }])
+      expect(await (await fetch(away.url)).text()).toContain('Not ready: kafka (no answer for')
+      expect((await fetch(`${away.url}/readyz?of=self`)).status).toBe(200)
+      expect((await fetch(`${away.url}/v1/workspace`, { headers: { authorization: `Bearer ${(await makeWorkspace()).apiKey.key}` } })).status).toBe(200)
+    } finally {
+      await away.stop()
+    }
+  }, 120_000)
+
   it('one document of the whole, to read by machines and people', async () => {
     behaviours.set('/openapi.json', (_request, response) =>
       response.end(
