@@ -12,7 +12,7 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
 import {
-  contextKey, currentTraceparent, ENV, type Env, expectUtf8, kafkaMetrics, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry,
+  contextKey, currentTraceparent, ENV, type Env, expectUtf8, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry, watchKafka,
 } from '@stepcast/service'
 import { json } from 'express'
 import { Pool } from 'pg'
@@ -113,6 +113,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
     @Inject(OutboxRelay) private readonly relay: OutboxRelay,
     @Inject(Upstreams) private readonly upstreams: Upstreams,
     @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
+    @Inject(Readiness) private readonly own: Readiness,
     @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
@@ -124,7 +125,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
 
   async onApplicationBootstrap(): Promise<void> {
     outboxMetrics(this.registry, this.pool)
-    kafkaMetrics(this.registry, this.kafka, [])
+    watchKafka(this.registry, this.own, { connection: this.kafka, follows: [], writes: [topics.workspaces.name] })
     this.relay.start()
     this.grpc = await startGrpc(this.config.host, this.config.grpcPort, () => this.readiness.notReady())
     this.log.info({ port: this.grpc.port }, 'listening for gRPC')

@@ -5,8 +5,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { topics } from '@stepcast/contracts'
-import { contextHeader, contextKey, expectEveryRouteScoped, routesOf, type RunningService, verifyContext } from '@stepcast/service'
-import { eventually, readTopic, type SpecStack, specStack } from '@stepcast/testing'
+import { contextHeader, contextKey, expectEveryRouteScoped, OpenApi, routesOf, type RunningService, verifyContext } from '@stepcast/service'
+import { attack, eventually, readTopic, type SpecStack, specStack } from '@stepcast/testing'
 import { protoPath } from 'grpc-health-check'
 import { SignJWT } from 'jose'
 import { Client } from 'pg'
@@ -595,6 +595,35 @@ describe('operators and newcomers', () => {
     expect((await call('GET', '/metrics', { key: rootKey })).body).toContain('stepcast_http_request_seconds')
   })
 
+  it('a service that waits is told with its reason; that the gateway itself can answer is another question', async () => {
+    const told = { status: 503, detail: 'Not ready: kafka (no answer for 35 s).', notReady: ['kafka'] }
+    behaviours.set('/readyz', (_request, response) => response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(told)))
+    await eventually(async () => (await call('GET', '/readyz')).status === 503)
+    const { body } = await call('GET', '/readyz')
+    expect(body.notReady).toEqual(services.map(({ name }) => name))
+    expect(body.details['orchestrator']).toBe('kafka (no answer for 35 s)')
+    expect((await call('GET', '/')).body).toContain('Not ready: template-svc (kafka (no answer for 35 s))')
+    expect(await call('GET', '/readyz?of=self')).toMatchObject({ status: 200, body: { ready: true } })
+    behaviours.clear()
+    await eventually(async () => (await call('GET', '/readyz')).status === 200)
+  })
+
+  it('Kafka away for 30 s: the whole is not ready and the start page says so, this process can still answer', async () => {
+    const away = await startGateway({ env: { ...env, KAFKA_BROKERS: '127.0.0.1:1' }, ownsProcess: false })
+    try {
+      const { status, body } = await eventually(async () => {
+        const response = await fetch(`${away.url}/readyz`)
+        return response.status === 503 ? { status: response.status, body: await response.json() } : null
+      }, { withinMs: 60_000, everyMs: 1_000 })
+      expect([status, body]).toMatchObject([503, { notReady: ['kafka'], details: { kafka: expect.stringMatching(/^no answer for 3\d s$/) } }])
+      expect(await (await fetch(away.url)).text()).toContain('Not ready: kafka (no answer for')
+      expect((await fetch(`${away.url}/readyz?of=self`)).status).toBe(200)
+      expect((await fetch(`${away.url}/v1/workspace`, { headers: { authorization: `Bearer ${(await makeWorkspace()).apiKey.key}` } })).status).toBe(200)
+    } finally {
+      await away.stop()
+    }
+  }, 120_000)
+
   it('one document of the whole, to read by machines and people', async () => {
     behaviours.set('/openapi.json', (_request, response) =>
       response.end(
@@ -655,5 +684,43 @@ describe('operators and newcomers', () => {
 
   it('a missing setting is an error that names it', async () => {
     await expect(startGateway({ env: { ...env, SEND_SVC_URL: '' }, ownsProcess: false })).rejects.toThrow('SEND_SVC_URL is missing')
+  })
+})
+
+describe('what no database takes', () => {
+  const cursorOf = (json: string): string => Buffer.from(json).toString('base64url')
+
+  it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+    const workspace = await makeWorkspace()
+    const { breaches, byStatus } = await attack({
+      url: gateway.url, document: gateway.app.get(OpenApi, { strict: false }).document(),
+      headers: async (path) => ({ authorization: `Bearer ${path.startsWith('/v1/workspaces') ? rootKey : workspace.apiKey.key}` }),
+      known: { workspaceId: workspace.workspaceId, timezone: 'Asia/Seoul', currency: 'KRW', keyId: 'ak_x', kid: `${workspace.workspaceId}.99`, provider: 'fcm' },
+    })
+    expect(breaches).toEqual([])
+    expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '400', '404', '409', '422']))
+  })
+
+  it('names of workspaces and keys hold no NUL and no half surrogate pair', async () => {
+    const { apiKey: { key } } = await makeWorkspace()
+    const errors = [{ path: '/name' }]
+    for (const name of ['a\u0000b', 'a\ud800']) {
+      expect(await call('PUT', '/v1/workspace', { key, body: { name } })).toMatchObject({ status: 422, body: { errors } })
+      expect(await call('POST', '/v1/workspace/api-keys', { key, body: { name, scopes: ['read'] } })).toMatchObject({ status: 422, body: { errors } })
+      expect(await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'nul', name } })).toMatchObject({ status: 422, body: { errors } })
+    }
+  })
+
+  it.each(['["x"]', '[1.5]', '[1e308]', '[2147483648]', '[null]', '[1,2]'])('the cursor %s is none of the list of signing keys', async (json) => {
+    const { apiKey: { key } } = await makeWorkspace()
+    expect(await call('GET', `/v1/workspace/signing-keys?cursor=${cursorOf(json)}`, { key })).toMatchObject({ status: 400, body: { errors: [{ path: '/cursor' }] } })
+  })
+
+  it('a body that is no UTF-8 is a 400', async () => {
+    const { apiKey: { key } } = await makeWorkspace()
+    const response = await fetch(`${gateway.url}/v1/workspace`, {
+      method: 'PUT', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: Buffer.from('{"name":"Zoë"}', 'latin1'),
+    })
+    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] }])
   })
 })

@@ -1,6 +1,6 @@
 // What operators and newcomers ask of the whole: is it alive and ready, how is it doing, where does one begin.
-import { Controller, Get, Header, Inject } from '@nestjs/common'
-import { notReadyProblem, Registry, RequireScope, Undescribed } from '@stepcast/service'
+import { Controller, Get, Header, Inject, Query } from '@nestjs/common'
+import { answerReadiness, Readiness, readyQuery, type ReadyQuery, Registry, RequireScope, Undescribed } from '@stepcast/service'
 import { ApiDocument } from './apiDocument'
 import { docsPage } from './docsPage'
 import { startPage } from './startPage'
@@ -16,6 +16,7 @@ const policy = "default-src 'none'; style-src 'unsafe-inline'"
 export class ProbeRoutes {
   constructor(
     @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
+    @Inject(Readiness) private readonly own: Readiness,
     @Inject(Registry) private readonly metrics: Registry,
     @Inject(ApiDocument) private readonly api: ApiDocument,
   ) {}
@@ -34,12 +35,10 @@ export class ProbeRoutes {
     return { alive: true }
   }
 
-  /** Every service ready, or 503 with `notReady` naming those that are not. At most 1 s old. */
+  /** Every service ready, or 503 with `notReady` naming those that are not, and `details`. At most 1 s old. `?of=self`: this process can answer. */
   @Get('readyz')
-  async readyz(): Promise<{ ready: true }> {
-    const notReady = await this.readiness.notReady()
-    if (notReady.length > 0) throw notReadyProblem(notReady)
-    return { ready: true }
+  readyz(@Query({ schema: readyQuery }) query: ReadyQuery): Promise<{ ready: true }> {
+    return answerReadiness(this.own, () => this.readiness.notReady(), query)
   }
 
   /** Prometheus text format of the gateway. The address is public, so it takes the root key. */

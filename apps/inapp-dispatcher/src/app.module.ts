@@ -5,7 +5,7 @@ import { topics } from '@stepcast/contracts'
 import { ConfigError, KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { OptOut } from './answer'
 import { serviceName, startDispatch } from './dispatch'
 import { eraseUsers } from './erasure'
@@ -86,10 +86,9 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     const { pool, connection, templates, users } = this
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('commands', () => this.dispatch !== null)
-    kafkaMetrics(this.registry, connection, [
-      { groupId: serviceName, topic: topics.inAppCommands.name },
-      this.users.followed, this.templates.followed,
-    ])
+    watchKafka(this.registry, this.readiness, {
+      connection, follows: [{ groupId: serviceName, topic: topics.inAppCommands.name }, users.followed, templates.followed],
+    })
     await templates.start()
     await users.start()
     this.dispatch = await startDispatch({ connection, pool, templates, users, minuteMs: minuteMsOf(this.env) })

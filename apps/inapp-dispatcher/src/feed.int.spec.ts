@@ -10,7 +10,7 @@ import {
   contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService,
 } from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
-import { eventually, readDeadLetters, readValues, specStack, type SpecStack } from '@stepcast/testing'
+import { attack, eventually, readDeadLetters, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import type { OptOut } from './answer'
 import { AppModule } from './app.module'
 import { startDispatch } from './dispatch'
@@ -590,4 +590,16 @@ it('forgets messages after 90 days', async () => {
   await pool.query(`UPDATE messages SET created_at = now() - interval '91 days' WHERE user_id LIKE 'crowd-%'`)
   expect(await purge(pool)).toBe(3_000)
   expect((await pool.query('SELECT count(*) AS n FROM messages')).rows[0].n).toBeGreaterThan(10)
+})
+
+it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+  const sent = command('attacked')
+  await inFeedOf('attacked', sent)
+  const headers = await headersFor(callerOf('attacked'))
+  const { breaches, byStatus } = await attack({
+    url: service.url, headers: async () => headers, known: { messageId: sent.messageId },
+    bodies: { 'POST /v1/feed/{messageId}/clicked': { buttonId: 'track' } },
+  })
+  expect(breaches).toEqual([])
+  expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '204', '400', '404', '422']))
 })

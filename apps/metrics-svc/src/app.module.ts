@@ -5,7 +5,7 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
 import { configFromEnv } from './config'
 import { foldSettings } from './fold'
@@ -13,7 +13,7 @@ import { gather } from './gather'
 import { keepHouse, type Housekeeping } from './housekeeping'
 import { Metrics } from './metrics'
 import { MetricsController } from './metrics.controller'
-import { startProjector } from './projector'
+import { foldedTo, startProjector } from './projector'
 import { SendsController } from './sends.controller'
 import { migrations, schema } from './tables'
 
@@ -82,9 +82,9 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     const { pool, connection, registry } = this
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('projector', () => this.projector !== null)
-    kafkaMetrics(registry, connection, [
-      { groupId: serviceName, topic: topics.sequences.name }, this.templates.followed,
-    ])
+    watchKafka(registry, this.readiness, {
+      connection, follows: [{ groupId: serviceName, topic: topics.sequences.name, offsets: () => foldedTo(pool) }, this.templates.followed],
+    })
     await this.templates.start()
     this.projector = await startProjector({ connection, pool: this.foldPool, groupId: serviceName, registry })
     this.housekeeping = keepHouse(pool, this.log)

@@ -68,6 +68,12 @@ async function countable(
   return own
 }
 
+/** The offset to read on from, of each partition of which something was read. */
+export async function foldedTo(pool: Pool): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await pool.query<{ partition: number; next_offset: number }>('SELECT partition, next_offset FROM positions')
+  return new Map(rows.map((row) => [row.partition, row.next_offset]))
+}
+
 async function startAt(connection: KafkaConnection, pool: Pool, partition: number): Promise<number> {
   const { rows } = await pool.query<{ next_offset: number; now: number }>(
     `SELECT coalesce((SELECT next_offset FROM positions WHERE partition = $1), 0) AS next_offset, (extract(epoch FROM now()) * 1000)::bigint AS now`,

@@ -5,7 +5,7 @@ import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { ENV, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
 import { consumeControls } from './controls'
 import { Engine } from './engine'
@@ -59,10 +59,15 @@ async function startBackground(env: Env, pool: Pool, reads: Pool, connection: Ka
     templates, settings, metrics: new EngineMetrics(registry),
     turn: { pool, connection, users, workspaces, minuteMs: settings.minuteMs },
   })
-  kafkaMetrics(registry, connection, [
-    { groupId: 'orchestrator.controls', topic: topics.controls.name },
-    templates.followed, users.followed, workspaces.followed,
-  ], () => engine.lag())
+  watchKafka(registry, readiness, {
+    connection,
+    follows: [
+      { groupId: 'orchestrator', topic: topics.sends.name, onlyNamed: true, offsets: () => engine.offsets('sendsOffset') },
+      { groupId: 'orchestrator', topic: topics.engagements.name, onlyNamed: true, offsets: () => engine.offsets('engagementsOffset') },
+      { groupId: 'orchestrator.controls', topic: topics.controls.name },
+      templates.followed, users.followed, workspaces.followed,
+    ],
+  })
   await Promise.all([templates.start(), users.start(), workspaces.start()])
   await engine.start()
   cancels.jobsWait = () => engine.lookForJobs()

@@ -2,7 +2,6 @@
 import { topics } from '@stepcast/contracts'
 import { Mailboxes, type KafkaConnection } from '@stepcast/kafka'
 import type { TemplatesReplica } from '@stepcast/replica'
-import type { Reading } from '@stepcast/service'
 import { Housekeeping } from './housekeeping'
 import { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
@@ -102,14 +101,9 @@ export class Engine {
     this.timers?.lookAgainAt(0)
   }
 
-  /** Records of sends and engagements that the cursors of the owned partitions have not passed. */
-  async lag(): Promise<Reading[]> {
-    const of = async (topic: string, offset: 'sendsOffset' | 'engagementsOffset'): Promise<Reading[]> => {
-      const ends = await this.options.turn.connection.endOffsetsInTime(topic)
-      return this.owned.filter(({ partition }) => ends.has(partition)).map(({ partition, standing }) =>
-        ({ labels: { group: 'orchestrator', topic, partition }, value: Math.max(0, ends.get(partition)! - standing[offset]) }))
-    }
-    return (await Promise.all([of(topics.sends.name, 'sendsOffset'), of(topics.engagements.name, 'engagementsOffset')])).flat()
+  /** Where the cursors of the owned partitions stand. */
+  offsets(of: 'sendsOffset' | 'engagementsOffset'): ReadonlyMap<number, number> {
+    return new Map(this.owned.map(({ partition, standing }) => [partition, standing[of]]))
   }
 
   /** Lets turns and their publishing finish, then leaves the group. */

@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
-import { contextKey, currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, type Env, type Log } from '@stepcast/service'
+import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { migrations } from './migrations'
@@ -75,8 +75,8 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
 
   onApplicationBootstrap(): void {
     outboxMetrics(this.registry, poolOf(this.database))
-    kafkaMetrics(this.registry, this.kafka, [])
     this.relay.start()
+    watchKafka(this.registry, this.readiness, { connection: this.kafka, follows: [], writes: [topics.users.name] })
     this.readiness.add('postgres', async () => (await poolOf(this.database).query('SELECT 1')).rowCount === 1)
   }
 

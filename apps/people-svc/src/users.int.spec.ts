@@ -10,7 +10,7 @@ import {
   type CallerContext,
   type RunningService,
 } from '@stepcast/service'
-import { readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
+import { attack, readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import { Client } from 'pg'
 import { AppModule } from './app.module'
 
@@ -224,4 +224,27 @@ it('workspaces do not see each other, and each call needs its scope', async () =
   expect((await call('PUT', '/v1/users/mine', {}, { scopes: ['read'] })).status).toBe(403)
   expect((await call('GET', '/v1/users/mine', undefined, { scopes: ['admin'] })).status).toBe(403)
   expect((await call('GET', `/v1/users/${'a'.repeat(129)}`)).body.errors).toMatchObject([{ path: '/userId' }])
+})
+
+it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+  const caller = { workspaceId: 'demo', scopes: ['admin', 'send', 'read', 'internal'] as CallerContext['scopes'], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
+  const { breaches, byStatus } = await attack({
+    url: service.url, headers: async () => ({ [contextHeader]: context }),
+    known: { userId: 'attacked', deviceId: 'phone', workspaceId: 'demo', phoneNumber: '+821012345678', kakaoPhoneNumber: '+821012345678', locale: 'ko', timezone: 'Asia/Seoul', start: '21:00', end: '08:00' },
+  })
+  expect(breaches).toEqual([])
+  expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '204', '400', '404', '422']))
+})
+
+it('half an emoji and bytes that are no UTF-8 are refused where they stand', async () => {
+  expect(await call('PUT', '/v1/users/half/devices/phone', { platform: 'fcm', token: 'a\ud83d' })).toMatchObject({ status: 422, body: { errors: [{ path: '/token' }] } })
+  expect(await call('PUT', '/v1/users/half', { locale: 'ko\u0000' })).toMatchObject({ status: 422, body: { errors: [{ path: '/locale' }] } })
+  expect((await call('PUT', '/v1/users/half%ED%A0%BD', {})).status).toBe(400)
+  const scopes: CallerContext['scopes'] = ['send']
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId: 'demo', scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const latin1 = await fetch(`${service.url}/v1/users/half`, {
+    method: 'PUT', headers: { [contextHeader]: context, 'content-type': 'application/json' }, body: Buffer.from('{"locale":"é"}', 'latin1'),
+  })
+  expect([latin1.status, await latin1.json()]).toMatchObject([400, { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] }])
 })

@@ -1,10 +1,11 @@
 // send-svc put together: database, Kafka, the replica of templates, fan-out, sends.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import {
-  currentTraceparent, ENV, gaugeAtScrape, kafkaMetrics, LOG, Readiness, Registry, type Env, type Log,
+  currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log,
 } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { FanOut } from './fanOut'
@@ -74,7 +75,7 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    kafkaMetrics(this.registry, this.kafka, [this.templates.followed])
+    watchKafka(this.registry, this.readiness, { connection: this.kafka, follows: [this.templates.followed], writes: [topics.sends.name] })
     gaugeAtScrape(this.registry, { name: 'stepcast_fan_out_receivers', help: 'Receivers of stored sends that are not on Kafka yet.' },
       async () => [{ value: await receiversWaiting(this.pool) }])
     await this.templates.start()

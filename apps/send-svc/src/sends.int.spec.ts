@@ -23,7 +23,7 @@ import {
   type RunningService,
 } from '@stepcast/service'
 import { templateApproved, type Variable } from '@stepcast/template'
-import { eventually, readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
+import { attack, eventually, readTopic, readValues, specStack, type SpecStack } from '@stepcast/testing'
 import type { Pool } from 'pg'
 import { AppModule, name } from './app.module'
 import { FanOut } from './fanOut'
@@ -384,4 +384,25 @@ it('forgets sends after 30 days, but none that is not fanned out', async () => {
   expect((await pool.query<{ send_id: string }>('SELECT send_id FROM sends WHERE send_id = ANY($1)', [ids])).rows).toEqual([
     { send_id: ids[1] },
   ])
+})
+
+it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
+  await approve('attacked')
+  const caller = { workspaceId: 'demo', scopes: ['admin', 'send', 'read'] as CallerContext['scopes'], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
+  const { breaches, byStatus } = await attack({
+    url: service.url, headers: async () => ({ [contextHeader]: context }), known: { sendId: 'attacked' },
+    bodies: { 'POST /v1/sends': { templateId: 'attacked', templateVersion: 1, receivers: [{ userId: 'u', variables: { orderNo: '1' } }], variables: { more: 'x' }, tag: 't' } },
+  })
+  expect(breaches).toEqual([])
+  expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['202', '400', '404', '422']))
+})
+
+it('two users who differ in half an emoji only are refused, not made one', async () => {
+  await approve('halves')
+  const receivers = [{ userId: 'a\ud800b' }, { userId: 'a\ud801b' }]
+  const errors = [{ path: '/receivers/0/userId' }, { path: '/receivers/1/userId' }]
+  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers, variables: { orderNo: '1' } })).toMatchObject({ status: 422, body: { errors } })
+  const version = { templateId: 'halves', templateVersion: 2_147_483_648, receivers: users(1), variables: { orderNo: '1' } }
+  expect(await call('POST', '/v1/sends', version)).toMatchObject({ status: 422, body: { errors: [{ path: '/templateVersion' }] } })
 })

@@ -9,7 +9,7 @@ import { commandTopicOf, type ChannelType } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type Log } from '@stepcast/kafka'
 import { createPool, migrate, type Migration } from '@stepcast/postgres'
 import {
-  currentTraceparent, ENV, kafkaMetrics, LOG, outboxMetrics, Readiness, Registry, startService, type Env,
+  currentTraceparent, ENV, watchKafka, LOG, outboxMetrics, Readiness, Registry, startService, type Env,
   type RunningService, type ServiceOptions,
 } from '@stepcast/service'
 import { attemptMetrics } from './attemptMetrics'
@@ -107,10 +107,9 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     this.readiness.add('dispatcher', () => this.isStarted)
     dispatchMetrics(this.registry, this.pool, this.dispatch)
     outboxMetrics(this.registry, this.pool)
-    kafkaMetrics(this.registry, this.connection, [
-      { groupId: service, topic: commandTopicOf[channel].name },
-      ...this.dispatch.followed,
-    ])
+    watchKafka(this.registry, this.readiness, {
+      connection: this.connection, follows: [{ groupId: service, topic: commandTopicOf[channel].name }, ...this.dispatch.followed],
+    })
     await this.dispatch.start()
     this.dead?.start()
     this.isStarted = true

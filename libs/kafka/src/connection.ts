@@ -59,6 +59,7 @@ export class KafkaConnection {
   private sharedProducer: Promise<RecordProducer> | null = null
   private sharedAdmin: Promise<{ readonly made: Admin; readonly brokers: Brokers }> | null = null
   private readonly consumers = new Set<Consumer>()
+  private closed = false
 
   constructor(private readonly options: ConnectionOptions) {
     const { kafka, registry, log } = options
@@ -129,6 +130,20 @@ export class KafkaConnection {
     return (await this.adminWithBrokers()).brokers.endsInTime(this.physical(topicName))
   }
 
+  /** The offsets that a group has committed, of the partitions of which it has; read now. */
+  async committed(groupId: string, topicName: string): Promise<ReadonlyMap<number, number>> {
+    const topics = [this.physical(topicName)]
+    const found = await (await this.admin()).fetchOffsets({ groupId: this.topicPrefix + groupId, topics })
+    const offsets = found.flatMap(({ partitions }) => partitions).map(({ partition, offset }) => [partition, Number(offset)] as const)
+    // -1: nothing committed, or over its retention.
+    return new Map(offsets.filter(([, offset]) => offset >= 0))
+  }
+
+  /** Whether this connection is closed or being closed: nobody should ask it for more. */
+  get isClosed(): boolean {
+    return this.closed
+  }
+
   /** From now on the broker stamps a topic's records as it appends them, whatever time their producer gave. For measurements. */
   async stampOnAppend(topicName: string): Promise<void> {
     await (await this.admin()).alterConfigs({
@@ -173,6 +188,7 @@ export class KafkaConnection {
 
   /** Disconnects everything; 2 s at most, because with Kafka away the client would finish its retries first. */
   async close(): Promise<void> {
+    this.closed = true
     const closing = Promise.allSettled([
       ...[...this.consumers].map((consumer) => this.release(consumer)),
       this.sharedProducer?.then((producer) => producer.disconnect()), this.sharedAdmin?.then(({ made, brokers }) => (brokers.close(), made.disconnect())),

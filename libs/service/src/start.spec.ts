@@ -236,6 +236,12 @@ it('ready is what its parts say', async () => {
   expect(await call('/readyz')).toMatchObject({ status: 200, body: { ready: true } })
   readiness.add('kafka', () => Promise.reject(new Error('away')))
   expect(await call('/readyz')).toMatchObject({ status: 503, body: { notReady: ['kafka'] } })
+  readiness.add('kafka', () => 'no answer for 35 s')
+  const body = { notReady: ['kafka'], details: { kafka: 'no answer for 35 s' }, detail: 'Not ready: kafka (no answer for 35 s).' }
+  expect(await call('/readyz')).toMatchObject({ status: 503, body })
+  // A load balancer that took this process out would find no other that can do more.
+  expect(await call('/readyz?of=self')).toMatchObject({ status: 200, body: { ready: true } })
+  expect(await call('/readyz?of=others')).toMatchObject({ status: 422 })
   readiness.add('kafka', () => true)
   expect(await call('/readyz')).toMatchObject({ status: 200 })
 })

@@ -12,6 +12,8 @@ export interface Breach {
 export interface AttackOptions {
   /** The address of the service. */
   readonly url: string
+  /** Its OpenAPI document, where it does not serve it at `/openapi.json`. */
+  readonly document?: object
   /** Headers of a caller who may call everything. */
   headers(path: string): Promise<Record<string, string>>
   /** Values by the name of their field or parameter, where a valid one cannot be guessed from its schema. */
@@ -54,7 +56,8 @@ const queryNames = ['cursor', 'limit', 'sendId', 'userId', 'templateId', 'campai
  * @returns what was answered with 5xx, and how many requests were made.
  */
 export async function attack(options: AttackOptions): Promise<{ breaches: Breach[]; asked: number; byStatus: Record<number, number> }> {
-  const document = await (await fetch(`${options.url}/openapi.json`)).json() as { paths: Record<string, Record<string, Operation>> }
+  const served = options.document ?? await (await fetch(`${options.url}/openapi.json`)).json()
+  const document = served as { paths: Record<string, Record<string, Operation>> }
   const breaches: Breach[] = []
   const byStatus: Record<number, number> = {}
   let asked = 0
@@ -70,7 +73,7 @@ export async function attack(options: AttackOptions): Promise<{ breaches: Breach
   for (const [template, operations] of Object.entries(document.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       const call = `${method.toUpperCase()} ${template}`
-      // A stream has no end, and deleting is done by the specs of what is deleted.
+      // A stream has no end.
       if (template.endsWith('/stream')) continue
       await inTurns([...requestsOf(call, template, operation, options)], ({ path, body, hostile }) => ask(method.toUpperCase(), path, body, call, hostile))
     }
