@@ -1,13 +1,12 @@
 // A home partition in this process: taken over, turned again and again, published behind, recovered in one way.
 import { errorClass, isOutage, topics } from '@stepcast/contracts'
-import { writeDeadLetters, type Mailboxes, type RawIncoming, type StartOffsets } from '@stepcast/kafka'
+import type { Mailboxes, StartOffsets } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
-import { boundsOf, mustBeOurs, WrongCluster } from './cluster'
-import type { Intake, Report, StartRequest } from './intake'
+import { boundsOf, mustBeOurs, skipTrimmed, WrongCluster } from './cluster'
+import { Inbox } from './inbox'
+import type { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
 import type { Permits } from './permits'
-import { firstOf, restOf, withinBytes, type Portion } from './portion'
-import { republish } from './publish'
 import { Publisher } from './publisher'
 import type { Remembered } from './sequenceCache'
 import { jobAside, timerAside } from './setAside'
@@ -42,12 +41,6 @@ export interface Barrier {
 const sends = topics.sends.name
 const engagements = topics.engagements.name
 
-// A turn's inputs: large enough that commit and publish cost little each, small enough to stay under about 200 ms.
-const maxSends = 2_000
-const maxEngagements = 4_000
-// Bytes of their records: what a turn and its publishing hold is bounded, whatever variables and details say. 2,000 sends have some 600 kB.
-const maxSendsBytes = 2 * 1024 * 1024
-const maxEngagementsBytes = 4 * 1024 * 1024
 /** Tiny turns would cost a commit each: wait this long for company, unless this much is there already. */
 const lingerMs = 10
 const lingerUnless = 500
@@ -97,10 +90,7 @@ export class HomePartition {
   private losses = 0
   /** Taking over and recovering, one after another: the later must not be overwritten by the earlier. */
   private owning: Promise<unknown> = Promise.resolve()
-  // What was read of the mailboxes and is not stored yet; a turn that fails by its inputs finds them here when it is tried again.
-  private startsRead: Portion<StartRequest> | null = null
-  private reportsRead: Portion<Report> | null = null
-  private lettersWritten = new Set<string>()
+  private readonly inbox: Inbox
   private readonly suspicion = new Suspicion()
   /** What the turn at hand has taken. */
   private took: Record<Kind, number> = { ...nothing }
@@ -109,7 +99,10 @@ export class HomePartition {
     readonly partition: number,
     private readonly options: PartitionOptions,
     private readonly cache: Remembered,
-  ) {}
+  ) {
+    const { turn: { connection }, intake, mailboxes } = options
+    this.inbox = new Inbox(partition, { connection, intake, mailboxes })
+  }
 
   /** Whether timers of this partition are ours to fire. */
   get isOwned(): boolean {
@@ -130,10 +123,7 @@ export class HomePartition {
 
   /** When the oldest record that waits here and is not stored was written, by its own timestamp (milliseconds); null: none waits. */
   get oldestWaitingAt(): number | null {
-    if (this.owned === null) return null
-    const mailboxes = this.options.mailboxes()
-    const first = [sends, engagements].flatMap((topic) => mailboxes.peek(this.partition, topic, 1).records)
-    return first.length === 0 ? null : Math.min(...first.map(({ timestamp }) => timestamp))
+    return this.owned === null ? null : this.inbox.oldestAt
   }
 
   /** Makes this process the owner and publishes what the one before left unpublished; answers where to read from. */
@@ -235,7 +225,7 @@ export class HomePartition {
     this.cache.clear()
     this.barrier = null
     this.hasJobs = false
-    this.startsRead = this.reportsRead = null
+    this.inbox.forget()
   }
 
   private forgetSoon(): void {
@@ -249,7 +239,7 @@ export class HomePartition {
 
   // One way for a new owner (`epoch` null: raise it) and for recovery after any error (keep it, or find the partition lost).
   private async own(epoch: number | null): Promise<StartOffsets> {
-    const { turn: { pool, connection }, clusterId } = this.options
+    const { turn: { pool, connection }, clusterId, metrics } = this.options
     const before = this.publisher
     await before?.settled()
     this.forgetAll()
@@ -263,44 +253,19 @@ export class HomePartition {
       return locked
     })
     mustBeOurs(cursor, clusterId, this.partition, bounds)
-    const ended = await this.republish(cursor)
-    const sendsOffset = this.skipTrimmed(sends, cursor.sendsOffset, bounds.sends.low)
-    const engagementsOffset = this.skipTrimmed(engagements, cursor.engagementsOffset, bounds.engagements.low)
+    const sendsOffset = skipTrimmed(connection, this.partition, sends, cursor.sendsOffset, bounds.sends.low)
+    const engagementsOffset = skipTrimmed(connection, this.partition, engagements, cursor.engagementsOffset, bounds.engagements.low)
     // Ended stays ended: under the same ownership what was to be forgotten still is.
-    const publisher = this.publisherFrom(cursor.logPosition, epoch === null ? ended : [...(before?.all.ended ?? []), ...ended])
+    const publisher = await Publisher.begin({
+      pool, connection, partition: this.partition,
+      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
+    }, cursor, epoch === null ? [] : (before?.all.ended ?? []))
     this.publisher = publisher
     this.owned = { epoch: cursor.ownerEpoch, publisher, logPosition: cursor.logPosition, sendsOffset, engagementsOffset }
     this.forgetSoon()
     this.options.sweepSoon()
     this.options.lookAgainAt(0)
     return { [sends]: sendsOffset, [engagements]: engagementsOffset }
-  }
-
-  private publisherFrom(position: number, ended: readonly string[]): Publisher {
-    const { turn: { pool, connection }, metrics } = this.options
-    return new Publisher({
-      pool, connection, partition: this.partition,
-      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
-    }, { position, ended })
-  }
-
-  private async republish({ publishedPosition, logPosition }: Cursor): Promise<readonly string[]> {
-    const { turn, metrics } = this.options
-    try {
-      return await republish(turn, this.partition, publishedPosition, logPosition)
-    } catch (error) {
-      if (!isOutage(error)) {
-        turn.connection.log.error({ partition: this.partition, errorClass: errorClass(error), from: publishedPosition, to: logPosition }, 'what is committed cannot be published, trying again')
-        metrics.publishRefused(this.partition)
-      }
-      throw error
-    }
-  }
-
-  private skipTrimmed(topic: string, stored: number, low: number): number {
-    if (stored >= low) return stored
-    this.options.turn.connection.log.error({ topic, partition: this.partition, from: stored, to: low }, 'records were deleted by retention before they were read')
-    return low
   }
 
   private async loop(): Promise<void> {
@@ -334,10 +299,9 @@ export class HomePartition {
   }
 
   private waits(owned: Owned): ReadonlySet<Kind> {
-    const mailboxes = this.options.mailboxes()
     const waits = new Set<Kind>()
-    if (mailboxes.behind(this.partition, sends)) waits.add('sends')
-    if (mailboxes.behind(this.partition, engagements)) waits.add('reports')
+    if (this.inbox.hasSends) waits.add('sends')
+    if (this.inbox.hasReports) waits.add('reports')
     if (this.hasJobs) waits.add('jobs')
     if (this.firing(owned.engagementsOffset) !== null) waits.add('timers')
     return waits
@@ -353,24 +317,20 @@ export class HomePartition {
   }
 
   private async linger(): Promise<void> {
-    const mailboxes = this.options.mailboxes()
-    const waiting = mailboxes.waiting(this.partition, sends) + mailboxes.waiting(this.partition, engagements)
+    const { waiting } = this.inbox
     // Timers are late already: they do not wait for company.
     if (waiting > 0 && waiting < lingerUnless && this.barrier === null) await sleep(lingerMs)
   }
 
   private async turn(owned: Owned, most: Counts): Promise<void> {
-    const { turn, mailboxes: boxes, permits, metrics } = this.options
-    const mailboxes = boxes()
+    const { turn, permits, metrics } = this.options
     const took = (this.took = { ...nothing })
     const hasJobs = this.hasJobs && most.jobs > 0
-    const [starts, reports] = await this.read(owned, most)
-    took.sends = starts.inputs.length
-    took.reports = reports.inputs.length
+    const { starts, reports } = await this.inbox.take(owned, most, took)
     const sendsOffset = Math.max(owned.sendsOffset, starts.nextOffset)
     const engagementsOffset = Math.max(owned.engagementsOffset, reports.nextOffset)
     const firing = most.timers > 0 ? this.firing(engagementsOffset) : null
-    const { lettersWritten } = this
+    const { lettersWritten } = this.inbox
     const startedAt = performance.now()
     const { result, published } = await permits.run(async () => {
       // One value, taken now: what is published and what has ended by then belong together.
@@ -386,38 +346,6 @@ export class HomePartition {
     if (this.owned !== owned) return
     owned.publisher.stored(published)
     this.committed(owned, result, { sendsOffset, engagementsOffset, fired: firing !== null, tookJobs: hasJobs })
-    mailboxes.done(this.partition, sends, sendsOffset)
-    mailboxes.done(this.partition, engagements, engagementsOffset)
-  }
-
-  /** Reads what waits, or finds it read; as many inputs as the turn may take. */
-  private async read(owned: Owned, most: Counts): Promise<readonly [Portion<StartRequest>, Portion<Report>]> {
-    const { intake } = this.options
-    const readStarts = async (): Promise<Portion<StartRequest>> => {
-      if (most.sends === 0) return { inputs: [], nextOffset: owned.sendsOffset }
-      this.startsRead ??= await this.readWaiting('sends', sends, Math.min(maxSends, most.sends), maxSendsBytes, (records) => intake.sends(this.partition, records))
-      return firstOf(this.startsRead, most.sends)
-    }
-    const readReports = async (): Promise<Portion<Report>> => {
-      if (most.reports === 0) return { inputs: [], nextOffset: owned.engagementsOffset }
-      this.reportsRead ??= await this.readWaiting(
-        'reports', engagements, Math.min(maxEngagements, most.reports), maxEngagementsBytes, (records) => intake.engagements(this.partition, records))
-      return firstOf(this.reportsRead, most.reports)
-    }
-    // Both end before either's failure is told: nothing is read on behind its back.
-    const [starts, reports] = await Promise.allSettled([readStarts(), readReports()])
-    if (starts.status === 'rejected') throw starts.reason
-    if (reports.status === 'rejected') throw reports.reason
-    return [starts.value, reports.value]
-  }
-
-  private async readWaiting<T>(
-    kind: Kind, topic: string, most: number, maxBytes: number, read: (records: readonly RawIncoming[]) => Promise<T[]>,
-  ): Promise<Portion<T>> {
-    const { records, nextOffset } = withinBytes(this.options.mailboxes().peek(this.partition, topic, most), maxBytes)
-    // Where reading fails, these are what failed.
-    this.took[kind] = records.length
-    return { inputs: await read(records), nextOffset }
   }
 
   private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean }): void {
@@ -425,9 +353,6 @@ export class HomePartition {
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
     owned.engagementsOffset = done.engagementsOffset
-    this.startsRead = restOf(this.startsRead, done.sendsOffset)
-    this.reportsRead = restOf(this.reportsRead, done.engagementsOffset)
-    if (this.lettersWritten.size > 0 && this.startsRead === null && this.reportsRead === null) this.lettersWritten = new Set()
     this.mustForget = false
     this.forgetSoon()
     this.cache.remember(result.remembered)
@@ -436,6 +361,7 @@ export class HomePartition {
     if (done.fired) this.options.lookAgainAt(0)
     else if (result.nextDueAt !== null) this.options.lookAgainAt(result.nextDueAt)
     owned.publisher.publish(result.changes, result.logPosition)
+    this.inbox.stored(done)
   }
 
   // An outage, and whatever leaves it open what was committed, is answered by beginning again. Any other error is the inputs': its
@@ -466,10 +392,8 @@ export class HomePartition {
     let sequenceId: string | null = null
     switch (kind) {
       case 'sends':
-        this.startsRead = await this.letterOf(this.startsRead, sends, error)
-        break
       case 'reports':
-        this.reportsRead = await this.letterOf(this.reportsRead, engagements, error)
+        await this.inbox.setAside(kind, error)
         break
       case 'timers':
         sequenceId = await timerAside(pool, partition, owner, this.barrier?.upTo ?? 0)
@@ -480,13 +404,6 @@ export class HomePartition {
     }
     metrics.setAside(kind)
     connection.log.error({ partition, kind, sequenceId, errorClass: errorClass(error), at: framesOf(error) }, 'an input that no turn can work off was set aside')
-  }
-
-  // Its offset moves with the next turn, as that of any other.
-  private async letterOf<T extends { readonly record: RawIncoming }>(portion: Portion<T> | null, topic: string, error: Error): Promise<Portion<T>> {
-    const record = portion?.inputs[0]?.record ?? this.options.mailboxes().peek(this.partition, topic, 1).records[0]!
-    await writeDeadLetters(this.options.turn.connection, [{ record, reason: 'unprocessable', detail: `no turn can work it off: ${errorClass(error)}` }])
-    return portion === null ? { inputs: [], nextOffset: record.offset + 1 } : { inputs: portion.inputs.slice(1), nextOffset: portion.nextOffset }
   }
 
   // A failure concerns the ownership that its turn ran under: after a rebalance this process may be its own successor.

@@ -1,24 +1,26 @@
 // One turn: everything waiting for one home partition, decided in one PostgreSQL transaction. The meeting of core and database.
 import type { Pool, PoolClient } from 'pg'
 import { ScratchEncoder, parseMessageId, userKey, type MessageIdParts, type SequenceStep } from '@stepcast/contracts'
-import { writeDeadLetters, type DeadLetter, type KafkaConnection } from '@stepcast/kafka'
+import type { DeadLetter, KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
 import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Ended, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
-import { decodeChange, writeChange } from './changeCodec'
+import { writeChange } from './changeCodec'
 import type { Report, StartRequest } from './intake'
+import type { LettersWritten } from './lettersWritten'
+import type { Published } from './publisher'
 import { quietUntil, type QuietHours } from './quietHours'
+import { recallAll } from './recall'
 import { takeJobs, targetKey, tombstonesOf, type Reached, type Target } from './sql/cancels'
 import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { keepEarly, takeEarly } from './sql/early'
 import { exceptions } from './sql/exceptions'
-import { insertHeads, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
+import { insertHeads, loadSequences, type Head } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
 import { deleteVariables, insertVariables, type NewVariables } from './sql/variables'
 import { writeTurn } from './sql/writeTurn'
-import type { Published } from './publisher'
 import { sizeOfVariables, smallVariables, type KnownVariables } from './variables'
 
 /** What the process remembers of a sequence: as committed, never ahead. */
@@ -67,8 +69,8 @@ export interface TurnInputs {
   readonly published: Published
   /** At most so many timers fire, and cancel jobs reach so many sequences; the next turn takes the rest. */
   readonly most: { readonly timers: number; readonly jobs: number }
-  /** What an earlier try of the same inputs wrote to the dead letters. Added to. */
-  readonly lettersWritten: Set<string>
+  /** Where dead letters go; a try of the same inputs before may have written them. */
+  readonly lettersWritten: LettersWritten
   /** How far a try came: what it took of what the database holds. Told also when it fails. */
   readonly took: { timers: number; jobs: number }
 }
@@ -104,10 +106,6 @@ export class CursorMoved extends Error {}
 
 /** A turn's timers at most; the next turn takes the rest. */
 export const maxTimers = 2_000
-// Histories in memory at once while their sequences are loaded: many receipts of 250 kB must not end the process.
-const maxLoadedBytes = 8 * 1024 * 1024
-const loadedFirst = 250
-
 /** A sequence as this turn changes it. */
 interface Draft {
   readonly head: Head
@@ -198,7 +196,7 @@ class Turn {
     this.more = due.length === inputs.most.timers || jobs.more
 
     await keepEarly(tx, unknown)
-    await this.writeLetters()
+    await inputs.lettersWritten.write(this.options.connection, this.letters)
     return this.store(cursor, due)
   }
 
@@ -251,25 +249,7 @@ class Turn {
     for (const { sequenceId } of reports) want(sequenceId)
     for (const { sequenceId } of due) want(sequenceId)
     for (const sequenceId of reached) want(sequenceId)
-    const ids = [...missing]
-    for (let at = 0, room = loadedFirst; at < ids.length; ) {
-      const part = ids.slice(at, at + room)
-      let bytes = 0
-      for (const loaded of await loadSequences(this.tx, part)) {
-        for (const { data } of loaded.changes) bytes += data.length
-        this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
-      }
-      at += part.length
-      room = Math.max(1, Math.min(ids.length, Math.floor((part.length * maxLoadedBytes) / Math.max(1, bytes))))
-    }
-  }
-
-  // A turn that is tried again has written them before: letters do not multiply.
-  private async writeLetters(): Promise<void> {
-    const { letters, inputs: { lettersWritten } } = this
-    const nameOf = ({ record: { topic, partition, offset }, reason }: DeadLetter): string => `${topic} ${partition} ${offset} ${reason}`
-    await writeDeadLetters(this.options.connection, letters.filter((letter) => !lettersWritten.has(nameOf(letter))))
-    for (const letter of letters) lettersWritten.add(nameOf(letter))
+    for (const recalled of await recallAll(this.tx, [...missing])) this.drafts.set(recalled.head.sequenceId, draftOf(recalled))
   }
 
   private async tombstones(): Promise<ReadonlyMap<string, number>> {
@@ -464,18 +444,4 @@ function isCancelled(head: Head, requestedAt: number | null, tombstones: Readonl
     const cancelledAt = tombstones.get(targetKey(target))
     return cancelledAt !== undefined && covers(target.scope, cancelledAt, requestedAt)
   })
-}
-
-/** What is remembered of a sequence as loaded: its history folded. */
-export function recall({ head, changes }: LoadedSequence): CachedSequence {
-  let state: Sequence = notStarted
-  let requestedAt: number | null = null
-  for (const { data } of changes) {
-    const { recordedAt, events } = decodeChange(data)
-    for (const event of events) {
-      if (event.type === 'SequenceStarted') requestedAt = event.requestedAt
-      state = evolve(state, event, recordedAt)
-    }
-  }
-  return { head, state, version: changes[changes.length - 1]!.version, variables: 'stored', size: 0, requestedAt }
 }
