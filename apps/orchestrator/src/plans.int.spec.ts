@@ -19,7 +19,7 @@ import { exceptionsQuestion } from './sql/exceptions'
 import { listSequences } from './story'
 
 /** Tables that grow with traffic. */
-const growing = /^(sequences|changes(_\d+)?|timers|sequence_variables|early_engagements|tombstones)$/
+const growing = /^(sequences|changes(_\d+)?|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones)$/
 const rowsOfEach = 200_000
 /** How the orchestrator's connections call themselves. */
 const orchestrator = 'orchestrator'
@@ -98,7 +98,7 @@ async function liveThroughEverything(): Promise<void> {
   const report = (sendId: string, kind: EngagementKind, of: readonly string[]): Promise<void> =>
     produceEngagements(connection, of.map((userId) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind)))
   const send = (sendId: string, to: readonly string[]): Promise<void> =>
-    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId } })))
+    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId.padEnd(sendId === 'main' ? 0 : 3_000, ` ${userId}`) } })))
   const cancel = (scope: CancelScope, id: string): Promise<void> =>
     producer.send(topics.controls, [
       { key: 'w', value: { cancelId: `${scope} ${id}`, workspaceId: 'w', scope, id, requestedBy: 'spec', requestedAt: Date.now() } },
@@ -151,12 +151,14 @@ async function fill(): Promise<void> {
       FROM sequences, generate_series(10, 11) AS version;
     INSERT INTO timers (partition, due_at, sequence_id)
       SELECT partition, (extract(epoch FROM now()) * 1000)::bigint - 100000 + row_number() OVER (), sequence_id FROM sequences;
-    INSERT INTO sequence_variables SELECT sequence_id, '{ "who": "somebody" }' FROM sequences ON CONFLICT DO NOTHING;
+    INSERT INTO kept_variables (sequence_id, variables) SELECT sequence_id, '{ "who": "somebody" }' FROM sequences ON CONFLICT DO NOTHING;
+    INSERT INTO shared_values SELECT partition, gen_random_uuid(), 'long' FROM sequences;
+    INSERT INTO shared_uses SELECT gen_random_uuid(), 'text', partition, digest FROM shared_values;
     INSERT INTO early_engagements (sequence_id, message_id, kind, received_at, report, origin)
       SELECT gen_random_uuid(), 'm' || n, 'viewed', now() - n * interval '400 ms', '{}', '{}' FROM generate_series(1, ${rowsOfEach}) AS n;
     INSERT INTO tombstones (workspace_id, scope, id, requested_at)
       SELECT 'w', 'user', 'cancelled' || n, 0 FROM generate_series(1, ${rowsOfEach}) AS n`)
-  for (const table of ['sequences', 'changes', 'timers', 'sequence_variables', 'early_engagements', 'tombstones'])
+  for (const table of ['sequences', 'changes', 'timers', 'kept_variables', 'shared_values', 'shared_uses', 'early_engagements', 'tombstones'])
     await pool.query(`ANALYZE ${table}`)
 }
 
@@ -164,7 +166,7 @@ async function fill(): Promise<void> {
 
 const isExplainable = ({ text }: Statement): boolean => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(text)
 const concernsGrowing = ({ text }: Statement): boolean =>
-  /\b(sequences|changes|timers|sequence_variables|early_engagements|tombstones)\b/.test(text)
+  /\b(sequences|changes|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones)\b/.test(text)
 
 async function plansOf({ text, values, isNamed }: Statement): Promise<PlanNode[]> {
   const explained = async (question: string, parameters?: readonly unknown[]): Promise<PlanNode> =>
@@ -203,6 +205,9 @@ it('no statement of the engine reads a growing table from end to end, and each f
       'changes_day_partition_position_idx',
       'timers_due',
       'sequence_variables_pkey',
+      'shared_values_pkey',
+      'shared_uses_pkey',
+      'shared_uses_of_value',
       'early_engagements_pkey',
       'early_engagements_by_age',
       'tombstones_pkey',
