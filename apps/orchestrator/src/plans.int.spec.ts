@@ -80,7 +80,7 @@ beforeAll(async () => {
   await liveThroughEverything()
   listening.mockRestore()
   await fill()
-})
+}, 300_000)
 afterAll(async () => {
   await Promise.all([pool.end(), listened.end()])
   await stack.stop()
@@ -152,7 +152,7 @@ async function fill(): Promise<void> {
     INSERT INTO timers (partition, due_at, sequence_id)
       SELECT partition, (extract(epoch FROM now()) * 1000)::bigint - 100000 + row_number() OVER (), sequence_id FROM sequences;
     INSERT INTO kept_variables (sequence_id, variables) SELECT sequence_id, '{ "who": "somebody" }' FROM sequences ON CONFLICT DO NOTHING;
-    INSERT INTO shared_values SELECT partition, gen_random_uuid(), 'long' FROM sequences;
+    INSERT INTO shared_values SELECT partition, gen_random_uuid(), 'long' FROM sequences LIMIT 50000;
     INSERT INTO shared_uses SELECT gen_random_uuid(), 'text', partition, digest FROM shared_values;
     INSERT INTO early_engagements (sequence_id, message_id, kind, received_at, report, origin)
       SELECT gen_random_uuid(), 'm' || n, 'viewed', now() - n * interval '400 ms', '{}', '{}' FROM generate_series(1, ${rowsOfEach}) AS n;
