@@ -36,3 +36,10 @@ export function mustBeOurs(cursor: Cursor, clusterId: string, partition: number,
     }
   }
 }
+
+/** Where to read from, given the stored offset and the first that the topic still has. */
+export function skipTrimmed(connection: KafkaConnection, partition: number, topic: string, stored: number, low: number): number {
+  if (stored >= low) return stored
+  connection.log.error({ topic, partition, from: stored, to: low }, 'records were deleted by retention before they were read')
+  return low
+}

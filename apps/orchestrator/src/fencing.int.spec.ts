@@ -14,7 +14,7 @@ const sendsEveryMs = 100
 const sendsAtOnce = 15
 /** Their histories, loaded at once, do not fit into the buffers of a connection (4 MB to send, less to receive): 100 a partition. */
 const heavyUsers = Array.from({ length: 100 * specPartitions }, (_, n) => `heavy-${n}`)
-const heavyVariable = 'x'.repeat(50_000)
+const heavyDetail = { note: 'x'.repeat(50_000) }
 
 let stack: SpecStack
 let connection: KafkaConnection
@@ -35,7 +35,9 @@ beforeAll(async () => {
   await database.connect()
   await Promise.all([approveTwoSteps(connection, 'news'), approveTwoSteps(connection, 'long', 1440)])
   load = await Load.begin()
-  await produceSends(connection, heavyUsers.map((userId) => sendRequested('long', 'heavy', userId, { variables: { text: heavyVariable } })))
+  await produceSends(connection, heavyUsers.map((userId) => sendRequested('long', 'heavy', userId)))
+  await produceEngagements(connection, heavyUsers.map((userId) =>
+    engagementReported(messageIdOf(sequenceIdOf('w', 'heavy', userId), 1, 'in_app'), 'delivered', { detail: heavyDetail })))
   await bothOwn()
 }, 120_000)
 afterAll(async () => {
@@ -244,7 +246,7 @@ it('stopped while the server writes to it: likewise, though the server itself wo
   // Nothing else to load but these, and nobody remembers them: the last change of owners emptied the caches.
   await load.pause()
   const ids = heavyUsers.map((userId) => sequenceIdOf('w', 'heavy', userId))
-  const stoppedAt = await stopInTransaction(first, 'sequence_variables', () =>
+  const stoppedAt = await stopInTransaction(first, 'changes', () =>
     report(ids.map((sequenceId) => ({ messageId: messageIdOf(sequenceId, 1, 'in_app'), kind: 'viewed' }))))
   load.goOn()
   const times = await takenOverFrom(first, stoppedAt, ({ wait_event }) => wait_event === 'ClientWrite')

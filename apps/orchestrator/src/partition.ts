@@ -2,11 +2,10 @@
 import { errorClass, isOutage, topics } from '@stepcast/contracts'
 import { writeDeadLetters, type Mailboxes, type StartOffsets } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
-import { boundsOf, mustBeOurs, WrongCluster } from './cluster'
+import { boundsOf, mustBeOurs, skipTrimmed, WrongCluster } from './cluster'
 import type { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
 import type { Permits } from './permits'
-import { republish } from './publish'
 import { Publisher } from './publisher'
 import type { Remembered } from './sequenceCache'
 import { jobAside, timerAside } from './setAside'
@@ -247,7 +246,7 @@ export class HomePartition {
 
   // One way for a new owner (`epoch` null: raise it) and for recovery after any error (keep it, or find the partition lost).
   private async own(epoch: number | null): Promise<StartOffsets> {
-    const { turn: { pool, connection }, clusterId } = this.options
+    const { turn: { pool, connection }, clusterId, metrics } = this.options
     const before = this.publisher
     await before?.settled()
     this.forgetAll()
@@ -261,11 +260,13 @@ export class HomePartition {
       return locked
     })
     mustBeOurs(cursor, clusterId, this.partition, bounds)
-    const ended = await this.republish(cursor)
-    const sendsOffset = this.skipTrimmed(sends, cursor.sendsOffset, bounds.sends.low)
-    const engagementsOffset = this.skipTrimmed(engagements, cursor.engagementsOffset, bounds.engagements.low)
+    const sendsOffset = skipTrimmed(connection, this.partition, sends, cursor.sendsOffset, bounds.sends.low)
+    const engagementsOffset = skipTrimmed(connection, this.partition, engagements, cursor.engagementsOffset, bounds.engagements.low)
     // Ended stays ended: under the same ownership what was to be forgotten still is.
-    const publisher = this.publisherFrom(cursor.logPosition, epoch === null ? ended : [...(before?.all.ended ?? []), ...ended])
+    const publisher = await Publisher.begin({
+      pool, connection, partition: this.partition,
+      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
+    }, cursor, epoch === null ? [] : (before?.all.ended ?? []))
     this.publisher = publisher
     this.owned = { epoch: cursor.ownerEpoch, publisher, logPosition: cursor.logPosition, sendsOffset, engagementsOffset }
     this.forgetSoon()
@@ -273,33 +274,6 @@ export class HomePartition {
     this.options.timerSet(this.partition, 0)
     this.options.lookAgainAt(0)
     return { [sends]: sendsOffset, [engagements]: engagementsOffset }
-  }
-
-  private publisherFrom(position: number, ended: readonly string[]): Publisher {
-    const { turn: { pool, connection }, metrics } = this.options
-    return new Publisher({
-      pool, connection, partition: this.partition,
-      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
-    }, { position, ended })
-  }
-
-  private async republish({ publishedPosition, logPosition }: Cursor): Promise<readonly string[]> {
-    const { turn, metrics } = this.options
-    try {
-      return await republish(turn, this.partition, publishedPosition, logPosition)
-    } catch (error) {
-      if (!isOutage(error)) {
-        turn.connection.log.error({ partition: this.partition, errorClass: errorClass(error), from: publishedPosition, to: logPosition }, 'what is committed cannot be published, trying again')
-        metrics.publishRefused(this.partition)
-      }
-      throw error
-    }
-  }
-
-  private skipTrimmed(topic: string, stored: number, low: number): number {
-    if (stored >= low) return stored
-    this.options.turn.connection.log.error({ topic, partition: this.partition, from: stored, to: low }, 'records were deleted by retention before they were read')
-    return low
   }
 
   private async loop(): Promise<void> {

@@ -25,7 +25,7 @@ import { deleteOld, isSeen, settleUnseen, unseenOf } from './sql/unseen'
 import { keysOf, listSequences, storyOf, type SequenceFilter } from './story'
 
 /** Tables that grow with traffic. */
-const growing = /^(sequences|changes(_\d+)?|timers|sequence_variables|early_engagements|tombstones|cancels|cancel_jobs)$/
+const growing = /^(sequences|changes(_\d+)?|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones|cancels|cancel_jobs)$/
 const rowsOfEach = Number(process.env.STEPCAST_PLANS_ROWS ?? 200_000)
 
 interface Statement {
@@ -109,7 +109,7 @@ async function liveThroughEverything(): Promise<void> {
   const report = (sendId: string, kind: EngagementKind, of: readonly string[]): Promise<void> =>
     produceEngagements(connection, of.map((userId) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind)))
   const send = (sendId: string, to: readonly string[]): Promise<void> =>
-    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId } })))
+    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId.padEnd(sendId === 'main' ? 0 : 3_000, ` ${userId}`) } })))
   const cancel = (scope: CancelScope, id: string): Promise<void> =>
     producer.send(topics.controls, [
       { key: 'w', value: { cancelId: `${scope} ${id}`, workspaceId: 'w', scope, id, requestedBy: 'spec', requestedAt: Date.now() } },
@@ -166,7 +166,9 @@ async function fill(): Promise<void> {
       FROM sequences, generate_series(10, 11) AS version;
     INSERT INTO timers (partition, due_at, sequence_id)
       SELECT partition, (extract(epoch FROM now()) * 1000)::bigint - 100000 + row_number() OVER (), sequence_id FROM sequences;
-    INSERT INTO sequence_variables (sequence_id, variables) SELECT sequence_id, '{ "who": "somebody" }' FROM sequences ON CONFLICT DO NOTHING;
+    INSERT INTO kept_variables (sequence_id, variables) SELECT sequence_id, '{ "who": "somebody" }' FROM sequences ON CONFLICT DO NOTHING;
+    INSERT INTO shared_values SELECT partition, gen_random_uuid(), 'long' FROM sequences LIMIT 50000;
+    INSERT INTO shared_uses SELECT gen_random_uuid(), 'text', partition, digest FROM shared_values;
     INSERT INTO early_engagements (sequence_id, message_id, kind, received_at, report, origin)
       SELECT gen_random_uuid(), 'm' || n, 'viewed', now() - n * interval '800 ms', '{}', '{}' FROM generate_series(1, ${rowsOfEach}) AS n;
     INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at, seen)
@@ -175,7 +177,7 @@ async function fill(): Promise<void> {
     INSERT INTO cancels (cancel_id, workspace_id, scope, id, requested_by, requested_at, recorded_at)
       SELECT 'c' || n, 'w', 'user', 'cancelled' || n, 'spec', 0, now() - n % 40 * interval '1 day' FROM generate_series(1, ${rowsOfEach}) AS n`)
   // As autovacuum would by then; what the young table has no statistics of is asked below all the same.
-  for (const table of ['sequences', 'changes', 'timers', 'sequence_variables', 'early_engagements', 'tombstones', 'cancels']) await database.query(`VACUUM ANALYZE ${table}`)
+  for (const table of ['sequences', 'changes', 'timers', 'kept_variables', 'shared_values', 'shared_uses', 'early_engagements', 'tombstones', 'cancels']) await database.query(`VACUUM ANALYZE ${table}`)
   await database.end()
 }
 
@@ -220,7 +222,7 @@ async function askOnFullTables(): Promise<void> {
 
 const isExplainable = ({ text }: Statement): boolean => /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b/i.test(text)
 const concernsGrowing = ({ text }: Statement): boolean =>
-  /\b(sequences|changes|timers|sequence_variables|early_engagements|tombstones|cancels|cancel_jobs)\b/.test(text)
+  /\b(sequences|changes|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones|cancels|cancel_jobs)\b/.test(text)
 const shortOf = ({ text, values }: Statement): string => `${text.replace(/\s+/g, ' ').slice(0, 240)} [${String(values).slice(0, 80)}]`
 
 const literalOf = (value: unknown): string =>
@@ -235,7 +237,7 @@ async function executed({ text, values, session }: Statement): Promise<PlanNode>
     await client.query('BEGIN')
     // What was inserted once is inserted again.
     if (/INSERT INTO changes/.test(text)) await client.query('DELETE FROM changes WHERE started_on = ANY ($1::date[]) AND sequence_id = ANY ($2::uuid[])', [values[2], values[3]])
-    if (/INSERT INTO sequence_variables/.test(text)) await client.query('DELETE FROM sequence_variables WHERE sequence_id = ANY ($1::uuid[])', [values[0]])
+    if (/INSERT INTO kept_variables/.test(text)) await client.query('DELETE FROM kept_variables WHERE sequence_id = ANY ($1::uuid[])', [values[0]])
     if (/sequences WHERE started_on/.test(text)) await client.query('SET LOCAL enable_seqscan = off')
     await client.query(`PREPARE asked AS ${text}`)
     const { rows } = await client.query(

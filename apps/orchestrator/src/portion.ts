@@ -22,8 +22,9 @@ export function withinBytes(waiting: Waiting, maxBytes: number): Waiting {
 }
 
 /** The first `most` inputs. */
-export function firstOf<T extends Input>({ inputs, nextOffset }: Portion<T>, most: number): Portion<T> {
-  return inputs.length <= most ? { inputs, nextOffset } : { inputs: inputs.slice(0, most), nextOffset: inputs[most]!.record.offset }
+export function firstOf<T extends Input>(portion: Portion<T>, most: number): Portion<T> {
+  const { inputs } = portion
+  return inputs.length <= most ? portion : { inputs: inputs.slice(0, most), nextOffset: inputs[most]!.record.offset }
 }
 
 /** What is left when everything before `offset` is done; null: nothing. */

@@ -1,6 +1,7 @@
 // What one ownership of a partition has committed and Kafka does not have yet: published behind the turns, one turn after another.
 import { errorClass, isOutage } from '@stepcast/contracts'
-import { publishChanges, type PublishOptions } from './publish'
+import { publishChanges, republish, type PublishOptions } from './publish'
+import type { Cursor } from './sql/cursor'
 import type { CommittedChange } from './turn'
 
 /** What is published, taken at one moment: whoever stores the position deletes the variables of exactly these, or of none. */
@@ -35,6 +36,17 @@ export class Publisher {
 
   constructor(private readonly options: PublisherOptions, published: Published) {
     this.now = published
+  }
+
+  /** Publishes what the ownership before left unpublished, then begins; `left` has ended and was to be forgotten already. */
+  static async begin(options: PublisherOptions, { publishedPosition, logPosition }: Cursor, left: readonly string[]): Promise<Publisher> {
+    try {
+      const ended = await republish(options, options.partition, publishedPosition, logPosition)
+      return new Publisher(options, { position: logPosition, ended: [...left, ...ended] })
+    } catch (error) {
+      refusedUnlessOutage(options, error, publishedPosition, logPosition)
+      throw error
+    }
   }
 
   /** What a turn may store as published and forget. */
@@ -76,21 +88,23 @@ export class Publisher {
 
   private async publishNext(changes: readonly CommittedChange[], logPosition: number): Promise<void> {
     if (this.error) return
-    const { partition, connection } = this.options
     try {
       // failpoint: before-publish
-      await publishChanges(this.options, partition, changes)
+      await publishChanges(this.options, this.options.partition, changes)
       // failpoint: after-publish
     } catch (error) {
       this.error = error as Error
-      if (isOutage(error)) return
-      // Nothing can be skipped: the log is the outbox. It is tried again from the stored position on, and an operator must know.
-      connection.log.error({ partition, errorClass: errorClass(error), from: this.now.position, to: logPosition }, 'what is committed cannot be published, trying again')
-      this.options.refused()
-      return
+      return refusedUnlessOutage(this.options, error, this.now.position, logPosition)
     }
     const ended = changes.filter((change) => change.ended && change.variables !== null).map(({ head }) => head.sequenceId)
     this.now = { position: logPosition, ended: ended.length === 0 ? this.now.ended : [...this.now.ended, ...ended] }
     if (ended.length > 0) this.options.mayForget()
   }
+}
+
+// Nothing can be skipped: the log is the outbox. It is tried again from the stored position on, and an operator must know.
+function refusedUnlessOutage({ connection, partition, refused }: PublisherOptions, error: unknown, from: number, to: number): void {
+  if (isOutage(error)) return
+  connection.log.error({ partition, errorClass: errorClass(error), from, to }, 'what is committed cannot be published, trying again')
+  refused()
 }

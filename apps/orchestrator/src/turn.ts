@@ -7,20 +7,21 @@ import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
 import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Ended, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
 import { isBornCancelled, isCancelled, targetKey, targetsOf, type Target, type Tombstones } from './cancellations'
-import { decodeChange, writeChange } from './changeCodec'
+import { writeChange } from './changeCodec'
 import { maxChangeBytes, partsOf } from './changeParts'
 import type { Report, StartRequest } from './intake'
+import type { Published } from './publisher'
 import { mayAdvance, quietUntil, type QuietHours } from './quietHours'
+import { recallAll } from './recall'
 import { allTombstones, takeJobs, tombstonesOf } from './sql/cancels'
 import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
 import { exceptions, type Exceptions } from './sql/exceptions'
-import { insertHeads, loadSequences, type Head, type LoadedSequence } from './sql/sequences'
+import { insertHeads, loadSequences, type Head } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
 import { deleteVariables, insertVariables, type NewVariables } from './sql/variables'
 import { writeTurn } from './sql/writeTurn'
-import type { Published } from './publisher'
 import { sizeOfVariables, smallVariables, type KnownVariables } from './variables'
 
 /** What the process remembers of a sequence: as committed, never ahead. */
@@ -112,9 +113,6 @@ export class CursorMoved extends Error {}
 export const maxTimers = 2_000
 /** Early engagements that a turn applies at most, bytes: twice what one sequence may have. The sends of the others wait for the next turn. */
 const maxEarlyBytes = 16 * 1024 * 1024
-// Histories in memory at once while their sequences are loaded: many receipts of 250 kB must not end the process.
-const maxLoadedBytes = 8 * 1024 * 1024
-const loadedFirst = 250
 
 /** A sequence as this turn changes it. */
 interface Draft {
@@ -288,17 +286,7 @@ class Turn {
     for (const { sequenceId } of reports) want(sequenceId)
     for (const { sequenceId } of due) want(sequenceId)
     for (const sequenceId of reached) want(sequenceId)
-    const ids = [...missing]
-    for (let at = 0, room = loadedFirst; at < ids.length; ) {
-      const part = ids.slice(at, at + room)
-      let bytes = 0
-      for (const loaded of await loadSequences(this.tx, part)) {
-        for (const { data } of loaded.changes) bytes += data.length
-        this.drafts.set(loaded.head.sequenceId, draftOf(recall(loaded)))
-      }
-      at += part.length
-      room = Math.max(1, Math.min(ids.length, Math.floor((part.length * maxLoadedBytes) / Math.max(1, bytes))))
-    }
+    for (const recalled of await recallAll(this.tx, [...missing])) this.drafts.set(recalled.head.sequenceId, draftOf(recalled))
   }
 
   private async tombstones(): Promise<Tombstones> {
@@ -490,16 +478,4 @@ const draftOf = (cached: CachedSequence): Draft => ({
 function memorable({ status }: Sequence, variables: KnownVariables, size: number): Pick<CachedSequence, 'variables' | 'size'> {
   if (status === 'ended') return { variables: null, size: 0 }
   return size > smallVariables ? { variables: 'stored', size: 0 } : { variables, size }
-}
-
-/** What is remembered of a sequence as loaded: its history folded. */
-export function recall({ head, changes }: LoadedSequence): CachedSequence {
-  let state: Sequence = notStarted
-  let startedAt: number | null = null
-  for (const { data } of changes) {
-    const { recordedAt, events } = decodeChange(data)
-    startedAt ??= recordedAt
-    for (const event of events) state = evolve(state, event, recordedAt)
-  }
-  return { head, state, version: changes[changes.length - 1]!.version, variables: 'stored', size: 0, startedAt: startedAt! }
 }

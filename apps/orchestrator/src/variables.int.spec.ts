@@ -41,10 +41,13 @@ async function start(userId: string): Promise<void> {
   expect(await kept()).toContain(userId)
 }
 
-it('those of a sequence that has ended go within seconds, though nothing else happens in its partition', async () => {
+it('those of a sequence that has ended go within a second of its end, though nothing else happens in its partition', async () => {
   await start('ada')
   await produceEngagements(connection, [engagementReported(messageIdOf(sequenceIdOf('w', 'names', 'ada'), 1, 'in_app'), 'viewed')])
-  await eventually(async () => !(await kept()).includes('ada'), { withinMs: 5_000 })
+  const ended = await eventually(async () => ((await database.query(`SELECT FROM sequences WHERE user_id = 'ada' AND outcome IS NOT NULL`)).rowCount === 1 ? Date.now() : null), { everyMs: 10 })
+  await eventually(async () => !(await kept()).includes('ada'), { everyMs: 10 })
+  // A second is promised; the rest is room on a busy machine.
+  expect(Date.now() - ended).toBeLessThan(2_000)
 })
 
 it('those of a person who is erased likewise, while their neighbour’s stay', async () => {

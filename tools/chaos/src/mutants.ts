@@ -150,8 +150,7 @@ export const mutants: readonly Mutant[] = [
       {
         file: partition,
         text: '    const startedAt = performance.now()\n',
-        instead: `    mailboxes.done(this.partition, sends, sendsOffset)
-    mailboxes.done(this.partition, engagements, engagementsOffset)
+        instead: `    this.inbox.stored({ sendsOffset, engagementsOffset })
     const startedAt = performance.now()
 `,
       },

@@ -7,7 +7,7 @@ import { createPool, migrate, type Migration } from '@stepcast/postgres'
 import { specStack, type SpecStack } from '@stepcast/testing'
 import { migrations as gateway } from '../../../apps/gateway/src/migrations'
 import { migrations as inapp } from '../../../apps/inapp-dispatcher/src/tables'
-import { Metrics1700000000000 } from '../../../apps/metrics-svc/src/tables'
+import { migrations as metrics } from '../../../apps/metrics-svc/src/tables'
 import { migrations as orchestrator } from '../../../apps/orchestrator/src/migrations'
 import { loadSequences } from '../../../apps/orchestrator/src/sql/sequences'
 import { storyOf } from '../../../apps/orchestrator/src/story'
@@ -19,7 +19,7 @@ import { LinksAndStatuses1764000000001 } from '../../../libs/channel/src/paidTab
 import { releasedFolder } from './oldTree'
 
 const services: Readonly<Record<string, readonly Migration[]>> = {
-  gateway, inapp_dispatcher: inapp, metrics_svc: [Metrics1700000000000], orchestrator, people_svc: people, send_svc: sends, template_svc: templates,
+  gateway, inapp_dispatcher: inapp, metrics_svc: metrics, orchestrator, people_svc: people, send_svc: sends, template_svc: templates,
   push_dispatcher: dispatcherMigrations, sms_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001], messenger_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001],
 }
 

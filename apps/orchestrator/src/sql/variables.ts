@@ -1,6 +1,6 @@
 // Variables in SQL: kept while a step may need them, large values once a partition, gone when nobody uses them.
 import type { PoolClient } from 'pg'
-import { ints, texts, uuids, type Queryable } from '@stepcast/postgres'
+import { ints, nullable, texts, uuids, type Queryable } from '@stepcast/postgres'
 import { digestOf, split, type Variables } from '../variables'
 import type { Head } from './sequences'
 
@@ -38,7 +38,7 @@ export async function insertVariables(tx: PoolClient, partition: number, rows: r
     name: 'insert-variables',
     text: `INSERT INTO kept_variables (sequence_id, variables, shared) SELECT * FROM unnest($1::uuid[], $2::jsonb[], $3::boolean[])
            ON CONFLICT (sequence_id) DO UPDATE SET variables = excluded.variables, shared = kept_variables.shared OR excluded.shared`,
-    values: [uuids(rows.map(({ head }) => head.sequenceId)), inline, shared],
+    values: [uuids(rows.map(({ head }) => head.sequenceId)), inline, nullable(shared)],
   })
   if (uses.length > 0) await insertShared(tx, partition, values, uses)
 }
