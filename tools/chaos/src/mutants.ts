@@ -13,6 +13,7 @@ export interface Mutant {
 }
 
 const turn = 'apps/orchestrator/src/turn.ts'
+const cancellations = 'apps/orchestrator/src/cancellations.ts'
 const partition = 'apps/orchestrator/src/partition.ts'
 const rules = 'libs/contracts/src/rules.ts'
 const lastResort = 'libs/contracts/src/lastResort.ts'
@@ -89,7 +90,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: turn,
-        text: 'await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers)',
+        text: 'await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers, inputs.fireFrom)',
         instead: `await this.options.pool.query<TimerRow>(
       'DELETE FROM timers WHERE partition = $1 AND due_at <= $2 RETURNING sequence_id AS "sequenceId", due_at AS "dueAt"',
       [this.partition, inputs.fireUpTo]).then(({ rows }) => rows)`,
@@ -150,7 +151,8 @@ export const mutants: readonly Mutant[] = [
       {
         file: partition,
         text: '    const startedAt = performance.now()\n',
-        instead: `    this.inbox.stored({ sendsOffset, engagementsOffset })
+        instead: `    mailboxes.done(this.partition, sends, sendsOffset)
+    mailboxes.done(this.partition, engagements, engagementsOffset)
     const startedAt = performance.now()
 `,
       },
@@ -174,13 +176,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'producers-clock-decides',
     what: 'whether a cancel of a person covers what runs is judged by the clock of its producer',
-    // After the merge: what makes a job cancel whatever runs, and what takes a clock ahead of arrival as arrival, are both undone here.
     edits: [
+      { file: turn, text: 'size, startedAt: this.now, events: []', instead: 'size, startedAt: send.requestedAt, events: []' },
       {
         file: turn,
-        text: 'if (draft?.state.status === \'running\' && covers(scope, requestedAt, draft.requestedAt)) this.put',
-        instead: 'if (draft?.state.status === \'running\' && (covers(scope, requestedAt, draft.requestedAt) as boolean)) this.put',
+        text: 'if (draft?.state.status === \'running\') this.put',
+        instead: 'if (draft?.state.status === \'running\' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put',
       },
+      { file: cancellations, text: 'if (tombstone.sendsEnds === null) return send', instead: 'return send' },
     ],
     faults: [killedAt('orchestrator', 'after-commit', always)],
   },
