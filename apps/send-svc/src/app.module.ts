@@ -1,7 +1,7 @@
 // send-svc put together: database, Kafka, the replica of templates, fan-out, sends.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
-import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import {
@@ -51,7 +51,7 @@ async function openDatabase(env: Env, log: Log): Promise<Pool> {
     {
       provide: FanOut,
       inject: [POOL, KafkaConnection, LOG],
-      useFactory: (pool: Pool, kafka: KafkaConnection, log: Log) => new FanOut({ pool, producer: () => kafka.producer(), log }),
+      useFactory: (pool: Pool, kafka: KafkaConnection, log: Log) => new FanOut({ pool, producer: () => kafka.producer(), setAside: keepUnpublishable(kafka), log }),
     },
     {
       provide: Sends,

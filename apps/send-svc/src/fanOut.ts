@@ -1,5 +1,5 @@
 // Takes stored sends to Kafka, a batch at a time from a stored position: a crash repeats records of the same identity, and loses none.
-import { sequenceIdOf, topics, type SendRequested } from '@stepcast/contracts'
+import { isOutage, LastResort, sequenceIdOf, topics, type SendRequested } from '@stepcast/contracts'
 import type { RecordProducer } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { Log } from '@stepcast/service'
@@ -11,6 +11,8 @@ export interface FanOutOptions {
   readonly pool: Pool
   /** Connected at first use, so that the service starts while Kafka is away. */
   readonly producer: () => Promise<Pick<RecordProducer, 'send'>>
+  /** Keeps a receiver whose record cannot be written, however often it is tried: on the dead letters. */
+  readonly setAside: (one: { topic: string; key: string; value: unknown; traceparent: string | null; error: unknown }) => Promise<void>
   readonly log: Pick<Log, 'warn'>
 }
 
@@ -25,6 +27,9 @@ const batchSize = 1_000
 // Writers kick; this only finds what a process that died left behind.
 const sweepEveryMs = 5_000
 const retryAfterMs = 500
+/** Where receivers fail by their own fault: soon, since it takes some tries to find which. */
+const tryAgainMs = 100
+const maxTroubles = 1_000
 
 interface ClaimedSend {
   readonly number: number
@@ -41,8 +46,21 @@ interface ClaimedSend {
   readonly position: number
 }
 
+interface Receiver {
+  readonly user_id: string
+  readonly variables: string
+}
+
+/** A send some of whose receivers fail by their own fault. */
+interface Trouble {
+  readonly resort: LastResort
+  /** Why the next receiver goes aside; null: it is tried. */
+  aside: unknown
+}
+
 /** Publishes one `SendRequested` per receiver. */
 export class FanOut {
+  private readonly troubles = new Map<number, Trouble>()
   private readonly running = new Map<number, Promise<void>>()
   private sweep: NodeJS.Timeout | null = null
   private kicks = 0
@@ -83,7 +101,7 @@ export class FanOut {
         if (!(await this.publishBatch(lane)) && kicksBefore === this.kicks) return
       } catch (error) {
         this.options.log.warn({ err: error }, 'sends wait to be fanned out')
-        await new Promise((resolve) => setTimeout(resolve, retryAfterMs))
+        await new Promise((resolve) => setTimeout(resolve, isOutage(error) ? retryAfterMs : tryAgainMs))
       }
     }
   }
@@ -92,39 +110,33 @@ export class FanOut {
   private async publishBatch(lane: Lane): Promise<boolean> {
     const { pool } = this.options
     let claimed: ClaimedSend | null = null
+    let taken = 0
     try {
-      return await inTransaction(pool, async (tx) => {
+      const done = await inTransaction(pool, async (tx) => {
         claimed = await claim(tx, lane)
         if (claimed === null) return false
-        await this.publish(tx, claimed)
+        await this.publish(tx, claimed, (receivers) => (taken = receivers))
         return true
       })
+      if (claimed !== null) this.published(claimed, taken)
+      return done
     } catch (error) {
-      // To the end of the queue, so that one send that fails again and again does not stand before all others.
-      if (claimed !== null)
-        await pool.query('UPDATE sends SET served_at = clock_timestamp() WHERE number = $1', [(claimed as ClaimedSend).number])
+      if (claimed !== null) await this.failed(claimed, taken, error)
       throw error
     }
   }
 
-  private async publish(tx: PoolClient, send: ClaimedSend): Promise<void> {
-    const next = send.position + batchSize
+  private async publish(tx: PoolClient, send: ClaimedSend, took: (receivers: number) => void): Promise<void> {
+    const trouble = this.troubles.get(send.number)
+    const next = send.position + Math.min(batchSize, trouble?.resort.most() ?? batchSize)
     // What is published is not kept: variables are personal data. The lower bound spares a walk over what earlier batches deleted.
-    const { rows } = await tx.query<{ user_id: string; variables: string }>(
+    const { rows } = await tx.query<Receiver>(
       'DELETE FROM receivers WHERE send_number = $1 AND position >= $2 AND position < $3 RETURNING user_id, variables',
       [send.number, send.position, next],
     )
-    const producer = await this.options.producer()
-    const headers = send.traceparent === null ? {} : { headers: { traceparent: send.traceparent } }
-    const sendVariables = JSON.parse(send.variables) as Variables
-    await producer.send(
-      topics.sends,
-      rows.map(({ user_id: userId, variables }) => ({
-        key: sequenceIdOf(send.workspaceId, send.sendId, userId),
-        value: requestFor(send, sendVariables, userId, JSON.parse(variables) as Variables),
-        ...headers,
-      })),
-    )
+    took(rows.length)
+    if (trouble?.aside) await this.setAside(send, rows, trouble.aside)
+    else await this.write(send, rows)
     // failpoint: after-fan-out
     await tx.query(
       `UPDATE sends SET position = least(recipients, $2), served_at = clock_timestamp(),
@@ -132,6 +144,48 @@ export class FanOut {
        WHERE number = $1`,
       [send.number, next],
     )
+  }
+
+  private async write(send: ClaimedSend, receivers: readonly Receiver[]): Promise<void> {
+    const producer = await this.options.producer()
+    const headers = send.traceparent === null ? {} : { headers: { traceparent: send.traceparent } }
+    const sendVariables = JSON.parse(send.variables) as Variables
+    await producer.send(
+      topics.sends,
+      receivers.map(({ user_id: userId, variables }) => ({
+        key: sequenceIdOf(send.workspaceId, send.sendId, userId),
+        value: requestFor(send, sendVariables, userId, JSON.parse(variables) as Variables),
+        ...headers,
+      })),
+    )
+  }
+
+  private async setAside({ workspaceId, sendId, templateId, templateVersion, traceparent }: ClaimedSend, receivers: readonly Receiver[], error: unknown): Promise<void> {
+    for (const { user_id: userId, variables } of receivers) {
+      const value = { workspaceId, sendId, userId, templateId, templateVersion, variables }
+      await this.options.setAside({ topic: topics.sends.name, key: sequenceIdOf(workspaceId, sendId, userId), value, traceparent, error })
+    }
+  }
+
+  private published({ number }: ClaimedSend, receivers: number): void {
+    const trouble = this.troubles.get(number)
+    if (trouble === undefined) return
+    if (trouble.aside) trouble.resort.wentAside()
+    else trouble.resort.succeeded(receivers)
+    trouble.aside = null
+    if (trouble.resort.most() === Infinity) this.troubles.delete(number)
+  }
+
+  private async failed({ number }: ClaimedSend, receivers: number, error: unknown): Promise<void> {
+    if (!isOutage(error)) {
+      const trouble = this.troubles.get(number) ?? { resort: new LastResort(), aside: null }
+      this.troubles.set(number, trouble)
+      // Sends that ended in trouble are not told apart: the oldest begins anew if it is still there.
+      if (this.troubles.size > maxTroubles) this.troubles.delete(this.troubles.keys().next().value!)
+      if (trouble.resort.failed(error, receivers, Date.now()).next === 'setAside') trouble.aside = error
+    }
+    // To the end of the queue, so that one send that fails again and again does not stand before all others.
+    await this.options.pool.query('UPDATE sends SET served_at = clock_timestamp() WHERE number = $1', [number])
   }
 }
 

@@ -242,6 +242,33 @@ it('10,000 receivers are stored at once and fanned out once each; nothing of the
   expect((await pool.query(`SELECT 1 FROM sends WHERE position = recipients AND variables <> '{}'`)).rowCount).toBe(0)
 })
 
+/** Kafka is out of reach. */
+const away = (message: string): Error => Object.assign(new Error(message), { retriable: true })
+const nobody = (): Promise<void> => Promise.reject(new Error('nobody should go aside'))
+
+it('a receiver that cannot be written by its own fault goes aside alone; its 299 neighbours are written once', async () => {
+  await approve('aside')
+  await service.app.get(FanOut, { strict: false }).stop()
+  const receivers = users(300)
+  const poison = receivers[137]!.userId
+  const { body } = await call('POST', '/v1/sends', { templateId: 'aside', receivers, variables: { orderNo: '1' } })
+  const aside: unknown[] = []
+  const fanOut = new FanOut({
+    pool,
+    setAside: async ({ value, error }) => void aside.push({ userId: (value as { userId: string }).userId, error: (error as Error).name }),
+    log: { warn: () => {} } as never,
+    producer: async () => ({
+      send: (topic, records) => (records.some(({ value }) => (value as { userId: string }).userId === poison) ? Promise.reject(new RangeError('no')) : producer.send(topic, records)),
+    }),
+  })
+  fanOut.start()
+  await eventually(async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount, { withinMs: 30_000 })
+  await fanOut.stop()
+  expect(aside).toEqual([{ userId: poison, error: 'RangeError' }])
+  const written = (await fannedOut(body.sendId)).map(({ userId }) => userId)
+  expect(written.sort()).toEqual(receivers.map(({ userId }) => userId).filter((userId) => userId !== poison).sort())
+})
+
 it('killed between publish and position, the fan-out repeats records of the same identity and loses none', async () => {
   await approve('killed')
   const serving = service.app.get(FanOut, { strict: false })
@@ -250,16 +277,17 @@ it('killed between publish and position, the fan-out repeats records of the same
   let batches = 0
   const dies = new FanOut({
     pool,
+    setAside: nobody,
     log: { warn: () => {} } as never,
     producer: async () => ({
       send: async (topic, records) => {
         // A process that was killed publishes nothing any more, in none of its lanes.
-        if (batches >= 2) throw new Error('killed')
+        if (batches >= 2) throw away('killed')
         await producer.send(topic, records)
         // The second batch is on the topic, its position never stored.
         if (++batches === 2) {
           void dies.stop()
-          throw new Error('killed')
+          throw away('killed')
         }
       },
     }),
@@ -271,7 +299,7 @@ it('killed between publish and position, the fan-out repeats records of the same
     1_000,
   )
 
-  const two = [1, 2].map(() => new FanOut({ pool, log: { warn: () => {} } as never, producer: () => Promise.resolve(producer) }))
+  const two = [1, 2].map(() => new FanOut({ pool, setAside: nobody, log: { warn: () => {} } as never, producer: () => Promise.resolve(producer) }))
   two.forEach((fanOut) => fanOut.start())
   await eventually(
     async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount,
@@ -293,11 +321,12 @@ it('a send that cannot be published does not hold up the others', async () => {
   const fine = await call('POST', '/v1/sends', { templateId: 'stuck', receivers, variables: { orderNo: 'fine' } })
   const fanOut = new FanOut({
     pool,
+    setAside: nobody,
     log: { warn: () => {} } as never,
     producer: async () => ({
       send: (topic, records) =>
         JSON.stringify(records).includes('"stuck"') && JSON.stringify(records).includes(stuck.body.sendId)
-          ? Promise.reject(new Error('no'))
+          ? Promise.reject(away('no'))
           : producer.send(topic, records),
     }),
   })
