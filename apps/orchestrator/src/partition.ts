@@ -125,14 +125,6 @@ export class HomePartition {
     return { epoch, logPosition, publishedPosition: publisher.all.position, engagementsOffset, sendsOffset }
   }
 
-  /** When the oldest record that waits here and is not stored was written, by its own timestamp (milliseconds); null: none waits. */
-  get oldestWaitingAt(): number | null {
-    if (this.owned === null) return null
-    const mailboxes = this.options.mailboxes()
-    const first = [sends, engagements].flatMap((topic) => mailboxes.peek(this.partition, topic, 1).records)
-    return first.length === 0 ? null : Math.min(...first.map(({ timestamp }) => timestamp))
-  }
-
   /** Makes this process the owner and publishes what the one before left unpublished; answers where to read from. */
   takeOver(): Promise<StartOffsets | null> {
     const { losses } = this
@@ -216,7 +208,7 @@ export class HomePartition {
     await this.publisher?.settled()
     // What is not forgotten now is found by the sweep of whoever comes next.
     for (let turns = 0; turns < 10 && this.owned !== null && this.owned.publisher.all.ended.length > 0; turns++) {
-      const done = await this.turn(this.owned, nothing).then(() => true, () => false)
+      const done = await this.turn(this.owned, nothing).catch(() => false)
       if (!done) break
     }
     if (this.forgetTimer) clearTimeout(this.forgetTimer)
@@ -292,7 +284,7 @@ export class HomePartition {
             await publisher.settled()
             continue
           }
-          await this.turn(owned, this.suspicion.most(this.waits(owned), Date.now()))
+          if (!(await this.turn(owned, this.suspicion.most(this.waits(owned), Date.now())))) continue
           this.failures = 0
           this.suspicion.succeeded(this.took)
         } catch (error) {
@@ -332,17 +324,18 @@ export class HomePartition {
     if (waiting > 0 && waiting < lingerUnless && this.barrier === null) await sleep(lingerMs)
   }
 
-  private async turn(owned: Owned, most: Counts): Promise<void> {
+  /** Answers whether a turn was committed: it is not where everything waits for a question, or the partition was lost meanwhile. */
+  private async turn(owned: Owned, most: Counts): Promise<boolean> {
     const { turn, mailboxes: boxes, permits, metrics } = this.options
     const mailboxes = boxes()
     const took = (this.took = { ...nothing })
     const hasJobs = this.hasJobs && most.jobs > 0
     const taken = await this.taking.take(owned, most, took, (offset) => (most.timers > 0 ? this.firing(offset) : null))
-    if (this.owned !== owned) return
+    if (this.owned !== owned) return false
     const { starts, reports, sendsOffset, engagementsOffset, firing, knowsQuietHours, waits } = taken
     // Nothing but what waits for a question: asked again at once, which waits a little.
     const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !this.mustForget
-    if (waits && isIdle) return
+    if (waits && isIdle) return false
     const startedAt = performance.now()
     const { result, published } = await permits.run(async () => {
       // One value, taken now: what is published and what has ended by then belong together.
@@ -355,7 +348,7 @@ export class HomePartition {
     })
     metrics.turned(this.partition, starts.length + reports.length, result.changes.length, performance.now() - startedAt, result.latenessMs)
     if (firing?.note) metrics.receiptsBehind(this.partition, result.latenessMs.length)
-    if (this.owned !== owned) return
+    if (this.owned !== owned) return false
     owned.publisher.stored(published)
     // A turn may have left sends for the next one.
     const reached = { sendsOffset: result.sendsOffset, engagementsOffset }
@@ -363,6 +356,7 @@ export class HomePartition {
     this.taking.done(reached)
     mailboxes.done(this.partition, sends, reached.sendsOffset)
     mailboxes.done(this.partition, engagements, reached.engagementsOffset)
+    return true
   }
 
   private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean }): void {
