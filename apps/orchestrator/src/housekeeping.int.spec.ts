@@ -37,7 +37,7 @@ it('at start everything over its time goes, however much of it there is, and not
   await pool.query(
     `INSERT INTO early_engagements (sequence_id, message_id, kind, received_at, report, record_value, origin)
      SELECT gen_random_uuid(), 'm' || n, 'viewed', now() - CASE WHEN n <= 2000 THEN 25 ELSE 23 END * interval '1 hour', '{}', '\\x00',
-       '{"topic": "${topics.engagements.name}", "partition": 0, "offset": 1, "timestamp": 1, "headers": {}}' FROM generate_series(1, 2010) AS n`)
+       jsonb_build_object('topic', '${topics.engagements.name}', 'partition', 0, 'offset', n, 'timestamp', 1, 'headers', '{}'::jsonb) FROM generate_series(1, 2010) AS n`)
   await pool.query(
     `INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id)
      VALUES ($1, current_date, 0, 1, 'w', 'came', 'u', 't')`, [sequenceIdOf('w', 'came', 'u')])
