@@ -69,9 +69,10 @@ async function startBackground(env: Env, pool: Pool, reads: Pool, connection: Ka
     ],
   })
   await Promise.all([templates.start(), users.start(), workspaces.start()])
-  await engine.start()
   cancels.jobsWait = () => engine.lookForJobs()
+  // Before the engine: partitions begin when cancels that waited are taken up.
   const controls: RunningConsumer = await consumeControls(connection, cancels)
+  await engine.start()
   readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
   readiness.add('partitions', () => engine.isReady)
   return {

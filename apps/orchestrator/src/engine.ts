@@ -2,6 +2,7 @@
 import { topics } from '@stepcast/contracts'
 import { Mailboxes, type KafkaConnection } from '@stepcast/kafka'
 import type { TemplatesReplica } from '@stepcast/replica'
+import { CancelsFirst } from './controls'
 import { Housekeeping } from './housekeeping'
 import { Intake } from './intake'
 import type { EngineMetrics } from './metrics'
@@ -52,7 +53,9 @@ export class Engine {
     await this.daysAreMade()
     const [clusterId, count] = await Promise.all([connection.clusterId(), samePartitionCount(connection)])
     const timers = new TimerLoop({ pool, connection, catchUpPerSecond: settings.catchUpPerSecond, partitions: () => [...this.partitions.values()] })
+    const cancels = new CancelsFirst(connection)
     const shared = {
+      cancelsFirst: () => cancels.takenUp(),
       turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt, timerSet: timers.timerSet, sweepSoon: this.sweep.soon,
       intake: new Intake({ connection, templates, partitions: count }), mailboxes: () => this.mailboxes!,
     }

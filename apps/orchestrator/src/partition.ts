@@ -26,6 +26,8 @@ export interface PartitionOptions {
   readonly metrics: EngineMetrics
   /** A turn set a timer, or more may be due: look at the agenda by this instant (milliseconds of the database's clock; 0: now). */
   readonly lookAgainAt: (dueAt: number) => void
+  /** Answers when every cancel that was there when it was asked is recorded. */
+  readonly cancelsFirst: () => Promise<void>
   /** A partition has begun: variables that were to be forgotten are known to nobody any more. */
   readonly sweepSoon: () => void
   /** A turn has set a timer for this instant; 0: the partition was taken over, and its timers are not known. */
@@ -242,6 +244,7 @@ export class HomePartition {
     const before = this.publisher
     await before?.settled()
     this.forgetAll()
+    if (epoch === null) await this.options.cancelsFirst()
     const bounds = await boundsOf(connection, this.partition)
     // A statement of its own: uncommitted, the row of a process that stands still would hold up its successor, who has no patience here.
     await insertCursor(pool, this.partition, clusterId, { sends: bounds.sends.low, engagements: bounds.engagements.low })
