@@ -149,6 +149,7 @@ export class Load {
     partition,
     codec,
     aheadMs = 0,
+    onAccepted,
     ...of
   }: {
     workspaceId: string
@@ -159,6 +160,7 @@ export class Load {
     codec?: Codec
     /** By how much the producer's clock is ahead. */
     aheadMs?: number
+    onAccepted?: () => void
   }): void {
     const sequenceId = sequenceIdOf(of.workspaceId, of.sendId, of.userId)
     void this.encoded('SendRequested', topics.sends, {
@@ -176,7 +178,10 @@ export class Load {
         headers: { traceparent: newTraceparent() },
         ...(partition !== undefined && { partition }),
       }
-      const accepted = (acceptedAt: number): void => this.accept({ sequenceId, ...of, acceptedAt })
+      const accepted = (acceptedAt: number): void => {
+        this.accept({ sequenceId, ...of, acceptedAt })
+        onAccepted?.()
+      }
       if (codec === undefined) return this.outbox.put(topics.sends.name, record, (_, ackedAt) => accepted(ackedAt))
       const bare = { key: Buffer.from(record.key), value, headers: [] }
       const home = partitionOf(sequenceId, this.options.partitions)
@@ -351,13 +356,13 @@ export class Load {
     this.asked.add(sequenceIdOf(workspaceId, sendId, userId))
     this.request(async () => {
       await api.call('PUT', `/v1/users/${userId}`, { body: { locale: 'en' } })
-      this.produceSend({ workspaceId, sendId, userId, templateId: 'slow', aheadMs: clockAheadMs })
-      this.later(erasedAfterMs, () =>
+      // Once Kafka has it: what comes to the topic after an erasure is a new beginning.
+      const erase = (): void =>
         this.request(async () => {
           await api.call('DELETE', `/v1/users/${userId}`)
           this.cancels.push({ workspaceId, scope: 'user', id: userId, answeredAt: Date.now() })
-        }),
-      )
+        })
+      this.produceSend({ workspaceId, sendId, userId, templateId: 'slow', aheadMs: clockAheadMs, onAccepted: () => this.later(erasedAfterMs, erase) })
     })
   }
 
