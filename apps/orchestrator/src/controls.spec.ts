@@ -20,7 +20,7 @@ it('waits for what was there, partition by partition, and for nothing that reten
   const { connection, warned } = kafka(() => new Map([[0, at]]))
   let done = false
   const waiting = new CancelsFirst(connection).takenUp().then(() => (done = true))
-  await new Promise((resolve) => setTimeout(resolve, 120))
+  await new Promise((resolve) => setTimeout(resolve, 300))
   expect(done).toBe(false)
   at = 7
   await waiting

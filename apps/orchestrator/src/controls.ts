@@ -19,39 +19,41 @@ export function consumeControls(connection: KafkaConnection, options: CancelOpti
   })
 }
 
-// The group of the controls gets over a death as the group of the partitions does: session timeout 10 s, and the join.
-const patienceMs = 20_000
-const pollMs = 50
+// Longer than a healthy reader of the controls takes to begin; whoever waits for it must not stand for long.
+const patienceMs = 5_000
+const pollMs = 200
 
 /**
  * Cancels first: whoever takes a partition over after an outage finds sends and timers that waited, and beside them cancels and erasures that
  * were answered meanwhile. These come first.
  */
 export class CancelsFirst {
-  private sample: Promise<ReadonlyMap<number, number>> | null = null
+  /** Not begun yet, so that it serves whoever asks now. */
+  private next: Promise<void> | null = null
 
   constructor(private readonly connection: Pick<KafkaConnection, 'offsets' | 'committed' | 'log'>, private readonly withinMs = patienceMs) {}
 
-  /** Answers when every cancel that was on the topic after this call began has been taken up, by whichever process; after 20 s it says so and goes on. */
-  async takenUp(): Promise<void> {
-    const { connection } = this
-    const name = topics.controls.name
-    const ends = await this.endsFromNow()
-    for (const deadline = Date.now() + this.withinMs; ; ) {
-      const taken = await connection.committed(groupId, name)
-      const behind = [...ends].filter(([partition, end]) => (taken.get(partition) ?? 0) < end).map(([partition]) => partition)
-      if (behind.length === 0) return
-      if (Date.now() > deadline) return connection.log.warn({ topic: name, behind }, 'cancels have not been taken up for 20 s: partitions go on without them')
-      await new Promise((resolve) => setTimeout(resolve, pollMs))
-    }
+  /** Answers when every cancel that was on the topic after this call began has been taken up, by whichever process; after 5 s it says so and goes on. */
+  takenUp(): Promise<void> {
+    // Partitions are taken over together: one question for all of them.
+    this.next ??= new Promise((resolve) => setImmediate(resolve)).then(() => {
+      this.next = null
+      return this.look()
+    })
+    return this.next
   }
 
-  // Partitions are taken over together: one question serves all who asked before it was put. What retention has emptied holds nothing.
-  private endsFromNow(): Promise<ReadonlyMap<number, number>> {
-    this.sample ??= new Promise((resolve) => setImmediate(resolve)).then(() => {
-      this.sample = null
-      return this.connection.offsets(topics.controls.name).then((bounds) => new Map([...bounds].flatMap(([partition, { low, end }]) => (end > low ? [[partition, end] as const] : []))))
-    })
-    return this.sample
+  private async look(): Promise<void> {
+    const { connection } = this
+    const { name } = topics.controls
+    const bounds = await connection.offsets(name)
+    for (const deadline = Date.now() + this.withinMs; ; ) {
+      const taken = await connection.committed(groupId, name)
+      // What retention has emptied holds nothing.
+      const behind = [...bounds].filter(([partition, { low, end }]) => end > low && (taken.get(partition) ?? 0) < end).map(([partition]) => partition)
+      if (behind.length === 0) return
+      if (Date.now() > deadline) return connection.log.warn({ topic: name, behind }, 'cancels have not been taken up for 5 s: partitions go on without them')
+      await new Promise((resolve) => setTimeout(resolve, pollMs))
+    }
   }
 }
