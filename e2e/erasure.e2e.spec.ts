@@ -136,7 +136,7 @@ it('a person goes through every channel, and their data are wherever something i
 
   expect(await searchDatabase(stack.databaseUrl, words)).toEqual(expect.arrayContaining([
     'inapp_dispatcher.messages.content', 'messenger_dispatcher.links.target', 'messenger_dispatcher.messages.variables',
-    'messenger_dispatcher.users.data', 'orchestrator.sequence_variables.variables', 'people_svc.devices.token',
+    'messenger_dispatcher.users.data', 'orchestrator.kept_variables.variables', 'people_svc.devices.token',
     'people_svc.users.kakao_phone_number', 'people_svc.users.phone_number', 'push_dispatcher.messages.variables',
     'push_dispatcher.users.data', 'sms_dispatcher.links.target', 'sms_dispatcher.messages.variables', 'sms_dispatcher.users.data',
   ]))
@@ -147,7 +147,15 @@ it('a person goes through every channel, and their data are wherever something i
 }, 180_000)
 
 it('once deleted, no table of any service holds anything of them', async () => {
+  const { userId, variables } = person
+  const orchestrator = system.services['orchestrator']!
+  // A send that is on the topic by then and not read yet, of a producer whose clock is an hour ahead.
+  orchestrator.kill('SIGSTOP')
+  await kafka.produce('stepcast.sends.v1', 'any', {
+    workspaceId: 'shop', sendId: 'late', userId, templateId: 'waiting', variables, requestedAt: Date.now() + 3_600_000,
+  })
   await shop.server.take('DELETE', path)
+  orchestrator.kill('SIGCONT')
   await eventually(async () => {
     const found = await searchDatabase(stack.databaseUrl, words)
     return found.length === 0 || Promise.reject(new Error(`still there: ${found.join(', ')}`))
@@ -159,11 +167,7 @@ it('once deleted, no table of any service holds anything of them', async () => {
 })
 
 it('what was on its way comes too late and leaves nothing', async () => {
-  const { userId, variables } = person
-  await kafka.produce('stepcast.sends.v1', 'any', {
-    workspaceId: 'shop', sendId: 'late', userId, templateId: 'waiting', variables, requestedAt: Date.now() - 60_000,
-  })
-  const late = sequenceIdOf('shop', 'late', userId)
+  const late = sequenceIdOf('shop', 'late', person.userId)
   await eventually(async () => (await shop.server.ask('GET', `/v1/sequences/${late}`)).status === 200)
   expect((await ended(shop, late)).history.map(({ type }: any) => type)).toEqual(['SequenceStarted', 'SequenceEnded'])
   expect(await searchDatabase(stack.databaseUrl, words)).toEqual([])
