@@ -45,11 +45,20 @@ export class SequenceCache {
 
   /** For {@link Remembered}. */
   set(sequenceId: string, entry: Entry): void {
-    this.drop(sequenceId)
+    const before = this.entries.get(sequenceId)
+    if (before !== undefined) {
+      this.entries.delete(sequenceId)
+      this.bytes -= before.cost
+    }
     this.entries.set(sequenceId, entry)
     this.bytes += entry.cost
+  }
+
+  /** Makes room once for many: an iterator passes over every place that was left at the front. For {@link Remembered}. */
+  makeRoom(): void {
+    if (this.bytes <= this.maxBytes) return
     for (const oldest of this.entries.keys()) {
-      if (this.bytes <= this.maxBytes) break
+      if (this.bytes <= this.maxBytes) return
       this.drop(oldest)
     }
   }
@@ -80,7 +89,9 @@ export class Remembered {
 
   /** New states, now that they are committed. */
   remember(sequences: readonly CachedSequence[]): void {
-    for (const sequence of sequences) this.cache.set(sequence.head.sequenceId, { sequence, of: this, era: this.era, cost: costOf(sequence) })
+    const { cache, era } = this
+    for (const sequence of sequences) cache.set(sequence.head.sequenceId, { sequence, of: this, era, cost: costOf(sequence) })
+    cache.makeRoom()
   }
 
   /** Forgets all of the partition. */
