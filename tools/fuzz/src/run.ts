@@ -6,8 +6,9 @@ import { Letters } from './letters'
 import { Mutator, type Shot } from './mutate'
 import { Neighbour } from './neighbour'
 import { probe } from './probes'
+import { readersOf, type Standing } from './readers'
 import { attacked, neighbour } from './records'
-import { partitions, type RunningStage, type Standing } from './stage'
+import { partitions, type RunningStage } from './stage'
 import { Stage } from './stories'
 import { judge, placeOf, sortLetters, tableOf, type Fired, type Outcome, type Problem } from './verdict'
 
@@ -149,7 +150,7 @@ class Running {
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Every group must have read what was written last into every partition. */
+  /** Every reader must have read what was written last into every partition. */
   private async standsStill(flushed: readonly Fired[]): Promise<void> {
     let behind: Standing[] = []
     for (const deadline = Date.now() + readWithinMs; ; await sleep(500)) {
@@ -164,7 +165,7 @@ class Running {
         .sort((a, b) => a.offset - b.offset)
       return after.length === 0 ? 'behind it stands no record of ours' : `next: ${after.slice(0, 3).map(placeOf).join('; ')}`
     }
-    this.add('partitions stand still', behind.map((one) => `${one.group} at ${one.topic}/${one.partition}/${one.offset}; ${blame(one)}`))
+    this.add('partitions stand still', behind.map((one) => `${one.reader} at ${one.topic}/${one.partition}/${one.offset}; ${blame(one)}`))
   }
 
   /** The neighbour's numbers are what its scripts say. */
@@ -197,11 +198,9 @@ class Running {
   }
 
   private async outcome(): Promise<Outcome> {
-    const standings = await this.options.stage.standings()
-    const groups = (topic: string): number => new Set(standings.filter((one) => one.topic === topic).map(({ group }) => group)).size
     const asked = this.fired.flatMap(({ shot }) => [...shot.starts, ...shot.neverStarts])
     return {
-      fired: this.fired, letters: this.letters.all, ownLetters: this.ownLetters, readersOf: (topic) => Math.max(1, groups(topic)),
+      fired: this.fired, letters: this.letters.all, ownLetters: this.ownLetters, readersOf: (topic) => Math.max(1, readersOf(topic)),
       started: await this.options.stage.started(asked),
     }
   }

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { Client } from 'pg'
 import { Api, Wire } from '@stepcast/chaos'
-import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
 import { connectProviders, lockFile, startSystem, type System } from '@stepcast/local'
 import { lockHolder, stopLeftovers } from '@stepcast/stack'
+import { standingsFrom, type Standing } from './readers'
 import { allTopics, attacked, neighbour } from './records'
 import { approve, neighbourTemplates } from './templates'
 
@@ -13,26 +13,6 @@ import { approve, neighbourTemplates } from './templates'
 export const minuteMs = 160
 /** Few, so that every one of them meets every kind of record. */
 export const partitions = 3
-
-/** A group that reads a topic, and how far. */
-export interface Standing {
-  readonly group: string
-  readonly topic: string
-  readonly partition: number
-  /** The next offset it will read; -1: it never committed any. */
-  readonly offset: number
-}
-
-// Replicas' groups are named after their topic.
-const topicsOfGroups: Readonly<Record<string, readonly string[]>> = {
-  orchestrator: [topics.sends.name, topics.engagements.name],
-  'orchestrator.controls': [topics.controls.name],
-  'inapp-dispatcher': [topics.inAppCommands.name],
-  'push-dispatcher': [topics.pushCommands.name],
-  'sms-dispatcher': [topics.smsCommands.name],
-  'messenger-dispatcher': [topics.kakaoCommands.name],
-  'metrics-svc': [topics.sequences.name],
-}
 
 /** Everything that runs, and the ways to it. */
 export class RunningStage {
@@ -81,30 +61,17 @@ export class RunningStage {
     return new Api(this.system.url, this.keys.get(workspaceId)!)
   }
 
-  /** How far every group of the product has read, partition by partition. */
-  async standings(): Promise<Standing[]> {
-    const admin = await this.connection.admin()
-    const { groups } = await admin.listGroups()
-    const found: Standing[] = []
-    for (const { groupId } of groups) {
-      const read = topicsOfGroups[groupId] ?? (groupId.includes('.replica.') ? [groupId.slice(groupId.indexOf('.replica.') + '.replica.'.length)] : [])
-      if (read.length === 0) continue
-      for (const { topic, partitions: offsets } of await admin.fetchOffsets({ groupId, topics: [...read] }))
-        for (const { partition, offset } of offsets) found.push({ group: groupId, topic, partition, offset: Number(offset) })
-    }
-    return found
+  /** How far every reader of the product is, partition by partition. */
+  standings(): Promise<Standing[]> {
+    return this.asked((client) => standingsFrom({ connection: this.connection, client }, partitions))
   }
 
   /** Which of these sequences have started. */
-  async started(sequenceIds: readonly string[]): Promise<ReadonlySet<string>> {
-    const client = new Client({ connectionString: this.system.stack.databaseUrl })
-    await client.connect()
-    try {
+  started(sequenceIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.asked(async (client) => {
       const { rows } = await client.query<{ id: string }>('SELECT sequence_id::text AS id FROM orchestrator.sequences WHERE sequence_id = ANY($1::uuid[])', [sequenceIds])
       return new Set(rows.map(({ id }) => id))
-    } finally {
-      await client.end()
-    }
+    })
   }
 
   /** Whether the whole says that it is ready; else what it says. */
@@ -119,6 +86,17 @@ export class RunningStage {
     clearInterval(this.looking)
     await Promise.all([this.wire.close(), this.connection.close()])
     await this.system.stop()
+  }
+
+  /** Asks the services' database. */
+  private async asked<T>(question: (client: Client) => Promise<T>): Promise<T> {
+    const client = new Client({ connectionString: this.system.stack.databaseUrl })
+    await client.connect()
+    try {
+      return await question(client)
+    } finally {
+      await client.end()
+    }
   }
 
   private look(): void {
