@@ -190,7 +190,8 @@ export class Mutator {
     }
     // Where any key will do, the record does what it always does.
     const isFree = topic === topics.sends || topic === topics.controls
-    const expected = isFree ? 'used' : how === 'null' ? 'letter' : 'either'
+    // A report needs no key either, but whether it can be used is another question.
+    const expected = isFree ? 'used' : how === 'null' && topic !== topics.engagements ? 'letter' : 'either'
     return this.shot({ kind: `keys/${how}`, ...homeOf(base), key: keys[how], value: this.encoded(base), expected, ...startsOf(base) })
   }
 
