@@ -76,12 +76,12 @@ export class Intake {
     for (const incoming of decoded) {
       const { raw } = incoming
       const report = incoming.value!
-      const problem = engagementProblem(report)
-      if (problem) {
-        letters.push({ record: raw, ...problem })
+      const parts = parseMessageId(report.messageId)
+      const problem = engagementProblem(report, parts)
+      if (problem || parts === null) {
+        letters.push({ record: raw, ...problem! })
         continue
       }
-      const parts = parseMessageId(report.messageId)!
       if (partitionOf(parts.sequenceId, this.options.partitions) !== partition) away.push({ sequenceId: parts.sequenceId, record: raw })
       else home.push({ ...parts, report, record: raw, traceparent: traceparentOf(incoming) })
     }

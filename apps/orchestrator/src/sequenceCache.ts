@@ -45,11 +45,7 @@ export class SequenceCache {
 
   /** For {@link Remembered}. */
   set(sequenceId: string, entry: Entry): void {
-    const before = this.entries.get(sequenceId)
-    if (before !== undefined) {
-      this.entries.delete(sequenceId)
-      this.bytes -= before.cost
-    }
+    this.drop(sequenceId)
     this.entries.set(sequenceId, entry)
     this.bytes += entry.cost
   }

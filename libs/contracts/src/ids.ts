@@ -12,11 +12,10 @@ export const workspaceIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
 export const templateIdPattern = /^[a-z0-9][a-z0-9_-]{0,63}$/
 // The published limits of sendId and userId: 1..128 characters, no control characters (C0, DEL, C1).
 const freeIdPattern = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u
-const halfPair = /\p{Surrogate}/u
 
 /** Says what is wrong with a producer's `sendId` or `userId`; null when it is fine. */
 export const freeIdProblem = (id: string): string | null =>
-  freeIdPattern.test(id) && !halfPair.test(id) ? null : 'must be 1 to 128 characters without control characters or half surrogate pairs'
+  freeIdPattern.test(id) && id.isWellFormed() ? null : 'must be 1 to 128 characters without control characters or half surrogate pairs'
 
 const sequenceNamespace = Buffer.from('4e3ff15c3456551a8ccbd406acd4988c', 'hex')
 const sendNamespace = Buffer.from('2ed95784053a5c21a74a18f6c88a3a63', 'hex')

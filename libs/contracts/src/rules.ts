@@ -72,18 +72,25 @@ export interface RecordBytes {
 /** Bytes of a record with its key and all headers. */
 export function recordBytes({ key, value, headers }: RecordBytes): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0)
-  for (const name in headers) bytes += headerBytes(name, headers[name])
+  for (const name in headers) bytes += headerBytes(name, headers[name], Buffer.byteLength)
   return bytes
 }
 
-function headerBytes(name: string, value: unknown): number {
-  if (Array.isArray(value)) return value.reduce((sum: number, one) => sum + headerBytes(name, one), 0)
-  const own = typeof value === 'string' ? Buffer.byteLength(value) : value instanceof Uint8Array ? value.length : 0
-  return Buffer.byteLength(name) + own + 10
+function headerBytes(name: string, value: unknown, bytesOf: (text: string) => number): number {
+  if (Array.isArray(value)) return value.reduce((sum: number, one) => sum + headerBytes(name, one, bytesOf), 0)
+  const own = typeof value === 'string' ? bytesOf(value) : value instanceof Uint8Array ? value.length : 0
+  return bytesOf(name) + own + 10
 }
+
+// A UTF-16 unit is at most three bytes of UTF-8.
+const atMost = (text: string): number => text.length * 3
 
 /** Refuses a record that is larger than an outside producer may write, `added` being what we may have put to it; null: it fits. */
 export function sizeProblem(record: RecordBytes, added = 0): Refusal | null {
+  // Most records are a few hundred bytes: measuring each header of each is for the few that may be over.
+  let most = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+  for (const name in record.headers) most += headerBytes(name, record.headers[name], atMost)
+  if (most <= maxRecordBytes + added) return null
   const bytes = recordBytes(record)
   return bytes <= maxRecordBytes + added
     ? null
@@ -128,10 +135,10 @@ export function sendProblem(send: SendRequested): Refusal | null {
   return invalidTime('requestedAt', send.requestedAt) ?? variablesProblem(send.variables)
 }
 
-/** What is wrong with an engagement, whoever reported it; null: nothing. */
-export function engagementProblem(report: EngagementReported): Refusal | null {
+/** What is wrong with an engagement, whoever reported it; null: nothing. `parts`: its messageId, for whoever has taken that apart already. */
+export function engagementProblem(report: EngagementReported, parts = parseMessageId(report.messageId)): Refusal | null {
   const wrong = (field: string, allowed: string): Refusal => invalid('invalid_engagement', field, allowed)
-  if (parseMessageId(report.messageId) === null) return { reason: 'invalid_message_id', detail: 'messageId must be <sequenceId>.<step>.<channelType>' }
+  if (parts === null) return { reason: 'invalid_message_id', detail: 'messageId must be <sequenceId>.<step>.<channelType>' }
   if (!workspaceIdPattern.test(report.workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
   for (const field of ['source', 'reason', 'providerMessageId'] as const) {
     const text = report[field]
