@@ -40,7 +40,10 @@ const factOf = ({ sequenceId, report: { workspaceId, messageId, kind } }: EarlyE
  */
 export async function keepEarly(tx: PoolClient, early: readonly EarlyEngagement[]): Promise<readonly EarlyEngagement[]> {
   if (early.length === 0) return []
-  const facts = [...new Map(early.toReversed().map((one) => [factOf(one), one])).values()].toReversed()
+  // In the order in which they first came: a repetition behind others takes no place from them.
+  const first = new Map<string, EarlyEngagement>()
+  for (const one of early) if (!first.has(factOf(one))) first.set(factOf(one), one)
+  const facts = [...first.values()]
   const parts: Buffer[] = []
   let at = 1
   const place = (bytes: Buffer | null): { start: number; length: number } | null => {
