@@ -29,7 +29,7 @@ interface Report {
 }
 
 async function main(): Promise<void> {
-  const options = optionsOf(process.argv.slice(2).filter((word) => word !== 'bench'))
+  const options = optionsOf(process.argv.slice(2))
   if (options === null) return console.log(help)
   const loadAtStart = loadNow()
   const progress = new Progress(process.stderr, options.json ? process.stderr : process.stdout)

@@ -116,8 +116,7 @@ async function onMutants(names: string, { seed, json }: Options, signal: AbortSi
 }
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2)
-  const options = optionsOf(args[0] === 'chaos' ? args.slice(1) : args)
+  const options = optionsOf(process.argv.slice(2))
   if (options === null) return console.log(help)
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

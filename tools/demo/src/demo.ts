@@ -67,8 +67,7 @@ function asRunning({ url, demo, sandboxUrl, env }: System): RunningSystem {
 }
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2)
-  const options = optionsOf(args[0] === 'demo' ? args.slice(1) : args, process.env)
+  const options = optionsOf(process.argv.slice(2), process.env)
   if (options === null) return console.log(help)
   const screen = new Screen(process.stdout)
   const abort = new AbortController()

@@ -45,8 +45,7 @@ async function play(options: Options, signal: AbortSignal): Promise<boolean> {
 }
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2)
-  const options = optionsOf(args[0] === 'fuzz-topics' ? args.slice(1) : args)
+  const options = optionsOf(process.argv.slice(2))
   if (options === null) return console.log(help)
   const abort = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

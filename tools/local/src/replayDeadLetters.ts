@@ -13,8 +13,7 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 async function main(): Promise<void> {
-  // Behind tools/start.mjs stands the name of the command.
-  const asked = replayArguments(process.argv.slice(process.argv[2] === 'replay-dead-letters' ? 3 : 2))
+  const asked = replayArguments(process.argv.slice(2))
   if (asked.help) console.log(usage)
   else await replayDeadLetters(asked, environment(), (line) => console.log(line))
 }

@@ -39,7 +39,7 @@ function deleteData(home: string): void {
 async function main(): Promise<void> {
   const home = homeFrom(process.env)
   const stopped = await stop(home)
-  if (process.argv[2] === 'reset') {
+  if (process.argv[2] === '--delete-data') {
     deleteData(home)
     console.log(`Deleted the data in ${home}.`)
     return

@@ -14,12 +14,23 @@ import { releasedFolder } from './oldTree'
 import { prepare } from './prepare'
 import { recordsOf } from './records'
 
+const help = `npm run record-release [-- --to <folder>]
+
+Plays a short load on this tree and writes what it leaves behind, schemas, database and records, to ${releasedFolder}:
+what the next version must be able to read. Done when a release is made; look at the difference and commit it.
+
+--to <folder>     where to write
+--apps <folder>   whose services to run; those of this checkout by default`
+
 const workspaceId = 'released'
 const perSecond = 10
 const seconds = 8
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { apps: { type: 'string' }, to: { type: 'string', default: join(checkout, releasedFolder) } } })
+  const { values } = parseArgs({
+    options: { apps: { type: 'string' }, to: { type: 'string', default: join(checkout, releasedFolder) }, help: { type: 'boolean', default: false } },
+  })
+  if (values.help) return console.log(help)
   const home = mkdtempSync(join(tmpdir(), 'stepcast-release-'))
   const system = await startSystem({
     home, minuteMs: 300, partitions: 3, onProgress: (line) => console.log(line), ...(values.apps !== undefined && { appsRoot: values.apps }),
