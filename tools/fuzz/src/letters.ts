@@ -1,8 +1,4 @@
 // Reads the dead letters by hand, from the first: no client of the product is asked what it wrote.
-import { gunzipSync } from 'node:zlib'
-import { decompress as unzstd } from 'fzstd'
-import { decompressFrameSync } from 'lz4-napi'
-import { uncompressSync } from 'snappy'
 import { deadLetterTopic } from '@stepcast/contracts'
 import type { Wire, WireRecord } from '@stepcast/chaos'
 import { idHeader } from './mutate'
@@ -33,7 +29,7 @@ export function recordsOf(bytes: Buffer): Read[] {
     // The last batch of a fetch may be cut.
     if (at + length > bytes.length) break
     const attributes = bytes.readInt16BE(at + 21)
-    if ((attributes & 0x20) === 0) readRecords(Number(bytes.readBigInt64BE(at)), unpacked(attributes & 7, bytes.subarray(at + 61, at + length)), bytes.readInt32BE(at + 57), records)
+    if ((attributes & 0x20) === 0) readRecords(Number(bytes.readBigInt64BE(at)), plain(attributes & 7, bytes.subarray(at + 61, at + length)), bytes.readInt32BE(at + 57), records)
     at += length
   }
   return records
@@ -51,29 +47,10 @@ export function nextOffset(bytes: Buffer, otherwise: number): number {
   return next
 }
 
-function unpacked(codec: number, bytes: Buffer): Buffer {
-  switch (codec) {
-    case 1:
-      return gunzipSync(bytes)
-    case 2:
-      return bytes.toString('latin1', 1, 7) === 'SNAPPY' ? unpackedBlocks(bytes.subarray(16)) : Buffer.from(uncompressSync(bytes))
-    case 3:
-      return decompressFrameSync(bytes)
-    case 4:
-      return Buffer.from(unzstd(bytes))
-    default:
-      return bytes
-  }
-}
-
-function unpackedBlocks(bytes: Buffer): Buffer {
-  const parts: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const length = bytes.readUInt32BE(at)
-    parts.push(Buffer.from(uncompressSync(bytes.subarray(at + 4, at + 4 + length))))
-    at += 4 + length
-  }
-  return Buffer.concat(parts)
+/** Nobody compresses dead letters, and a topic that did it would be found by this. */
+function plain(codec: number, bytes: Buffer): Buffer {
+  if (codec !== 0) throw new Error(`a batch of dead letters is compressed with codec ${codec}`)
+  return bytes
 }
 
 function readRecords(base: number, bytes: Buffer, count: number, into: Read[]): void {
