@@ -58,7 +58,8 @@ async function onTrueBuild({ kills, seed, isShort, keep, json }: Options, signal
     warmUp: 15,
     noise: isShort ? 150 : 1_000,
     lookEveryMs: 5_000,
-    recoverWithinMs: 75_000,
+    // A short run strikes three at a time from its first seconds on, and the fourth channel is reached by few sequences.
+    recoverWithinMs: isShort ? 100_000 : 75_000,
     onProgress: say,
     signal,
   })
