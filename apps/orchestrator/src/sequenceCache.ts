@@ -1,4 +1,5 @@
 // What a process remembers of its sequences, bounded by bytes for all its partitions together; the longest unchanged go first.
+import { LRUCache } from 'lru-cache'
 import type { CachedSequence } from './turn'
 
 // A quarter of a local process's heap (512 MB): some 80,000 running sequences.
@@ -17,53 +18,25 @@ interface Entry {
   readonly sequence: CachedSequence
   readonly of: Remembered
   readonly era: number
-  readonly cost: number
 }
 
 /** The memory of a process. */
 export class SequenceCache {
-  // In the order of their last change. Ids are unique over all partitions.
-  private readonly entries = new Map<string, Entry>()
-  private bytes = 0
+  // Ids are unique over all partitions.
+  private readonly entries: LRUCache<string, Entry>
 
-  constructor(private readonly maxBytes = defaultMaxBytes) {}
+  constructor(maxBytes = defaultMaxBytes) {
+    this.entries = new LRUCache({ maxSize: maxBytes })
+  }
 
   /** Bytes that are remembered, about. */
   get size(): number {
-    return this.bytes
+    return this.entries.calculatedSize
   }
 
   /** The part of one home partition. */
   ofPartition(): Remembered {
-    return new Remembered(this)
-  }
-
-  /** For {@link Remembered}. */
-  entry(sequenceId: string): Entry | undefined {
-    return this.entries.get(sequenceId)
-  }
-
-  /** For {@link Remembered}. */
-  set(sequenceId: string, entry: Entry): void {
-    this.drop(sequenceId)
-    this.entries.set(sequenceId, entry)
-    this.bytes += entry.cost
-  }
-
-  /** Makes room once for many: an iterator passes over every place that was left at the front. For {@link Remembered}. */
-  makeRoom(): void {
-    if (this.bytes <= this.maxBytes) return
-    for (const oldest of this.entries.keys()) {
-      if (this.bytes <= this.maxBytes) return
-      this.drop(oldest)
-    }
-  }
-
-  private drop(sequenceId: string): void {
-    const entry = this.entries.get(sequenceId)
-    if (entry === undefined) return
-    this.entries.delete(sequenceId)
-    this.bytes -= entry.cost
+    return new Remembered(this.entries)
   }
 }
 
@@ -72,10 +45,11 @@ export class Remembered {
   // What an earlier era left is not seen any more and goes when room is needed, or with its successor.
   private era = 0
 
-  constructor(private readonly cache: SequenceCache) {}
+  constructor(private readonly entries: LRUCache<string, Entry>) {}
 
   get(sequenceId: string): CachedSequence | undefined {
-    const entry = this.cache.entry(sequenceId)
+    // Reading keeps nothing longer: what a turn reads it also changes, or it is at an end.
+    const entry = this.entries.peek(sequenceId)
     return entry !== undefined && entry.of === this && entry.era === this.era ? entry.sequence : undefined
   }
 
@@ -85,9 +59,8 @@ export class Remembered {
 
   /** New states, now that they are committed. */
   remember(sequences: readonly CachedSequence[]): void {
-    const { cache, era } = this
-    for (const sequence of sequences) cache.set(sequence.head.sequenceId, { sequence, of: this, era, cost: costOf(sequence) })
-    cache.makeRoom()
+    const { entries, era } = this
+    for (const sequence of sequences) entries.set(sequence.head.sequenceId, { sequence, of: this, era }, { size: costOf(sequence) })
   }
 
   /** Forgets all of the partition. */
