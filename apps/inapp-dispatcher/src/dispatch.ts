@@ -1,6 +1,6 @@
 // Takes commands of the in-app channel: stores their answers before Kafka's offset moves, then reports them.
 import type { Pool } from 'pg'
-import { parseMessageId, topics, userKey, type DispatchStep, type EngagementReported } from '@stepcast/contracts'
+import { commandProblem, topics, userKey, type DispatchStep, type EngagementReported } from '@stepcast/contracts'
 import { consumeRecords, type BatchContext, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { TemplatesReplica, UsersReplica } from '@stepcast/replica'
@@ -50,11 +50,9 @@ async function ours(records: readonly IncomingRecord<'DispatchStep'>[], batch: B
   const commands: DispatchStep[] = []
   for (const record of records) {
     const command = record.value!
-    const named = parseMessageId(command.messageId)
-    if (named?.channelType === channelType && named.sequenceId === command.sequenceId) commands.push(command)
-    else await batch.deadLetter(
-      record, 'wrong_message', `messageId ${command.messageId} names no in-app message of sequence ${command.sequenceId}`,
-    )
+    const problem = commandProblem(command, channelType)
+    if (problem === null) commands.push(command)
+    else await batch.deadLetter(record, problem.reason, problem.detail)
   }
   return commands
 }

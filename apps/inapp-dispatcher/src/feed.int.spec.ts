@@ -203,7 +203,7 @@ describe('a command', () => {
     const [bad, good] = [command('user-3', { messageId: 'nonsense' }), command('user-3')]
     await publish(bad, good)
     await reported(good.messageId)
-    expect((await readDeadLetters(connection)).map(({ headers }) => headers.reason)).toEqual(['wrong_message'])
+    expect((await readDeadLetters(connection)).map(({ headers }) => headers.reason)).toEqual(['invalid_command'])
   })
 
   it('comes through by the thousand, each once', async () => {

@@ -1,7 +1,7 @@
 // A channel's dispatcher at work: commands in, provider calls out, one report per message.
 import type { Pool, PoolClient } from 'pg'
 import type { AccountSeal } from '@stepcast/accounts'
-import { commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
+import { commandProblem, commandTopicOf, topics, type ChannelType, type UserChanged } from '@stepcast/contracts'
 import { consumeRecords, keepUnpublishable, type KafkaConnection, type Log, type RunningConsumer } from '@stepcast/kafka'
 import { OutboxRelay } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica, type Followed, type UserName } from '@stepcast/replica'
@@ -9,7 +9,7 @@ import { Accounts } from './accounts'
 import { backoffMs } from './backoff'
 import { Deadlines } from './deadlines'
 import { HandOver, type HandOverOptions } from './handOver'
-import { problemOf, storeMessages, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
+import { storeMessages, takeCommands, type Address, type Commanded, type IntakeOptions, type Recipient } from './intake'
 import { Lane, type LaneStanding, type Prepare } from './lane'
 import { eraseUsers } from './ledger'
 import type { SettleOptions } from './settle'
@@ -177,7 +177,7 @@ export class Dispatch<C extends ChannelType> {
       handle: async (records, { deadLetter }) => {
         const commands: Commanded[] = []
         for (const record of records) {
-          const problem = problemOf(record.value!, channel)
+          const problem = commandProblem(record.value!, channel)
           if (problem === null) commands.push({ command: record.value!, traceparent: record.header('traceparent') })
           else await deadLetter(record, problem.reason, problem.detail)
         }

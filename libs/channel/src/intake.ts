@@ -1,6 +1,6 @@
 // Commands become rows before their offsets move; what was commanded before only has its report repeated.
 import type { Pool, PoolClient } from 'pg'
-import { parseMessageId, userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
+import { userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
 import { ints, inTransaction, nullable, texts } from '@stepcast/postgres'
 import type { Offsets, UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
@@ -45,17 +45,6 @@ export interface IntakeOptions extends SettleOptions, StoreOptions {
   readonly accounts: Pick<Accounts<ChannelType>, 'providersOf'>
   /** Null: every message is stored and claimed. */
   readonly handOver: Pick<HandOver<ChannelType>, 'run'> | null
-}
-
-/** Why a command cannot be taken, as reason and detail of its dead letter; null when it can. */
-export function problemOf(command: DispatchStep, channel: ChannelType): { reason: string; detail: string } | null {
-  const parts = parseMessageId(command.messageId)
-  if (parts === null)
-    return { reason: 'invalid_command', detail: `messageId ${JSON.stringify(command.messageId)} is not <sequenceId>.<step>.<channelType>` }
-  if (parts.channelType !== channel || command.channelType !== channel) {
-    return { reason: 'wrong_channel', detail: `the command is for ${command.channelType}, this topic for ${channel}` }
-  }
-  return null
 }
 
 /** A command with the trace it came in. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { sequenceIdOf } from './ids'
 import {
-  cancelProblem, engagementProblem, instantProblem, int4Problem, latestInstant, maxRecordBytes, recordBytes, sendProblem, sizeProblem, textProblem,
+  cancelProblem, commandProblem, engagementProblem, instantProblem, int4Problem, latestInstant, maxRecordBytes, recordBytes, sendProblem, sizeProblem, textProblem,
 } from './rules'
 
 const send = {
@@ -68,4 +68,27 @@ it('a record is measured with its key and all its headers', () => {
   // What we have put to it ourselves is not the producer's.
   expect(sizeProblem({ key: Buffer.alloc(100), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toBeNull()
   expect(sizeProblem({ key: Buffer.alloc(101), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toMatchObject({ reason: 'too_large' })
+})
+
+const sequenceId = sequenceIdOf('demo', 's', 'u')
+const command = {
+  action: 'send' as const, workspaceId: 'demo', messageId: `${sequenceId}.1.push`, sequenceId, sendId: 's', step: 1, channelType: 'push', userId: 'u', templateId: 't',
+  templateVersion: 1, campaignId: null, variables: { a: 'b' }, commandedAt: Date.UTC(2026, 0, 1), expiresAt: Date.UTC(2026, 0, 1), windowMs: 1_000,
+}
+
+it.each([
+  ['messageId', { messageId: 'nonsense' }], ['another step', { step: 2 }], ['another sequence', { sequenceId: sequenceIdOf('demo', 's', 'v') }],
+  ['userId', { userId: 'x'.repeat(300_000) }], ['templateId', { templateId: 'x'.repeat(64 * 1024) }], ['templateVersion', { templateVersion: 0 }],
+  ['windowMs', { windowMs: 9_223_372_036_854_775_807 }], ['windowMs', { windowMs: -1 }], ['a variable', { variables: { a: '\0' } }],
+])('a command is refused for %s', (_, change) => {
+  expect(commandProblem(command, 'push')).toBeNull()
+  expect(commandProblem({ ...command, ...change }, 'push')).toMatchObject({ reason: 'invalid_command' })
+})
+
+it.each(['commandedAt', 'expiresAt'])('a command is refused for a time nobody can keep: %s', (field) => {
+  for (const ms of [-1, 9e15, latestInstant]) expect(commandProblem({ ...command, [field]: ms }, 'push')?.reason).toBe('invalid_time')
+})
+
+it.each([{ channelType: 'sms' }, { messageId: `${sequenceId}.1.sms` }])('a command of another channel is refused: %j', (change) => {
+  expect(commandProblem({ ...command, ...change }, 'push')).toMatchObject({ reason: 'wrong_channel' })
 })

@@ -1,7 +1,7 @@
 // What any record or request may hold, whichever way it comes in: HTTP, Kafka and gRPC ask the same questions here. A value that
 // passes fits the database, a JavaScript date, the wire and every reader behind.
-import type { CancelRequested, EngagementReported, SendRequested } from './generated/avro'
-import { freeIdProblem, isSequenceId, parseMessageId, templateIdPattern, workspaceIdPattern } from './ids'
+import type { CancelRequested, DispatchStep, EngagementReported, SendRequested } from './generated/avro'
+import { freeIdProblem, isSequenceId, parseMessageId, templateIdPattern, workspaceIdPattern, type ChannelType } from './ids'
 
 /** Why something is refused: a snake_case word to filter by, and a sentence without personal data. */
 export interface Refusal {
@@ -161,4 +161,32 @@ export function cancelProblem(cancel: CancelRequested): Refusal | null {
   if (scope === 'sequence' ? !isSequenceId(id) : freeIdProblem(id)) return wrong('id', scope === 'sequence' ? 'must be a sequenceId' : freeIdProblem(id)!)
   if (textProblem(requestedBy)) return wrong('requestedBy', textProblem(requestedBy)!)
   return invalidTime('requestedAt', requestedAt)
+}
+
+/** The first of these ids that no name of ours may be, and why; null: all may. Indexes hold them, so that their length is a matter of the database too. */
+export function idsProblem(ids: Readonly<Record<string, string>>): string | null {
+  for (const name in ids) {
+    const problem = freeIdProblem(ids[name]!)
+    if (problem) return `${name} ${problem}`
+  }
+  return null
+}
+
+/** What is wrong with a command on the topic of a channel, whoever wrote it; null: nothing. */
+export function commandProblem(command: DispatchStep, channel: ChannelType): Refusal | null {
+  const { workspaceId, messageId, sequenceId, step, sendId, userId, templateId, templateVersion, windowMs, commandedAt, expiresAt } = command
+  const wrong = (detail: string): Refusal => ({ reason: 'invalid_command', detail })
+  const named = parseMessageId(messageId)
+  if (named === null) return wrong('messageId must be <sequenceId>.<step>.<channelType>')
+  if (named.channelType !== channel || command.channelType !== channel) {
+    return { reason: 'wrong_channel', detail: `channelType and messageId must name ${channel}, the channel of this topic` }
+  }
+  if (named.sequenceId !== sequenceId || named.step !== step) return wrong('messageId must name sequenceId and step')
+  const ids = idsProblem({ workspaceId, sendId, userId, templateId })
+  if (ids !== null) return wrong(ids)
+  const version = int4Problem(templateVersion, 1)
+  if (version !== null) return wrong(`templateVersion ${version}`)
+  if (windowMs !== null && instantProblem(windowMs) !== null) return wrong('windowMs must be a length of time from 0, in milliseconds')
+  const text = textsProblem(command)
+  return text !== null ? wrong(`a field ${text}`) : (invalidTime('commandedAt', commandedAt) ?? invalidTime('expiresAt', expiresAt))
 }

@@ -1,6 +1,6 @@
 // Approved template versions and their archive state, as every service that sends or renders knows them.
 import type { PoolClient } from 'pg'
-import { int4Problem, jsonProblem, textsProblem, topics, type Refusal, type TemplateChanged } from '@stepcast/contracts'
+import { idsProblem, int4Problem, jsonProblem, textsProblem, topics, type Refusal, type TemplateChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import type { TemplateVersion } from '@stepcast/template'
 import { Follower, type Followed, type ReplicaOptions } from './follow'
@@ -103,6 +103,8 @@ export class TemplatesReplica {
 
 function templateProblem(value: TemplateChanged): Refusal | null {
   const { change } = value
+  const ids = idsProblem({ workspaceId: value.workspaceId, templateId: value.templateId })
+  if (ids !== null) return { reason: 'invalid_template', detail: ids }
   const detail = textsProblem(value) ?? (change.type === 'TemplateApproved'
     ? (int4Problem(change.version, 1) ?? jsonProblem(change.variableSchema) ?? jsonProblem(change.channels) ?? jsonProblem(change.config))
     : null)

@@ -1,6 +1,6 @@
 // Users as a service needs them: each keeps only its part of what is known of a person.
 import type { PoolClient } from 'pg'
-import { instantProblem, parseUserKey, textsProblem, topics, userKey, type Refusal, type UserChanged } from '@stepcast/contracts'
+import { idsProblem, instantProblem, parseUserKey, textsProblem, topics, userKey, type Refusal, type UserChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { texts, type Queryable } from '@stepcast/postgres'
 import { Follower, type Followed, type Offsets, type ReplicaOptions } from './follow'
@@ -32,6 +32,8 @@ export interface UsersReplicaOptions<Kept> extends ReplicaOptions {
 const updatedAt = (row: 'users' | 'excluded'): string => `coalesce((${row}.data->>'${updatedAtField}')::bigint, 0)`
 
 function userProblem(user: UserChanged): Refusal | null {
+  const ids = idsProblem({ workspaceId: user.workspaceId, userId: user.userId })
+  if (ids !== null) return { reason: 'invalid_user', detail: ids }
   const detail = textsProblem(user) ?? instantProblem(user.updatedAt)
   return detail === null ? null : { reason: 'invalid_user', detail: `a field ${detail}` }
 }

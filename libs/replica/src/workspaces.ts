@@ -1,6 +1,6 @@
 // Workspaces' settings as every service knows them.
 import type { Pool, PoolClient } from 'pg'
-import { instantProblem, jsonProblem, textProblem, topics, type Refusal, type WorkspaceChanged } from '@stepcast/contracts'
+import { idsProblem, instantProblem, jsonProblem, topics, type Refusal, type WorkspaceChanged } from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { Follower, type Followed, type ReplicaOptions } from './follow'
 import { isNewer, updatedAtField } from './updatedAt'
@@ -62,7 +62,7 @@ export class WorkspacesReplica {
 
 function workspaceProblem({ workspaceId, settings, updatedAt }: WorkspaceChanged): Refusal | null {
   const wrong = (field: string, problem: string | null): string | null => (problem === null ? null : `${field} ${problem}`)
-  const detail = wrong('workspaceId', textProblem(workspaceId)) ?? wrong('settings', jsonProblem(settings, 'object')) ?? wrong('updatedAt', instantProblem(updatedAt))
+  const detail = idsProblem({ workspaceId }) ?? wrong('settings', jsonProblem(settings, 'object')) ?? wrong('updatedAt', instantProblem(updatedAt))
   return detail === null ? null : { reason: 'invalid_workspace', detail }
 }
 

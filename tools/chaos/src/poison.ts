@@ -180,7 +180,7 @@ async function addCommands(add: Add, { connection, workspaceId, messageId }: Poi
   const bytes = encodeRecord('DispatchStep', id, command)
   for (const topic of Object.values(commandTopicOf)) add(topic, 'null_key', bytes, { key: null })
   add(topics.pushCommands, 'wrong_channel', encodeRecord('DispatchStep', id, { ...command, expiresAt: 3 }))
-  add(topics.inAppCommands, 'wrong_message', encodeRecord('DispatchStep', id, { ...command, expiresAt: 3 }))
+  add(topics.inAppCommands, 'wrong_channel', encodeRecord('DispatchStep', id, { ...command, expiresAt: 3 }))
 }
 
 async function addWorkspaces(add: Add, { connection, random }: PoisonOptions): Promise<void> {
