@@ -17,7 +17,7 @@ export interface Options {
 export const help = `npm run chaos                          16 faults under load; under 5 minutes
 npm run chaos -- --kills 50            more of them
 npm run chaos -- --seed 7              this load and this plan of faults
-npm run chaos -- --short --kills 5     only faults that are over at once; within 90 s
+npm run chaos -- --short --kills 5     only faults that are over at once; some two minutes
 npm run chaos -- --mutants             ten builds with one thing broken on purpose: each must be caught
 npm run chaos -- --mutant <name>       one of them
 npm run chaos -- --json                the result as one line of JSON at the end
