@@ -1,7 +1,7 @@
 // What the codecs of record batches give, each bounded: a batch of 4 MB may stand for gigabytes.
 import { gunzip } from 'node:zlib'
 import { CompressionTypes, CompressionCodecs } from 'kafkajs'
-import { uncompress } from 'snappy'
+import { uncompress, uncompressSync } from 'snappy'
 import { decompressLz4 } from './lz4'
 import { TooManyBytes, UnreadableBatch } from './unreadable'
 import { decompressZstd } from './zstd'
@@ -53,6 +53,8 @@ function decompressGzip(input: Buffer, maxBytes: number): Promise<Buffer> {
 const xerial = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 /** `xerial` and two versions. */
 const xerialBytes = 16
+/** Smaller blocks are not worth a thread: half a million of one byte each fit a batch. */
+const smallBytes = 64 * 1024
 /** Three bytes of Snappy repeat 64 at most. */
 const snappyExpands = 22
 
@@ -67,7 +69,7 @@ async function decompressSnappy(input: Buffer, maxBytes: number): Promise<Buffer
     if (bytes > maxBytes) throw new TooManyBytes()
   }
   const outputs: Buffer[] = []
-  for (const block of blocks) outputs.push((await uncompress(block)) as Buffer)
+  for (const block of blocks) outputs.push((block.length < smallBytes ? uncompressSync(block) : await uncompress(block)) as Buffer)
   return outputs.length === 1 ? outputs[0]! : Buffer.concat(outputs)
 }
 

@@ -204,6 +204,17 @@ describe('more than 64 MB decompressed', () => {
     expect(performance.now() - begin).toBeLessThan(20_000)
   })
 
+  it("half a million blocks of one byte in Java's frame of Snappy cost what their bytes cost", async () => {
+    const block = compressSync(Buffer.from('x'))
+    const size = Buffer.from(Uint32Array.of(block.length).buffer).swap32()
+    const blocks = 500_000
+    const payload = Buffer.concat([Buffer.from('82534e41505059000000000100000001', 'hex'), Buffer.alloc(blocks * (4 + block.length), Buffer.concat([size, block]))])
+    const begin = performance.now()
+    expect((await decompressed(snappy, payload)).equals(Buffer.alloc(blocks, 'x'))).toBe(true)
+    // A thread for each took ten times as long.
+    expect(performance.now() - begin).toBeLessThan(20_000)
+  })
+
   it('one answer brings 64 MB and the batch under way; what is beyond is fetched again, and each partition has its turn', async () => {
     const value = Buffer.alloc(20e6)
     const large = RecordBatch.begin()
