@@ -117,14 +117,21 @@ const invalidTime = (field: string, ms: number): Refusal | null => {
   return problem === null ? null : { reason: 'invalid_time', detail: `${field} ${problem}` }
 }
 
+/** The first of these ids that no name of ours may be, and why; null: all may. Indexes hold them, so that their length is a matter of the database too. */
+export function idsProblem(ids: Readonly<Record<string, string>>): string | null {
+  for (const name in ids) {
+    const problem = freeIdProblem(ids[name]!)
+    if (problem) return `${name} ${problem}`
+  }
+  return null
+}
+
 /** What is wrong with a send, whoever wrote it; null: nothing. Sizes are asked apart ({@link sizeProblem}). */
 export function sendProblem(send: SendRequested): Refusal | null {
   const wrong = (field: string, allowed: string): Refusal => invalid('invalid_send', field, allowed)
   if (!workspaceIdPattern.test(send.workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
-  for (const field of ['sendId', 'userId'] as const) {
-    const problem = freeIdProblem(send[field])
-    if (problem) return wrong(field, problem)
-  }
+  const ids = idsProblem({ sendId: send.sendId, userId: send.userId })
+  if (ids !== null) return { reason: 'invalid_send', detail: ids }
   if (!templateIdPattern.test(send.templateId)) return wrong('templateId', `must match ${templateIdPattern.source}`)
   if (send.templateVersion !== null) {
     const problem = int4Problem(send.templateVersion, 1)
@@ -161,15 +168,6 @@ export function cancelProblem(cancel: CancelRequested): Refusal | null {
   if (scope === 'sequence' ? !isSequenceId(id) : freeIdProblem(id)) return wrong('id', scope === 'sequence' ? 'must be a sequenceId' : freeIdProblem(id)!)
   if (textProblem(requestedBy)) return wrong('requestedBy', textProblem(requestedBy)!)
   return invalidTime('requestedAt', requestedAt)
-}
-
-/** The first of these ids that no name of ours may be, and why; null: all may. Indexes hold them, so that their length is a matter of the database too. */
-export function idsProblem(ids: Readonly<Record<string, string>>): string | null {
-  for (const name in ids) {
-    const problem = freeIdProblem(ids[name]!)
-    if (problem) return `${name} ${problem}`
-  }
-  return null
 }
 
 /** What is wrong with a command on the topic of a channel, whoever wrote it; null: nothing. */

@@ -29,7 +29,9 @@ export function recordsOf(bytes: Buffer): Read[] {
     // The last batch of a fetch may be cut.
     if (at + length > bytes.length) break
     const attributes = bytes.readInt16BE(at + 21)
-    if ((attributes & 0x20) === 0) readRecords(Number(bytes.readBigInt64BE(at)), plain(attributes & 7, bytes.subarray(at + 61, at + length)), bytes.readInt32BE(at + 57), records)
+    // Nobody compresses dead letters, and a topic that did it would be found by this.
+    if ((attributes & 7) !== 0) throw new Error(`a batch of dead letters is compressed with codec ${attributes & 7}`)
+    if ((attributes & 0x20) === 0) readRecords(Number(bytes.readBigInt64BE(at)), bytes.subarray(at + 61, at + length), bytes.readInt32BE(at + 57), records)
     at += length
   }
   return records
@@ -45,12 +47,6 @@ export function nextOffset(bytes: Buffer, otherwise: number): number {
     at += length
   }
   return next
-}
-
-/** Nobody compresses dead letters, and a topic that did it would be found by this. */
-function plain(codec: number, bytes: Buffer): Buffer {
-  if (codec !== 0) throw new Error(`a batch of dead letters is compressed with codec ${codec}`)
-  return bytes
 }
 
 function readRecords(base: number, bytes: Buffer, count: number, into: Read[]): void {
