@@ -38,8 +38,8 @@ export async function storeAnswers(
      RETURNING message_id, workspace_id, user_id, answer`,
     [
       answers.map(({ command }) => command.messageId), answers.map(({ command }) => command.workspaceId),
-      // Whoever was erased is not named again.
-      answers.map(({ command, answer }) => (answer.answer === 'skipped' && answer.reason === 'erased' ? null : command.userId)),
+      // Whoever gets no item is not named: nobody asks for it, and an erasure may have gone by.
+      answers.map(({ command, answer }) => (answer.answer === 'requested' ? command.userId : null)),
       answers.map(({ command }) => command.templateId), answers.map(({ answer }) => answer.answer),
       answers.map(({ answer }) => (answer.answer === 'requested' ? null : answer.reason)),
       answers.map(({ command }) => new Date(command.commandedAt).toISOString()),

@@ -9,7 +9,7 @@ const tablesSql = `
 CREATE TABLE messages (
   message_id text PRIMARY KEY,
   workspace_id text NOT NULL,
-  user_id text,                       -- null once the user was erased
+  user_id text,                       -- of requested; null once the user was erased
   template_id text NOT NULL,
   answer text NOT NULL CHECK (answer IN ('requested', 'skipped', 'failed')),
   reason text,                        -- of skipped and failed

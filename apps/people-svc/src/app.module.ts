@@ -6,6 +6,7 @@ import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from 
 import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
+import { cancelUserFromEnv, Erasures } from './erasures'
 import { migrations } from './migrations'
 import { Device, User } from './user.entity'
 import { Users } from './users'
@@ -57,10 +58,16 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
         }),
     },
     {
+      provide: Erasures,
+      inject: [DataSource, OutboxRelay, ENV, LOG],
+      useFactory: (database: DataSource, relay: OutboxRelay, env: Env, log: Log) =>
+        new Erasures({ pool: poolOf(database), relay, log, cancelUser: cancelUserFromEnv(env, contextKey(env.STEPCAST_INTERNAL_SECRET)) }),
+    },
+    {
       provide: Users,
-      inject: [DataSource, OutboxRelay, ENV],
-      useFactory: (database: DataSource, relay: OutboxRelay, env: Env) =>
-        new Users(database, poolOf(database), relay, contextKey(env.STEPCAST_INTERNAL_SECRET)),
+      inject: [DataSource, OutboxRelay, Erasures, ENV],
+      useFactory: (database: DataSource, relay: OutboxRelay, erasures: Erasures, env: Env) =>
+        new Users(database, poolOf(database), relay, erasures, contextKey(env.STEPCAST_INTERNAL_SECRET)),
     },
   ],
 })
@@ -69,6 +76,7 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     private readonly database: DataSource,
     private readonly kafka: KafkaConnection,
     private readonly relay: OutboxRelay,
+    private readonly erasures: Erasures,
     private readonly readiness: Readiness,
     @Inject(Registry) private readonly registry: Registry,
   ) {}
@@ -76,11 +84,13 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
   onApplicationBootstrap(): void {
     outboxMetrics(this.registry, poolOf(this.database))
     this.relay.start()
+    this.erasures.start()
     watchKafka(this.registry, this.readiness, { connection: this.kafka, follows: [], writes: [topics.users.name] })
     this.readiness.add('postgres', async () => (await poolOf(this.database).query('SELECT 1')).rowCount === 1)
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.erasures.stop()
     await this.relay.stop()
     await this.kafka.close()
     await this.database.destroy()

@@ -110,24 +110,47 @@ export async function removeDeadToken(tx: PoolClient, { workspaceId, userId, dev
 
 /**
  * Erases a user (rule 22): the rows, what still waited for Kafka, and by a tombstone every copy of other services; running
- * sequences are cancelled. Of a user we have no row of too: sequences need none.
+ * sequences are cancelled. Of a user we have no row of too: sequences need none. {@link eraseAgain} follows.
  */
 export async function erase(tx: PoolClient, name: UserName, requestedBy: string): Promise<Told> {
   const { workspaceId, userId } = name
   await lockUsers(tx, workspaceId, [userId])
   await tx.query('DELETE FROM users WHERE workspace_id = $1 AND user_id = $2', [workspaceId, userId])
   await tx.query('DELETE FROM outbox WHERE topic = $1 AND key = $2', [topics.users.name, userKey(workspaceId, userId)])
-  const { rows } = await tx.query<{ now: Date }>('SELECT clock_timestamp() AS now')
-  const traceparent = currentTraceparent() ?? null
-  const tombstone: OutboxRecord<'UserChanged'> = { topic: topics.users, key: userKey(workspaceId, userId), value: null, traceparent }
+  const cancelId = randomUUID()
+  // Due when whoever waits for the answer has had time to finish it.
+  const { rows } = await tx.query<{ now: Date }>(
+    `INSERT INTO erasures (cancel_id, workspace_id, user_id, requested_by, due_at)
+     VALUES ($1, $2, $3, $4, clock_timestamp() + interval '5 seconds') RETURNING clock_timestamp() AS now`,
+    [cancelId, workspaceId, userId, requestedBy],
+  )
   const cancel: OutboxRecord<'CancelRequested'> = {
     topic: topics.controls,
     key: workspaceId,
-    traceparent,
-    value: { cancelId: randomUUID(), workspaceId, scope: 'user', id: userId, requestedBy, requestedAt: rows[0]!.now.getTime() },
+    traceparent: currentTraceparent() ?? null,
+    value: { cancelId, workspaceId, scope: 'user', id: userId, requestedBy, requestedAt: rows[0]!.now.getTime() },
   }
-  return enqueue(tx, [tombstone, cancel] as OutboxRecord[])
+  return enqueue(tx, [tombstone(name), cancel] as OutboxRecord[])
 }
+
+/**
+ * Ends an erasure whose cancel is in force: a second tombstone for what was commanded until then, and behind it whoever has come back
+ * meanwhile. Tells nothing where another process was first.
+ */
+export async function eraseAgain(tx: PoolClient, { cancelId, workspaceId, userId }: UserName & { readonly cancelId: string }): Promise<Told> {
+  await lockUsers(tx, workspaceId, [userId])
+  const { rowCount } = await tx.query('DELETE FROM erasures WHERE cancel_id = $1', [cancelId])
+  if (rowCount === 0) return []
+  const told = await enqueue(tx, [tombstone({ workspaceId, userId })])
+  return [...told, ...(await tell(tx, workspaceId, [userId]))]
+}
+
+const tombstone = ({ workspaceId, userId }: UserName): OutboxRecord<'UserChanged'> => ({
+  topic: topics.users,
+  key: userKey(workspaceId, userId),
+  value: null,
+  traceparent: currentTraceparent() ?? null,
+})
 
 /**
  * One writer of a user at a time, so that Kafka hears of its changes in their order. By advisory locks, as a user about to be created

@@ -43,4 +43,24 @@ export class Users1764000000000 implements MigrationInterface {
   }
 }
 
-export const migrations = [Users1764000000000]
+/** Erasures whose cancel is not in force yet: see {@link Erasures}. */
+export class Erasures1764800000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE erasures (
+        cancel_id    uuid        NOT NULL PRIMARY KEY,
+        workspace_id text        NOT NULL,
+        user_id      text        NOT NULL,
+        requested_by text        NOT NULL,
+        due_at       timestamptz NOT NULL
+      );
+      CREATE INDEX erasures_of_user ON erasures (workspace_id, user_id);
+      CREATE INDEX erasures_due ON erasures (due_at)`)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE erasures')
+  }
+}
+
+export const migrations = [Users1764000000000, Erasures1764800000000]

@@ -1,7 +1,7 @@
 // The HTTP edge of users: who may call what, which input is read, which status is answered.
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common'
 import { Caller, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
-import { erase, putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
+import { putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
 import {
   deadTokenBody,
   deviceBody,
@@ -47,7 +47,7 @@ export class UsersController {
     return this.users.read(workspaceId, userId)
   }
 
-  /** Erases the user and cancels running sequences, of an unknown user too. 204 once Kafka has it. */
+  /** Erases the user and cancels what runs and waits, of an unknown user too. 204 once Kafka has it; who comes back then is a new person. */
   @Delete(':userId')
   @HttpCode(204)
   @RequireScope('admin', 'send')
@@ -57,9 +57,7 @@ export class UsersController {
     @Param('userId', { schema: userIdParam }) userId: string,
   ): Promise<void> {
     const { workspaceId } = caller
-    await this.users.change(write('DELETE /v1/users/{userId}', caller, key, { userId }), (tx) =>
-      erase(tx, { workspaceId, userId }, requestedBy(caller)),
-    )
+    await this.users.erase(write('DELETE /v1/users/{userId}', caller, key, { userId }), { workspaceId, userId }, requestedBy(caller))
   }
 
   /** Registers a device, creating the user where needed. A token another device had is taken from it. At most 20 devices, the oldest go. */

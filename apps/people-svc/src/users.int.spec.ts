@@ -24,7 +24,7 @@ let service: RunningService
 
 beforeAll(async () => {
   stack = await specStack(__filename)
-  service = await startService({ name: 'people-svc', module: AppModule, env: stack.env, ownsProcess: false })
+  service = await startService({ name: 'people-svc', module: AppModule, env: { ...stack.env, ORCHESTRATOR_URL: 'http://127.0.0.1:9' }, ownsProcess: false })
 })
 afterAll(async () => {
   await service?.stop()

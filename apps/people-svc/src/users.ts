@@ -4,7 +4,8 @@ import type { OutboxRelay } from '@stepcast/postgres'
 import { fingerprintOf, idempotent, notFound, unavailable, type Caller } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import type { DataSource } from 'typeorm'
-import type { Told } from './changes'
+import { erase, type Told, type UserName } from './changes'
+import type { Erasures } from './erasures'
 import { Device, User } from './user.entity'
 import { deviceView, preferencesView, userView, type DeviceView, type PreferencesView, type UserView } from './view'
 
@@ -24,6 +25,7 @@ export class Users {
     private readonly database: DataSource,
     private readonly pool: Pool,
     private readonly relay: OutboxRelay,
+    private readonly erasures: Erasures,
     private readonly fingerprintKey: KeyObject,
   ) {}
 
@@ -40,6 +42,16 @@ export class Users {
       throw unavailable('The change is kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.')
     }
     return { changed: told.length > 0 }
+  }
+
+  /**
+   * Erases a user and waits until Kafka has it; and for 2 s until nothing of theirs that was under way is commanded any more, so that
+   * whoever comes back after the answer is met by none of it. Where the orchestrator takes longer, the rest of the erasure follows.
+   * @throws Problem 503 as {@link change}
+   */
+  async erase(asked: Write, name: UserName, requestedBy: string): Promise<void> {
+    await this.change(asked, (tx) => erase(tx, name, requestedBy))
+    await this.erasures.finishInTime(name)
   }
 
   async read(workspaceId: string, userId: string): Promise<UserView> {

@@ -208,7 +208,8 @@ async function insertMessages(tx: PoolClient, messages: readonly Omit<NewMessage
   const values = [
     texts(commands.map(({ messageId }) => messageId)),
     texts(commands.map(({ workspaceId }) => workspaceId)),
-    texts(commands.map(({ userId }) => userId)),
+    // Whoever is not sent to is not named: nothing is asked about them again, and an erasure may have gone by.
+    texts(messages.map(({ command, answer }) => (answer === null ? command.userId : ''))),
     texts(commands.map(({ templateId }) => templateId)),
     ints(commands.map(({ templateVersion }) => templateVersion)),
     JSON.stringify(messages.map(({ command, answer }) => (answer === null ? command.variables : {}))),

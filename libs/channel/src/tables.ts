@@ -12,7 +12,7 @@ export const channelTablesSql = `
 CREATE TABLE messages (
   message_id text PRIMARY KEY,
   workspace_id text NOT NULL,
-  user_id text NOT NULL,
+  user_id text NOT NULL,              -- '' once the user was erased, and where nothing was to be attempted
   template_id text NOT NULL,
   template_version int NOT NULL,
   variables jsonb NOT NULL,

@@ -41,8 +41,11 @@ interface FollowOptions<R extends RecordName> extends ReplicaOptions {
   readonly problem: (value: AvroRecords[R]) => Refusal | null
   /** Of several records of a key the one that counts: the last, unless told. */
   readonly newer?: (record: IncomingRecord<R>, than: IncomingRecord<R>) => boolean
-  /** Writes the records, one of each key, in the transaction that stores the offset. */
-  readonly apply: (tx: PoolClient, records: readonly IncomingRecord<R>[]) => Promise<void>
+  /**
+   * Writes the records, one of each key, in the transaction that stores the offset. `gone`: every key that had a tombstone among what was read,
+   * whatever came behind it.
+   */
+  readonly apply: (tx: PoolClient, records: readonly IncomingRecord<R>[], gone: ReadonlySet<string>) => Promise<void>
 }
 
 const pollMs = 20
@@ -173,7 +176,7 @@ export class Follower<R extends RecordName> {
       const stored = rows[0]!.next_offset
       // The other processes follow too: what is stored already is not written again over newer rows.
       const fresh = await this.keepable(records.filter(({ offset }) => offset >= stored), batch)
-      if (fresh.length > 0) await apply(tx, oneOfEachKey(fresh, newer))
+      if (fresh.length > 0) await apply(tx, oneOfEachKey(fresh, newer), new Set(fresh.flatMap(({ key, value }) => (value === null ? [key!] : []))))
       await tx.query('UPDATE replica_offsets SET next_offset = greatest(next_offset, $3) WHERE topic = $1 AND partition = $2', [topic, partition, nextOffset])
     })
   }

@@ -72,6 +72,10 @@ it('whoever was answered "written" is seen by the next question, in every proces
   expect(await phoneOf(third, 'ada')).toBeUndefined()
   expect(erased).toEqual([{ workspaceId: 'w', userId: 'ada' }])
   expect((await pool.query('SELECT FROM users')).rowCount).toBe(0)
+  // Back at once, so that both are read together: they are erased no less.
+  await producer.send(topics.users, ['+8', null, '+9'].map((phone) => ({ key: userKey('w', 'ada'), value: phone === null ? null : user('ada', phone) })))
+  expect(await phoneOf(third, 'ada')).toBe('+9')
+  expect(erased).toHaveLength(2)
   await third.stop()
 })
 
@@ -199,6 +203,7 @@ it('an older record that comes last changes nothing, together with the newer or 
   // Erased, then made again: whoever comes after the erasure is somebody new.
   expect(await put('dot', ['+6', 6])).toBe('+6')
   expect(await put('dot', null, ['+7', 7])).toBe('+7')
+  expect(await put('dot', null, ['+3', 3])).toBe('+3')
   await pool.query(`INSERT INTO users VALUES ('w', 'old', '{"phone":"+0"}')`)
   expect(await put('old', ['+1', 1])).toBe('+1')
 

@@ -43,7 +43,7 @@ export class UsersReplica<Kept> {
   private readonly follower: Follower<'UserChanged'>
 
   constructor(private readonly options: UsersReplicaOptions<Kept>) {
-    this.follower = new Follower({ ...options, topic: topics.users, problem: userProblem, newer: isNewer, apply: (tx, records) => this.apply(tx, records) })
+    this.follower = new Follower({ ...options, topic: topics.users, problem: userProblem, newer: isNewer, apply: (tx, records, gone) => this.apply(tx, records, gone) })
   }
 
   start(): Promise<void> {
@@ -77,13 +77,22 @@ export class UsersReplica<Kept> {
     return new Map(rows.map((row) => [userKey(row.workspace_id, row.user_id), row.data]))
   }
 
-  private async apply(tx: PoolClient, records: readonly IncomingRecord<'UserChanged'>[]): Promise<void> {
+  private async apply(tx: PoolClient, records: readonly IncomingRecord<'UserChanged'>[], gone: ReadonlySet<string>): Promise<void> {
     const kept = records.flatMap(({ value }) => {
       const data = value && this.options.keep(value)
       return data === null ? [] : [{ ...value!, data }]
     })
     const nothing = records.flatMap(({ value }) => (value && this.options.keep(value) === null ? [value] : []))
-    const erased = records.flatMap(({ key, value }) => (value ? [] : [parseUserKey(key!)])).filter((name) => name !== null)
+    const erased = [...gone].map(parseUserKey).filter((name) => name !== null)
+    // First: who was erased and has come back since is kept as they are now.
+    const leaving = [...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })), ...erased.map((name) => ({ ...name, at: null }))]
+    if (leaving.length > 0) {
+      await tx.query(
+        `DELETE FROM users USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (w, u, at)
+         WHERE workspace_id = w AND user_id = u AND (at IS NULL OR ${updatedAt('users')} <= at)`,
+        [leaving.map(({ workspaceId }) => workspaceId), leaving.map(({ userId }) => userId), leaving.map(({ at }) => at)],
+      )
+    }
     if (kept.length > 0) {
       await tx.query(
         `INSERT INTO users (workspace_id, user_id, data) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
@@ -92,14 +101,6 @@ export class UsersReplica<Kept> {
           kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId),
           kept.map(({ data, updatedAt: at }) => JSON.stringify({ ...data, [updatedAtField]: at })),
         ],
-      )
-    }
-    const gone = [...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })), ...erased.map((name) => ({ ...name, at: null }))]
-    if (gone.length > 0) {
-      await tx.query(
-        `DELETE FROM users USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (w, u, at)
-         WHERE workspace_id = w AND user_id = u AND (at IS NULL OR ${updatedAt('users')} <= at)`,
-        [gone.map(({ workspaceId }) => workspaceId), gone.map(({ userId }) => userId), gone.map(({ at }) => at)],
       )
     }
     if (erased.length > 0) await this.options.onErased?.(tx, erased)

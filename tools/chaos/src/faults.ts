@@ -1,5 +1,5 @@
 // The faults: what strikes whom, and what must work again before it counts as recovered from.
-import { commandTopicOf, topics, type Topic } from '@stepcast/contracts'
+import { commandTopicOf, maxMessageBytes, recordBytes, topics, type Topic } from '@stepcast/contracts'
 import { isRecord, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 import { sleep } from '@stepcast/stack'
 import type { Failpoints } from './failpoints'
@@ -244,7 +244,9 @@ async function copy(connection: KafkaConnection, topic: Topic): Promise<void> {
       const end = left.get(batch.partition)
       if (end === undefined) return
       for (const { key, value, headers, offset } of batch.messages.filter(isRecord)) {
-        if (Number(offset) < end) records.push({ key, value, headers: headers ?? {}, partition: batch.partition })
+        const record = { key, value, headers: headers ?? {} }
+        // Of the poison some is larger unpacked than the broker takes.
+        if (Number(offset) < end && recordBytes(record) < maxMessageBytes - 1024) records.push({ ...record, partition: batch.partition })
       }
       if (Number(batch.lastOffset()) >= end - 1) left.delete(batch.partition)
     },
@@ -272,7 +274,7 @@ const ledgerPoints = [
 const inAppPoints = ['before-answers-stored', 'before-report', 'after-report']
 const metricsPoints = ['before-fold-commit', 'after-fold-commit']
 const sendPoints = ['after-fan-out']
-const peoplePoints = ['after-relay']
+const peoplePoints = ['after-relay', 'before-erased-again']
 
 /** Every failpoint that is struck at. */
 export const failpointNames: readonly string[] = [
