@@ -125,6 +125,8 @@ async function cancelledHalfway<T>(
     await started(people * 0.4, async () => (sent = await sendTo(people)))
     const answering = cancelling(sent.sendId)
     if (goesOn === 'afterwards') await answering
+    // On a slow machine the other half would be through before the cancel is there.
+    else await eventually(async () => (await database.query('SELECT FROM cancels WHERE id = $1', [sent.sendId])).rowCount === 1, { everyMs: 5 })
     await database.query('SELECT pg_advisory_unlock($1)', [gate])
     return { ...sent, answer: await answering }
   } finally {

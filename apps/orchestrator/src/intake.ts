@@ -102,14 +102,14 @@ export class Intake {
   }
 
   private async withTemplates(home: readonly { sequenceId: string; incoming: IncomingRecord<'SendRequested'> }[]): Promise<StartRequest[]> {
-    const answers = new Map<string, Promise<{ template: Omit<TemplateVersion, 'archived'> | null; refusal: Refusal | null }>>()
+    const answers = new Map<string, { template: Omit<TemplateVersion, 'archived'> | null; refusal: Refusal | null }>()
     const requests: StartRequest[] = []
     for (const { sequenceId, incoming } of home) {
       const send = incoming.value!
       const question = `${send.workspaceId}/${send.templateId}/${send.templateVersion ?? 'latest'}/${send.source ?? 'kafka'}`
       let answer = answers.get(question)
-      if (!answer) answers.set(question, (answer = this.templateOf(send)))
-      const { template, refusal } = await answer
+      if (!answer) answers.set(question, (answer = await this.templateOf(send)))
+      const { template, refusal } = answer
       const { variables, missing } = template ? resolveVariables(template.variableSchema, send.variables, {}) : { variables: {}, missing: [] }
       requests.push({
         sequenceId, send, template, variables, record: incoming.raw, traceparent: traceparentOf(incoming),

@@ -414,24 +414,25 @@ class Turn {
       if (events.length === 0 && !fired.has(sequenceId)) continue
       this.moveTimer(draft, fired.has(sequenceId), timers)
       if (events.length > 0) {
-        let version = before?.version ?? 0
-        const add = (from: number, effects: readonly Effect[], ended: boolean): void => {
-          stored.push({ startedOn: head.startedOn, sequenceId, version: ++version, position: ++position, from, to })
-          made.push({ draft, effects, ended })
-        }
+        const hasEnded = state.status === 'ended' && before?.state.status !== 'ended'
+        let version = (before?.version ?? 0) + 1
         const from = to
         to = writeChange(scratch, from, { recordedAt: now, events })
-        if (to - from <= maxChangeBytes) add(from, draft.effects, state.status === 'ended' && before?.state.status !== 'ended')
-        else {
+        if (to - from <= maxChangeBytes) {
+          stored.push({ startedOn: head.startedOn, sequenceId, version, position: ++position, from, to })
+          made.push({ draft, effects: draft.effects, ended: hasEnded })
+        } else {
           to = from
+          version--
           for (const part of partsOf(before?.state ?? notStarted, events, now)) {
             const start = to
             to = writeChange(scratch, start, { recordedAt: now, events: part.events })
-            add(start, part.effects, part.ended)
+            stored.push({ startedOn: head.startedOn, sequenceId, version: ++version, position: ++position, from: start, to })
+            made.push({ draft, effects: part.effects, ended: part.ended })
           }
         }
-        remembered.push({ head, state, version, ...memorable(state, draft.variables, draft.size), startedAt: draft.startedAt })
-        if (state.status === 'ended' && before?.state.status !== 'ended') ended.push({ sequenceId, outcome: state.outcome })
+        remembered.push(rememberedOf(draft, version))
+        if (hasEnded) ended.push({ sequenceId, outcome: state.outcome })
         // Also of one that ends in its first turn: its commands may have to be published again after a crash.
         if (before === null && draft.variables !== null && draft.variables !== 'stored' && (state.status === 'running' || draft.effects.length > 0)) {
           variables.push({ head, variables: draft.variables })
@@ -474,8 +475,8 @@ const draftOf = (cached: CachedSequence): Draft => ({
   head: cached.head, state: cached.state, before: cached, variables: cached.variables, size: cached.size, startedAt: cached.startedAt, events: [], effects: [], traceparent: null,
 })
 
-/** What is worth remembering of variables: small ones as long as a step may need them; large ones are read when one does. */
-function memorable({ status }: Sequence, variables: KnownVariables, size: number): Pick<CachedSequence, 'variables' | 'size'> {
-  if (status === 'ended') return { variables: null, size: 0 }
-  return size > smallVariables ? { variables: 'stored', size: 0 } : { variables, size }
+/** A sequence as it is worth remembering: small variables as long as a step may need them; large ones are read when one does. */
+function rememberedOf({ head, state, variables, size, startedAt }: Draft, version: number): CachedSequence {
+  if (state.status === 'ended') return { head, state, version, variables: null, size: 0, startedAt }
+  return size > smallVariables ? { head, state, version, variables: 'stored', size: 0, startedAt } : { head, state, version, variables, size, startedAt }
 }

@@ -1,5 +1,5 @@
 // The faults: what strikes whom, and what must work again before it counts as recovered from.
-import { commandTopicOf, maxMessageBytes, recordBytes, topics, type Topic } from '@stepcast/contracts'
+import { commandTopicOf, maxRecordBytes, recordBytes, topics, type Topic } from '@stepcast/contracts'
 import { isRecord, type KafkaConnection, type RawRecord } from '@stepcast/kafka'
 import { sleep } from '@stepcast/stack'
 import type { Failpoints } from './failpoints'
@@ -245,8 +245,8 @@ async function copy(connection: KafkaConnection, topic: Topic): Promise<void> {
       if (end === undefined) return
       for (const { key, value, headers, offset } of batch.messages.filter(isRecord)) {
         const record = { key, value, headers: headers ?? {} }
-        // Of the poison some is larger unpacked than the broker takes.
-        if (Number(offset) < end && recordBytes(record) < maxMessageBytes - 1024) records.push({ ...record, partition: batch.partition })
+        // The large ones are poison: some would not fit unpacked, and all of them together are hundreds of megabytes.
+        if (Number(offset) < end && recordBytes(record) <= maxRecordBytes) records.push({ ...record, partition: batch.partition })
       }
       if (Number(batch.lastOffset()) >= end - 1) left.delete(batch.partition)
     },
