@@ -65,6 +65,11 @@ it('a record is measured with its key and all its headers', () => {
   expect(sizeProblem({ key: null, value, headers: {} })).toBeNull()
   expect(sizeProblem({ key: null, value, headers: { big: Buffer.alloc(maxRecordBytes) } })).toMatchObject({ reason: 'too_large' })
   expect(sizeProblem({ key: Buffer.alloc(maxRecordBytes), value, headers: {} })).toMatchObject({ reason: 'too_large' })
+  // Its size in the batch only says it sooner: headers count more than they have there.
+  const many = Object.fromEntries(Array.from({ length: 25_000 }, (_, n) => [String(n), null]))
+  expect(sizeProblem({ key: null, value, headers: many, bytes: 25_000 * 7 })).toMatchObject({ reason: 'too_large' })
+  const empty = Object.fromEntries(Array.from({ length: 13_000 }, (_, n) => [String(n), null]))
+  expect(sizeProblem({ key: null, value: null, headers: empty, bytes: 13_000 * 7 })).toBeNull()
   // What we have put to it ourselves is not the producer's.
   expect(sizeProblem({ key: Buffer.alloc(100), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toBeNull()
   expect(sizeProblem({ key: Buffer.alloc(101), value: Buffer.alloc(maxRecordBytes), headers: {} }, 100)).toMatchObject({ reason: 'too_large' })

@@ -67,7 +67,7 @@ export interface RecordBytes {
   readonly value: Uint8Array | null
   /** A value is bytes, text, several of them, or nothing. */
   readonly headers: Readonly<Record<string, unknown>>
-  /** Its size in the batch it came in, where that is known: no header of it is larger than {@link recordBytes} counts it. */
+  /** Its size in the batch it came in, where that is known; {@link recordBytes} counts five times as much at most (headers without name and value). */
   readonly bytes?: number | undefined
 }
 
@@ -84,16 +84,13 @@ function headerBytes(name: string, value: unknown, bytesOf: (text: string) => nu
   return bytesOf(name) + own + 10
 }
 
-/** What a record's own fields in a batch may have. */
-const batchFieldsBytes = 64
-
 // A UTF-16 unit is at most three bytes of UTF-8.
 const atMost = (text: string): number => text.length * 3
 
 /** Refuses a record that is larger than an outside producer may write, `added` being what we may have put to it; null: it fits. */
 export function sizeProblem(record: RecordBytes, added = 0): Refusal | null {
   // Most records are a few hundred bytes: measuring each header of each is for the few that may be over.
-  if (record.bytes !== undefined && record.bytes <= maxRecordBytes + added - batchFieldsBytes) return null
+  if (record.bytes !== undefined && record.bytes * 5 <= maxRecordBytes) return null
   let most = (record.key?.length ?? 0) + (record.value?.length ?? 0)
   for (const name in record.headers) most += headerBytes(name, record.headers[name], atMost)
   if (most <= maxRecordBytes + added) return null

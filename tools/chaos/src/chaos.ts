@@ -133,6 +133,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: Error) => {
-  console.error(error.message)
+  // A mistake of this program says where it was made.
+  console.error(error instanceof RangeError || error instanceof TypeError ? error.stack : error.message)
   process.exit(1)
 })

@@ -97,11 +97,9 @@ function started({ history, log }: Known): Breach[] {
 
 /** A partition's sends start in the order of their offsets: one that was passed over will never start. */
 function passedOver({ history, walks, isWhole }: Known): Breach[] {
-  const partitions = Math.max(
-    ...history.sends.map(({ partition }) => partition + 1),
-    ...history.changes.map(({ partition }) => partition + 1),
-    1,
-  )
+  let partitions = 1
+  for (const { partition } of history.sends) partitions = Math.max(partitions, partition + 1)
+  for (const { partition } of history.changes) partitions = Math.max(partitions, partition + 1)
   const accepted = new Set(history.accepted.map(({ sequenceId }) => sequenceId))
   // Where each sequence's send first stood at home: copies and detours say nothing about the order.
   const places = new Map<string, { partition: number; offset: number }>()
