@@ -47,6 +47,8 @@ const drainWithinMs = 100_000
 const quietMs = 3_000
 const progressEveryMs = 5_000
 const enoughInFlight = 10
+/** How often a fault is tried that strikes when fewer are in flight. */
+const triesAtMost = 3
 
 /** Runs. */
 export async function run(options: RunOptions): Promise<RunEnd> {
@@ -135,10 +137,23 @@ class Running {
   private async strike(fault: Fault): Promise<boolean> {
     const { stage, random, gapMs, atOnce, recoverWithinMs } = this.options
     const free = (): boolean => this.unrecovered.length < atOnce && this.unrecovered.every((other) => other.fault.area !== fault.area)
-    await this.until(() => free() && stage.keeper.isUp(pairOf(fault.area)), recoverWithinMs * 2)
-    await this.until(() => false, random.between(...gapMs))
-    await this.until(() => this.progress.running >= enoughInFlight, 20_000)
-    if (this.isBroken) return false
+    for (let tries = 1; ; tries++) {
+      await this.until(() => free() && stage.keeper.isUp(pairOf(fault.area)), recoverWithinMs * 2)
+      await this.until(() => false, random.between(...gapMs))
+      await this.until(() => this.progress.running >= enoughInFlight, 20_000)
+      if (this.isBroken) return false
+      const striking = await this.strikeOnce(fault)
+      this.unrecovered.push(striking)
+      // The place where it was to be killed was reached when little was going on: it proves little, so once more.
+      if (striking.done.inFlight < enoughInFlight && tries < triesAtMost) continue
+      this.faults.push(striking.done)
+      this.show()
+      return true
+    }
+  }
+
+  private async strikeOnce(fault: Fault): Promise<Striking> {
+    const { stage, random } = this.options
     const before = Date.now()
     const { victim, at, over, insteadOf } = await fault.strike({
       keeper: stage.keeper,
@@ -148,12 +163,9 @@ class Running {
     })
     const kind = insteadOf === undefined ? fault.kind : `kill -9 ${fault.area}`
     const done: FaultDone = { kind, victim, at, inFlight: this.progress.running, recoveredAfterMs: null }
-    this.faults.push(done)
     const striking: Striking = { fault, done, overAt: over === undefined ? Math.max(before, at) : null }
     void over?.catch((error: Error) => this.problems.push(`${kind}: ${error.message}`)).then(() => (striking.overAt = Date.now()))
-    this.unrecovered.push(striking)
-    this.show()
-    return true
+    return striking
   }
 
   /** Faults whose victims work again leave the list; those that take too long are breaches. */
