@@ -67,11 +67,16 @@ interface Striking {
   overAt: number | null
 }
 
+/** What everything else needs: who recovers while one of these is struck has its time from then on. */
+const needed: ReadonlySet<string> = new Set(['kafka', 'postgres'])
+
 class Running {
   private readonly load: Load
   private readonly progress = new Progress(partitions)
   private readonly faults: FaultDone[] = []
   private unrecovered: Striking[] = []
+  /** All there were. */
+  private readonly strikings: Striking[] = []
   private judgement: Judgement | null = null
   private readonly problems: string[] = []
   private readonly begin = Date.now()
@@ -144,6 +149,7 @@ class Running {
       if (this.isBroken) return false
       const striking = await this.strikeOnce(fault)
       this.unrecovered.push(striking)
+      this.strikings.push(striking)
       // The place where it was to be killed was reached when little was going on: it proves little, so once more.
       if (striking.done.inFlight < enoughInFlight && tries < triesAtMost) continue
       this.faults.push(striking.done)
@@ -178,7 +184,7 @@ class Running {
         done.recoveredAfterMs = now - done.at
         return false
       }
-      if (now - (overAt ?? now) > recoverWithinMs) {
+      if (now - this.countsFrom(striking, now) > recoverWithinMs) {
         this.late.push({
           promise: 'the product recovers by itself',
           what: `${recoverWithinMs / 1_000} s after ${done.kind} it does not work again`,
@@ -188,6 +194,12 @@ class Running {
       }
       return true
     })
+  }
+
+  /** When its time to recover began, milliseconds; `now` while it has not. */
+  private countsFrom({ done, overAt }: Striking, now: number): number {
+    const others = this.strikings.filter((other) => needed.has(other.fault.area) && other.done.at >= done.at)
+    return Math.max(overAt ?? now, ...others.map((other) => other.overAt ?? now))
   }
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
