@@ -127,6 +127,11 @@ export class Watch {
         await heartbeat()
       },
     })
+    // The group is a new one: read again from the beginning, a long run would be looked at a minute late.
+    for (const [place, offset] of this.next) {
+      const [topic, partition] = place.split('/')
+      consumer.seek({ topic: topic!, partition: Number(partition), offset: String(offset) })
+    }
   }
 
   /** Reads to the ends that the topics have now. */
