@@ -83,7 +83,7 @@ export class Intake {
         continue
       }
       if (partitionOf(parts.sequenceId, this.options.partitions) !== partition) away.push({ sequenceId: parts.sequenceId, record: raw })
-      else home.push({ ...parts, report, record: raw, traceparent: traceparentOf(incoming) })
+      else home.push({ ...parts, report, record: raw, traceparent: incoming.traceparent })
     }
     await writeDeadLetters(this.options.connection, letters)
     await this.sendHome(topics.engagements.name, away)
@@ -112,7 +112,7 @@ export class Intake {
       const { template, refusal } = answer
       const { variables, missing } = template ? resolveVariables(template.variableSchema, send.variables, {}) : { variables: {}, missing: [] }
       requests.push({
-        sequenceId, send, template, variables, record: incoming.raw, traceparent: traceparentOf(incoming),
+        sequenceId, send, template, variables, record: incoming.raw, traceparent: incoming.traceparent,
         refusal: refusal ?? (missing.length > 0 ? { reason: 'missing_variables', detail: `required variables without a value: ${missing.join(', ')}` } : null),
       })
     }
@@ -155,12 +155,4 @@ async function decodeFitting<R extends 'SendRequested' | 'EngagementReported'>(
   })
   const { records: decoded, letters } = await decodeAll(decoder, fitting, { keyRequired: false, tombstones: false })
   return { records: decoded, letters: [...tooLarge, ...letters] }
-}
-
-// https://www.w3.org/TR/trace-context/#traceparent-header: what is none would travel on with every change and command.
-const traceparentPattern = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
-
-function traceparentOf(incoming: IncomingRecord<'SendRequested' | 'EngagementReported'>): string | null {
-  const traceparent = incoming.header('traceparent')
-  return traceparent !== null && traceparentPattern.test(traceparent) ? traceparent : null
 }

@@ -178,7 +178,7 @@ export class Dispatch<C extends ChannelType> {
         const commands: Commanded[] = []
         for (const record of records) {
           const problem = commandProblem(record.value!, channel)
-          if (problem === null) commands.push({ command: record.value!, traceparent: record.header('traceparent') })
+          if (problem === null) commands.push({ command: record.value!, traceparent: record.traceparent })
           else await deadLetter(record, problem.reason, problem.detail)
         }
         if (commands.length > 0) await this.take(commands)

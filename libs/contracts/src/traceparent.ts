@@ -15,3 +15,10 @@ export function newTraceparent(): string {
   const hex = randomPool.toString('hex', randomUsed, (randomUsed += traceBytes))
   return `00-${hex.slice(0, 32)}-${hex.slice(32)}-01`
 }
+
+/**
+ * Whether it is a `traceparent` that may travel on, whoever sent it: version 00, ids not all zero.
+ * https://www.w3.org/TR/trace-context/#traceparent-header
+ */
+export const isTraceparent = (text: unknown): text is string =>
+  typeof text === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(text)

@@ -1,6 +1,6 @@
 // Consuming in batches, at least once: decode, hand over, commit; what cannot be decoded or worked off goes to the dead letters.
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
-import { CodecError, InstallationError, LastResort, RecordDecoder, dataSchemaHeader, errorClass, isOutage, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
+import { CodecError, InstallationError, LastResort, RecordDecoder, dataSchemaHeader, errorClass, isOutage, isTraceparent, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
 import { atMost } from './atMost'
 import { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
@@ -16,8 +16,8 @@ export interface IncomingRecord<R extends RecordName> {
   readonly headers: Readonly<Record<string, string>>
   readonly timestamp: number
   readonly raw: RawIncoming
-  /** One header as text; null: it has none of that name. */
-  header(name: string): string | null
+  /** The trace it came in; null: none, or none that may be stored and travel on. */
+  readonly traceparent: string | null
 }
 
 /** What a handler may do with the batch at hand besides reading it. */
@@ -102,9 +102,10 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
     return headers as Record<string, string>
   }
 
-  header(name: string): string | null {
-    const value = this.raw.headers[name]
-    return value === undefined ? null : String(value)
+  get traceparent(): string | null {
+    const { traceparent } = this.raw.headers
+    const text = traceparent === undefined ? null : String(traceparent)
+    return isTraceparent(text) ? text : null
   }
 }
 

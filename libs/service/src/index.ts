@@ -19,4 +19,4 @@ export {
   allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope,
 } from './scope'
 export { ENV, type Env, expectUtf8, type RunningService, type ServiceOptions, startService } from './start'
-export { currentTraceparent, isTraceparent, keepTrace, withTraceparent } from './trace'
+export { currentTraceparent, keepTrace, withTraceparent } from './trace'

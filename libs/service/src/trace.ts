@@ -1,7 +1,7 @@
 // Keeps the W3C trace of a request within reach of everything it causes, so that records on Kafka carry it on.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { NextFunction, Request, Response } from 'express'
-import { newTraceparent } from '@stepcast/contracts'
+import { isTraceparent, newTraceparent } from '@stepcast/contracts'
 
 const traces = new AsyncLocalStorage<string>()
 
@@ -10,10 +10,6 @@ export const currentTraceparent = (): string | undefined => traces.getStore()
 
 /** Runs something under a given trace, for work that begins with a record instead of a request. */
 export const withTraceparent = <T>(traceparent: string, run: () => T): T => traces.run(traceparent, run)
-
-/** Whether it is a `traceparent` we can pass on: version 00, ids not all zero. */
-export const isTraceparent = (text: unknown): text is string =>
-  typeof text === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(text)
 
 // Nothing follows from a probe, and keeping a trace makes every promise of the process dearer from the first one on (Node 20).
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
