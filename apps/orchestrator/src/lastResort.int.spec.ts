@@ -29,7 +29,8 @@ beforeAll(async () => {
   ;[inApp, pushes, dead] = await Promise.all([
     watchTopic(connection, topics.inAppCommands), watchTopic(connection, topics.pushCommands), watchDeadLetters(connection),
   ])
-  await Promise.all([approveTwoSteps(connection, 'short', 2), approveTwoSteps(connection, 'long', 1440)])
+  // Long enough for a slow machine to stop the service and spoil what is stored before the first timer fires.
+  await Promise.all([approveTwoSteps(connection, 'short', 15), approveTwoSteps(connection, 'long', 1440)])
   await start()
   database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=orchestrator' })
   await database.connect()
