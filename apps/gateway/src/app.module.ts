@@ -1,9 +1,7 @@
 // The gateway put together: database, outbox, keys, connections to the services, and the routes.
 import {
   Inject,
-  type MiddlewareConsumer,
   Module,
-  type NestModule,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common'
@@ -12,9 +10,8 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
 import {
-  contextKey, currentTraceparent, ENV, type Env, expectUtf8, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry, watchKafka,
+  contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry, watchKafka,
 } from '@stepcast/service'
-import { json } from 'express'
 import { Pool } from 'pg'
 import { ApiDocument } from './apiDocument'
 import { Authentication } from './authentication'
@@ -102,7 +99,7 @@ const applicationName = 'gateway'
     },
   ],
 })
-export class GatewayModule implements NestModule, OnApplicationBootstrap, OnApplicationShutdown {
+export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutdown {
   /** Listens from the application's bootstrap on. */
   grpc: GrpcServer | null = null
 
@@ -117,11 +114,6 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, OnAppl
     @Inject(Registry) private readonly registry: Registry,
     @Inject(LOG) private readonly log: Log,
   ) {}
-
-  /** Only the gateway's own calls are parsed here; the others' bodies stream through. */
-  configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(json({ limit: '64kb', verify: expectUtf8 })).forRoutes(WorkspaceRoutes, ProviderRoutes)
-  }
 
   async onApplicationBootstrap(): Promise<void> {
     outboxMetrics(this.registry, this.pool)

@@ -3,7 +3,7 @@ import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Seal } from '@stepcast/accounts'
 import { freeIdProblem } from '@stepcast/contracts'
 import { type CallerContext, forbidden, unauthenticated, unreadable } from '@stepcast/service'
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose'
 import type { Request } from 'express'
 import type { Pool } from 'pg'
 import { type KeyOwner, ownerOfKey } from './apiKeys'
@@ -13,6 +13,7 @@ import { parseKid, verifyingKey } from './signingKeys'
 // A user token lives a day at most; the minute allows for a signer's clock that is ahead of ours.
 const maxLifetimeS = 24 * 3_600
 const clockSkewS = 60
+const expirySkewS = 5
 
 export class Authentication {
   private readonly owners = new Recent<KeyOwner>()
@@ -29,15 +30,26 @@ export class Authentication {
 
   /** The caller of a request; null without credentials. Throws 401 for invalid ones, 403 for acting for a user without scope `send`. */
   async callerOf(request: Request): Promise<CallerContext | null> {
-    const { authorization } = request.headers
-    if (authorization === undefined) return null
-    const credential = /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1]
-    if (credential === undefined) throw unauthenticated('Authorization must be "Bearer" followed by an API key or a user token.')
+    if (request.headers.authorization === undefined) return null
+    const credential = credentialOf(request)
     const actsFor = onBehalfOf(request)
     if (timingSafeEqual(hash(credential), this.rootHash)) return { workspaceId: '', scopes: [], userId: null, via: 'root', keyId: null }
     if (credential.startsWith('sk_')) return this.server(credential, actsFor)
     if (actsFor !== null) throw forbidden('A user token speaks for its own user: On-Behalf-Of goes with an API key of scope send.')
     return this.user(credential)
+  }
+
+  /** How long the credentials of a request hold that {@link callerOf} has taken; for what stays open longer than a request. */
+  async holdsOf(caller: CallerContext, request: Request): Promise<Holds> {
+    const credential = credentialOf(request)
+    if (caller.via === 'user_token') {
+      const kid = kidOf(credential)
+      const { exp } = decodeJwt(credential)
+      return { until: (exp! + expirySkewS) * 1_000, stillStands: async () => (await this.verifying.get(kid, () => verifyingKey(this.pool, this.seal, kid))) !== null }
+    }
+    if (caller.via === 'root') return { until: null, stillStands: () => Promise.resolve(true) }
+    const name = hash(credential).toString('base64')
+    return { until: null, stillStands: async () => (await this.owners.get(name, () => ownerOfKey(this.pool, credential))) !== null }
   }
 
   /** Forgets recent lookups: a key was revoked. */
@@ -58,12 +70,31 @@ export class Authentication {
     const kid = kidOf(token)
     const key = await this.verifying.get(kid, () => verifyingKey(this.pool, this.seal, kid))
     if (key === null) throw unauthenticated('The signing key that "kid" names is unknown or revoked.')
-    const { sub, exp } = await verified(token, key)
-    if (exp! - Date.now() / 1_000 > maxLifetimeS + clockSkewS) throw unauthenticated('The user token\'s "exp" is more than 24 hours away.')
-    const problem = freeIdProblem(sub!)
+    const { sub, exp, iat } = await verified(token, key)
+    // contracts.md: a minute of tolerance for when it begins, five seconds for when it ends.
+    const now = Date.now() / 1_000
+    if (now > exp! + expirySkewS) throw unauthenticated('The user token has expired.')
+    if (iat !== undefined && iat > now + clockSkewS) throw unauthenticated('The user token\'s claim "iat" is in the future: set the clock of whoever signs it.')
+    if (typeof sub !== 'string') throw unauthenticated('The user token\'s "sub" must be a text: the userId.')
+    if (exp! - now > maxLifetimeS + clockSkewS) throw unauthenticated('The user token\'s "exp" is more than 24 hours away.')
+    const problem = freeIdProblem(sub)
     if (problem !== null) throw unauthenticated(`The user token's "sub" ${problem}.`)
-    return { workspaceId: parseKid(kid)!.workspaceId, scopes: [], userId: sub!, via: 'user_token', keyId: kid }
+    return { workspaceId: parseKid(kid)!.workspaceId, scopes: [], userId: sub, via: 'user_token', keyId: kid }
   }
+}
+
+/** How long credentials hold. */
+export interface Holds {
+  /** When they end by themselves, milliseconds since 1970; null: never. */
+  readonly until: number | null
+  /** Whether their key has not been revoked, as of some seconds ago. */
+  readonly stillStands: () => Promise<boolean>
+}
+
+function credentialOf({ headers }: Request): string {
+  const credential = /^Bearer ([\x21-\x7e]+)$/i.exec(headers.authorization ?? '')?.[1]
+  if (credential === undefined) throw unauthenticated('Authorization must be "Bearer" followed by an API key or a user token.')
+  return credential
 }
 
 const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -86,7 +117,7 @@ function headerOf(token: string): { alg?: unknown; kid?: unknown } {
 
 async function verified(token: string, key: KeyObject): Promise<JWTPayload> {
   try {
-    const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], requiredClaims: ['exp', 'sub'] })
+    const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], requiredClaims: ['exp', 'sub'], clockTolerance: clockSkewS })
     return payload
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw unauthenticated('The user token has expired.')

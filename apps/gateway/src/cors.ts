@@ -14,7 +14,7 @@ const anyOrigin: CorsOptions = {
   credentials: false,
   methods: ['GET', 'POST', 'DELETE'],
   allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'idempotency-key'],
-  exposedHeaders: ['retry-after'],
+  exposedHeaders: ['retry-after', 'request-id'],
   // An hour; browsers ask again before, Chrome after two hours at most.
   maxAge: 3_600,
 }

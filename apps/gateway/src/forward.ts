@@ -1,26 +1,38 @@
 // Which requests go on to which service: calls with credentials by their path, links and callbacks without any.
 import type { KeyObject } from 'node:crypto'
 import { All, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common'
-import { Caller, contextHeader, notFound, RequireScope, signContext, Undescribed } from '@stepcast/service'
+import { Caller, contextHeader, forbidden, LOG, type Log, notFound, ReadsBody, RequireScope, signContext, Undescribed } from '@stepcast/service'
 import type { Request, Response } from 'express'
+import { Authentication } from './authentication'
 import { ContextKey } from './contextKey'
+import { endWith } from './openStreams'
 import { Passage } from './passage'
-import { forwardedPaths, serviceOf, serviceOfCallbacks, serviceOfLink } from './services'
+import { forwardedPaths, isStream, pathsForPeople, serviceOf, serviceOfCallbacks, serviceOfLink } from './services'
 
 @Controller()
 @Undescribed()
+@ReadsBody('streamed')
 export class Forward {
   constructor(
     @Inject(Passage) private readonly passage: Passage,
     @Inject(ContextKey) private readonly key: KeyObject,
+    @Inject(Authentication) private readonly authentication: Authentication,
+    @Inject(LOG) private readonly log: Log,
   ) {}
 
-  /** Any call with any valid credentials: the service knows which scope it needs. 503 while the service is away. */
+  /**
+   * Any call with any valid credentials: the service knows which scope it needs. 403 for a user token where nothing is a person's own. 503
+   * while the service is away.
+   */
   @All(forwardedPaths)
   @RequireScope('admin', 'send', 'read', 'user')
   async forward(@Req() request: Request, @Res() response: Response, @Caller() caller: Caller): Promise<void> {
+    const service = serviceOf(request.path)
+    if (service === undefined) throw notFound(`There is no ${request.method} ${request.path} here: paths are written in small letters.`)
+    if (caller.via === 'user_token' && !service.forPeople) throw forbidden(`A user token reaches ${pathsForPeople} only; this needs an API key.`)
+    if (isStream(request.path)) endWith(await this.authentication.holdsOf(caller, request), response, (error) => this.log.warn({ err: error }, 'whether the key of an open stream stands cannot be told'))
     const context = { [contextHeader]: await signContext(this.key, caller) }
-    await this.passage.through(serviceOf(request.path)!, request, response, context)
+    await this.passage.through(service, request, response, context)
   }
 }
 
@@ -28,6 +40,7 @@ export class Forward {
 @Controller()
 @Undescribed()
 @RequireScope('public')
+@ReadsBody('streamed')
 export class ForwardPublic {
   constructor(@Inject(Passage) private readonly passage: Passage) {}
 

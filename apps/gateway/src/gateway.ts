@@ -7,7 +7,7 @@ import { corsOfUsers } from './cors'
 /** Starts the gateway. */
 export const startGateway = (options: Pick<ServiceOptions, 'env' | 'ownsProcess'> = {}): Promise<RunningService> =>
   startService({
-    name: 'gateway', module: GatewayModule, bodyLimit: null, probes: false, ...options,
+    name: 'gateway', module: GatewayModule, bodies: { json: 64 * 1024 }, probes: false, ...options,
     authenticate: (app) => {
       const authentication = app.get(Authentication, { strict: false })
       return (request) => authentication.callerOf(request)

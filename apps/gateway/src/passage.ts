@@ -1,11 +1,12 @@
 // Hands a request to a service and its answer back, byte by byte as they come.
-import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Log, Problem } from '@stepcast/service'
 import type { Request, Response } from 'express'
 import type { Dispatcher } from 'undici'
+import { bodyOf, ClientGone, usualTimes } from './incoming'
+import { NoPlace } from './places'
 import { isStream, type NamedService } from './services'
-import { maxWaiting, type Upstreams } from './upstreams'
+import type { Upstreams } from './upstreams'
 
 // Of one connection only (RFC 9110 §7.6.1), or replaced by the signed context. undici speaks no Expect.
 const notForwarded = new Set([
@@ -24,6 +25,9 @@ const notForwarded = new Set([
   'cookie',
 ])
 
+// An answer of which nothing was taken for so long.
+const unreadMs = 30_000
+
 /** The way to the services. */
 export class Passage {
   constructor(
@@ -38,30 +42,35 @@ export class Passage {
     response: Response,
     added: Readonly<Record<string, string>> = {},
   ): Promise<void> {
-    const length = Number(request.headers['content-length'] ?? 0)
-    if (maxBodyBytes !== null && length > maxBodyBytes) throw tooLarge(maxBodyBytes)
-    const { requests, streams } = this.upstreams.of(name)
-    // By path, not by Accept: a stream on a connection for requests would keep it for an hour, and 128 of them would stop a service.
-    const pool = isStream(request.path) ? streams : requests
-    if (pool.stats.pending > maxWaiting) throw away(part, 'is overloaded: try again in a moment')
-
+    const { requests, streams, places, largePlaces } = this.upstreams.of(name)
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
-    const body = bodyOf(request, maxBodyBytes)
-    const headers = { ...forwardedHeaders(request.headers), ...added }
+    let give: () => void = () => {}
+    response.once('close', () => {
+      gone.abort()
+      give()
+    })
     let answer: Dispatcher.ResponseData
     try {
-      answer = await pool.request({
+      const body = await bodyOf(request, { most: maxBodyBytes, ...usualTimes })
+      // By path, not by Accept: a stream on a connection for requests would keep it for an hour, and 128 of them would stop a service.
+      const isOpenStream = isStream(request.path)
+      // Taken when the body is here: who sends slowly waits for himself. Large ones come while they are passed on, on places of their own.
+      if (!isOpenStream) give = await (body.kind === 'streamed' ? largePlaces : places).take(gone.signal)
+      answer = await (isOpenStream ? streams : requests).request({
         method: request.method as Dispatcher.HttpMethod,
         path: request.originalUrl,
-        headers,
-        body,
+        headers: { ...forwardedHeaders(request.headers), ...(body.kind === 'whole' ? { 'content-length': String(body.bytes.length) } : {}), ...added },
+        body: body.kind === 'none' ? null : body.kind === 'whole' ? body.bytes : body.stream,
         signal: gone.signal,
       })
     } catch (error) {
-      if (gone.signal.aborted) return
+      give()
+      if (gone.signal.aborted || error instanceof ClientGone) return
+      if (error instanceof NoPlace) throw away(part, 'is overloaded: try again in a moment')
       throw error instanceof Problem ? error : this.failed(error as Error & { code?: string }, name, part)
     }
+    // Who does not read keeps a place, so not for long. Open streams are cut where they are made.
+    if (!isStream(request.path)) response.setTimeout(unreadMs, () => response.destroy())
     response.writeHead(answer.statusCode, forwardedHeaders(answer.headers) as Record<string, string | string[]>)
     // An event stream says 200 long before its first event.
     response.flushHeaders()
@@ -83,38 +92,10 @@ export class Passage {
 const away = (part: string, what: string): Problem =>
   new Problem({ status: 503, detail: `The part for ${part} ${what}.`, headers: { 'retry-after': '1' } })
 
-const tooLarge = (maxBodyBytes: number): Problem =>
-  new Problem({
-    status: 413,
-    detail: `The body is larger than ${maxBodyBytes} bytes, the most this call takes.`,
-    headers: { connection: 'close' },
-  })
-
 function forwardedHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string | string[]> {
   const forwarded: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !notForwarded.has(name) && !name.startsWith('x-stepcast-')) forwarded[name] = value
   }
   return forwarded
-}
-
-/** The body as it arrives, counted where it has no announced length; null when there is none. */
-function bodyOf(request: Request, maxBodyBytes: number | null): Transform | null {
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  if (encoding === undefined && (length === undefined || length === '0')) return null
-  let bytes = 0
-  // pipe, not pipeline: when a service answers early its side is closed, and the client's must stay open to be answered.
-  const body = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length
-      if (maxBodyBytes !== null && bytes > maxBodyBytes) done(tooLarge(maxBodyBytes))
-      else done(null, chunk)
-    },
-  })
-  body.once('close', () => {
-    request.unpipe(body)
-    request.resume()
-  })
-  request.once('aborted', () => body.destroy())
-  return request.pipe(body)
 }

@@ -5,10 +5,10 @@ export class Recent<V> {
   private readonly entries = new Map<string, { at: number; found: Promise<V | null> }>()
 
   /**
-   * @param keepMs how long an answer is believed: 10 s for keys, well within the 60 s in which a revocation must reach every process.
+   * @param keepMs how long an answer is believed: 4 s for keys, so that a revocation reaches the streams of every process within 10 s.
    * @param max entries at most; the longest unused goes first.
    */
-  constructor(private readonly keepMs = 10_000, private readonly max = 10_000) {}
+  constructor(private readonly keepMs = 4_000, private readonly max = 10_000) {}
 
   /** The answer for a name, looked up unless it is recent. */
   get(name: string, look: () => Promise<V | null>): Promise<V | null> {

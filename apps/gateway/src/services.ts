@@ -7,6 +7,8 @@ interface Service {
   readonly part: string
   readonly urlVariable: string
   readonly prefixes: readonly string[]
+  /** Whether some of it is a person's own: user tokens reach it. */
+  readonly forPeople?: true
   /** Which calls without credentials are its own: the provider whose callbacks it takes, the first letter of its tracked links. */
   readonly takes?: { readonly callbacksOf: string; readonly linksOf: string }
   /** The largest body it takes; null where it streams without end (CSV audiences). */
@@ -25,9 +27,10 @@ export const services = [
     part: 'the in-app feed',
     urlVariable: 'INAPP_DISPATCHER_URL',
     prefixes: ['/v1/feed'],
+    forPeople: true,
     maxBodyBytes: megabyte,
   },
-  { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], maxBodyBytes: megabyte },
+  { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], forPeople: true, maxBodyBytes: megabyte },
   {
     name: 'sms-dispatcher',
     part: 'SMS',
@@ -55,6 +58,9 @@ export const forwardedPaths: string[] = services.flatMap(({ prefixes }) => prefi
 /** A service by its name. */
 export type NamedService = Service & { name: ServiceName }
 const named: readonly NamedService[] = services
+
+/** What user tokens reach, in words. */
+export const pathsForPeople = named.filter(({ forPeople }) => forPeople).flatMap(({ prefixes }) => prefixes).join(' and ')
 
 /** The service that takes callbacks of a provider; undefined when none does. */
 export const serviceOfCallbacks = (provider: string): NamedService | undefined => named.find(({ takes }) => takes?.callbacksOf === provider)

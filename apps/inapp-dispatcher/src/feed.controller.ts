@@ -1,6 +1,6 @@
 // The feed API of users' clients.
-import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common'
-import type { Response } from 'express'
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common'
+import type { Request, Response } from 'express'
 import type { Pool } from 'pg'
 import { z } from 'zod'
 import { KafkaConnection } from '@stepcast/kafka'
@@ -9,7 +9,7 @@ import { categories } from '@stepcast/template'
 import { Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
 import { countUnread, feedOrder, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
-import { FeedStreams } from './stream'
+import { FeedStreams, streamHeaders } from './stream'
 import { POOL } from './tokens'
 
 const feedQuery = pageQuery.extend({
@@ -77,7 +77,7 @@ export class FeedController {
    * Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with `?unread=true` also
    * `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what changed since, or `reset`
    * where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. A stream ends after
-   * an hour: connect again.
+   * an hour, or with its credentials: connect again. A user may have eight; 429 beyond.
    */
   @Get('stream')
   @Describe({
@@ -85,12 +85,13 @@ export class FeedController {
     description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with '
       + '`?unread=true` also `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what '
       + 'changed since, or `reset` where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. '
-      + 'A stream ends after an hour: connect again.',
+      + 'A stream ends after an hour, or with its credentials: connect again. A user may have eight; 429 beyond.',
   })
   async stream(
     @Caller() caller: Caller, @Query({ schema: streamQuery }) { unread }: StreamQuery,
-    @Headers('last-event-id') lastEventId: string | undefined, @Res() response: Response,
+    @Headers('last-event-id') lastEventId: string | undefined, @Req() request: Request, @Res() response: Response,
   ): Promise<void> {
+    if (request.method === 'HEAD') return void response.writeHead(200, streamHeaders).end()
     await this.streams.open(userOf(caller), response, { lastEventId: lastEventId ?? null, unread: unread === 'true' })
   }
 

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { Client, type Pool } from 'pg'
 import type { UserName } from '@stepcast/replica'
-import { unavailable, type Log } from '@stepcast/service'
+import { Problem, unavailable, type Log } from '@stepcast/service'
 import { announcements, feedOf, readAnnouncement } from './announce'
 import { inFeed, itemColumns, unreadInFeed, type FeedItem } from './feed'
 
@@ -23,6 +23,9 @@ export interface StreamWishes {
   readonly unread: boolean
 }
 
+/** Headers of a stream. */
+export const streamHeaders = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' } as const
+
 interface Stream extends UserName {
   readonly feed: string
   readonly response: ServerResponse
@@ -36,6 +39,8 @@ type Row = FeedItem & { workspaceId: string; userId: string | null; hidden: bool
 
 // A guess at what one process's memory bears: some 30 kB of socket and buffers each are 300 MB.
 const streamsAtMost = 10_000
+// A person's phones, tablets and tabs; whoever opens more has lost track of them.
+const streamsOfUserAtMost = 8
 // A token is checked when a stream opens; an hour later its client comes back with the one it then has.
 const streamMs = 3_600_000
 // A client that does not read is cut off; it finds what it missed in its feed.
@@ -49,6 +54,10 @@ const overlapMs = 60_000
 const resumedAtMost = 100
 // Resuming takes milliseconds; whoever has this much happen to them meanwhile comes back and resumes again.
 const heldAtMost = 1_000
+
+const tooMany = (): Problem => new Problem({
+  status: 429, headers: { 'retry-after': '30' }, detail: `This user has ${streamsOfUserAtMost} open streams already: close those that nobody reads.`,
+})
 
 /** The streams of one process. Nothing runs while none is open. */
 export class FeedStreams {
@@ -66,19 +75,21 @@ export class FeedStreams {
    * Opens a stream on a response: `item` events with a feed item that is new or changed, `hidden` events with a messageId. An event may
    * come twice. With the id of the last event seen, what changed since is told first, or one `reset` where that is more than 100 items.
    * Then comes an id without an event: a stream that breaks before its first event goes on from there.
-   * Throws a 503 problem when this process has 10,000 streams or the database cannot be listened to.
+   * Throws a 429 problem when this user has eight streams here, 503 when this process has 10,000 or the database cannot be listened to.
    */
   async open(user: UserName, response: ServerResponse, { lastEventId, unread }: StreamWishes): Promise<void> {
     if (this.count >= streamsAtMost) throw unavailable(`This instance has ${streamsAtMost} open feeds already: try again.`)
+    const feed = feedOf(user.workspaceId, user.userId)
     await (this.listener ??= this.listen())
     if (response.destroyed) return
-    const stream: Stream = { ...user, feed: feedOf(user.workspaceId, user.userId), response, unread, held: [] }
+    if ((this.byFeed.get(feed)?.size ?? 0) >= streamsOfUserAtMost) throw tooMany()
+    const stream: Stream = { ...user, feed, response, unread, held: [] }
     this.add(stream)
     const now = await this.now()
     const missed = lastEventId === null ? [] : await this.changedSince(user, lastEventId)
     // Ended meanwhile: its client comes back.
     if (response.writableEnded || response.destroyed) return
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' })
+    response.writeHead(200, streamHeaders)
     if (missed === null) write(response, `id: ${now}\nevent: reset\ndata: {}\n\n`)
     else for (const row of missed) write(response, textOf(row))
     // Behind what was missed: a stream that breaks before this begins there again.

@@ -3,4 +3,4 @@ import { startService } from '@stepcast/service'
 import { AppModule, name } from './app.module'
 
 // 10,000 receivers with 6 kB of variables each.
-void startService({ name, module: AppModule, bodyLimit: '64mb' })
+void startService({ name, module: AppModule, bodies: { json: 64 * 1024 * 1024 } })

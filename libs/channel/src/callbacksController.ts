@@ -3,13 +3,16 @@ import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common'
 import type { Request } from 'express'
 import type { Pool } from 'pg'
 import type { ChannelType } from '@stepcast/contracts'
-import { Describe, forbidden, RequireScope } from '@stepcast/service'
+import { Describe, forbidden, ReadsBody, RequireScope } from '@stepcast/service'
 import { takeStatuses } from './callbacks'
 import { Dispatch } from './dispatch'
 import type { DispatcherConfig } from './dispatcherConfig'
 import { CONFIG, POOL } from './dispatcherTokens'
 
-/** `/v1/callbacks`; needs the body unparsed, as {@link startDispatcher} leaves it. */
+// Solapi reports up to some hundred messages a callback, half a kilobyte each.
+const maxBytes = 1024 * 1024
+
+/** `/v1/callbacks`. The body is left as it comes: its signature is over the bytes. */
 @Controller('v1/callbacks')
 export class CallbacksController {
   constructor(
@@ -22,6 +25,7 @@ export class CallbacksController {
   @Post(':provider/:workspaceId')
   @HttpCode(200)
   @RequireScope('public')
+  @ReadsBody({ raw: maxBytes })
   @Describe({
     summary: "Take a provider's status callback",
     description:

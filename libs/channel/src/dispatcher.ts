@@ -2,7 +2,6 @@
 import {
   Inject, Module, type DynamicModule, type OnApplicationBootstrap, type OnApplicationShutdown, type Provider as NestProvider, type Type,
 } from '@nestjs/common'
-import { raw } from 'express'
 import type { Pool } from 'pg'
 import { AccountSeal } from '@stepcast/accounts'
 import { commandTopicOf, type ChannelType } from '@stepcast/contracts'
@@ -183,10 +182,7 @@ export function dispatcherModule<C extends ChannelType, Config extends Dispatche
   }
 }
 
-// Solapi reports up to some hundred messages a callback, half a kilobyte each.
-const maxCallbackBytes = '1mb'
-
-/** Starts a dispatcher. The body of a callback is left as it came, a Buffer: its signature is over the bytes. */
+/** Starts a dispatcher. */
 export function startDispatcher<C extends ChannelType, Config extends DispatcherConfig>(
   options: DispatcherOptions<C, Config>,
   more: Pick<ServiceOptions, 'env' | 'ownsProcess'> = {},
@@ -194,7 +190,6 @@ export function startDispatcher<C extends ChannelType, Config extends Dispatcher
   return startService({
     name: options.service,
     module: dispatcherModule(options),
-    prepare: (app) => void app.use('/v1/callbacks', raw({ type: () => true, limit: maxCallbackBytes })),
     ...more,
   })
 }

@@ -1,4 +1,5 @@
 // The frame of every service: start, callers and scopes, problems, pages, idempotency, readiness, logs, metrics, traces.
+export { type BodyReading, ReadsBody } from './body'
 export { type CallerContext, contextHeader, contextKey, type KeyScope, keyScopes, signContext, verifyContext } from './context'
 export { type CallDescription, Describe, Undescribed } from './describe'
 export { freeId, instant, instantMs, int4, int8, queryInt4, templateIdField } from './fields'
@@ -18,5 +19,6 @@ export { type NotReady, Readiness } from './readiness'
 export {
   allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope,
 } from './scope'
-export { ENV, type Env, expectUtf8, type RunningService, type ServiceOptions, startService } from './start'
+export { ENV, type Env, type RunningService, type ServiceOptions, startService } from './start'
 export { currentTraceparent, keepTrace, withTraceparent } from './trace'
+export { expectUtf8 } from './utf8'

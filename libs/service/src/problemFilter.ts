@@ -5,9 +5,7 @@ import { isOutage } from '@stepcast/contracts'
 import type { Request, Response } from 'express'
 import { type Log, routeOf } from './log'
 import { Problem, refused, unavailable, unreadable } from './problem'
-
-/** The type of the error of a body whose bytes are no UTF-8. */
-export const notUtf8 = 'entity.not.utf8'
+import { notUtf8 } from './utf8'
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -57,6 +55,7 @@ function ofHttpException(exception: HttpException, request: Request): Problem {
   if (cause?.type === notUtf8) return unreadable([{ path: '', message: exception.message }])
   if (cause?.type === 'entity.too.large')
     return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
+  if (cause?.type === 'encoding.unsupported') return new Problem({ status, detail: 'The body is compressed: send it without Content-Encoding.' })
   return status === 400 ? unreadable([{ path: '', message: exception.message }]) : new Problem({ status, detail: exception.message })
 }
 

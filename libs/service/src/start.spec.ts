@@ -79,7 +79,7 @@ const server: CallerContext = { workspaceId: 'demo', scopes: ['send'], userId: n
 let service: RunningService
 
 beforeAll(async () => {
-  service = await startService({ name: 'orders', module: OrdersModule, env, ownsProcess: false, bodyLimit: '1kb' })
+  service = await startService({ name: 'orders', module: OrdersModule, env, ownsProcess: false, bodies: { json: 1 * 1024 } })
 })
 afterAll(() => service.stop())
 

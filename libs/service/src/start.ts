@@ -1,11 +1,11 @@
 // Boots a service: Nest on Express with our log, guard, problems, probes and a shutdown that leaves nothing half done.
-import { isUtf8 } from 'node:buffer'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express'
-import { json, type Request, type Response } from 'express'
+import type { Request, Response } from 'express'
+import { type BodyReading, BodyReader } from './body'
 import { contextHeader, contextKey, verifyContext } from './context'
 import { createLog, LOG, type Log, NestLog, requestLog } from './log'
 import { createMetrics, Registry } from './metrics'
@@ -13,7 +13,7 @@ import { OpenApi } from './openapi'
 import { SchemaPipe } from './parse'
 import { Probes } from './probes'
 import { Problem, unauthenticated } from './problem'
-import { notUtf8, ProblemFilter } from './problemFilter'
+import { ProblemFilter } from './problemFilter'
 import { Readiness } from './readiness'
 import { type Authenticate, ScopeGuard } from './scope'
 import { keepTrace } from './trace'
@@ -29,8 +29,8 @@ export interface ServiceOptions {
   readonly module: Type<unknown> | DynamicModule
   /** `process.env` unless a spec brings its own. `HOST` (127.0.0.1), `PORT` (0: any free one), `LOG_LEVEL`, `STEPCAST_INTERNAL_SECRET`. */
   readonly env?: Env
-  /** The largest JSON body taken, such as `64mb`; `1mb` by default, null where the service parses bodies itself. */
-  readonly bodyLimit?: string | null
+  /** How bodies are read unless a route declares otherwise (ReadsBody); JSON of at most 1 MB by default. */
+  readonly bodies?: BodyReading
   /** Who is calling; by default the context the gateway signed. */
   readonly authenticate?: (app: INestApplicationContext) => Authenticate
   /**
@@ -59,6 +59,8 @@ export interface RunningService {
 // Requests get 3 s to end by themselves; what hangs on (streams) is cut, so that the rest fits into the 10 s before a kill.
 const drainMs = 3_000
 const stopDeadlineMs = 9_000
+
+const megabyte = 1024 * 1024
 
 class Frame {}
 
@@ -93,11 +95,13 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     abortOnError: false,
   })
   app.disable('x-powered-by')
+  // Before anything makes the router: `/V1/templates` is not `/v1/templates`, to nobody.
+  app.set('case sensitive routing', true)
   if (options.traces ?? true) app.use(keepTrace)
   app.use(requestLog(log, observeRequest))
   app.use(refuseNul)
   await options.prepare?.(app)
-  if (options.bodyLimit !== null) app.use(json({ limit: options.bodyLimit ?? '1mb', verify: expectUtf8 }))
+  app.useGlobalInterceptors(new BodyReader(options.bodies ?? { json: megabyte }))
   app.useGlobalPipes(new SchemaPipe())
   app.useGlobalFilters(new ProblemFilter(log))
   app.useGlobalGuards(new ScopeGuard(options.authenticate?.(app) ?? bySignedContext(env)))
@@ -115,16 +119,6 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 function refuseNul({ originalUrl }: Request, _response: Response, next: (problem?: Problem) => void): void {
   const detail = 'The address holds the character NUL (%00), which nothing here has in its name.'
   next(originalUrl.includes('%00') ? new Problem({ status: 400, detail }) : undefined)
-}
-
-/**
- * For Express's JSON parser (`verify`): refuses bytes that are no UTF-8 with a 400. It would read each of them as U+FFFD, and people would
- * be sent that.
- */
-export function expectUtf8(_request: unknown, _response: unknown, body: Buffer, encoding: string): void {
-  if (encoding !== 'utf-8' || isUtf8(body)) return
-  const message = 'is not UTF-8: send JSON in UTF-8, or name its charset in Content-Type'
-  throw Object.assign(new Error(message), { status: 400, type: notUtf8 })
 }
 
 const hostOf = (env: Env): string => env.HOST || '127.0.0.1'

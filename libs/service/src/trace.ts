@@ -14,11 +14,15 @@ export const withTraceparent = <T>(traceparent: string, run: () => T): T => trac
 // Nothing follows from a probe, and keeping a trace makes every promise of the process dearer from the first one on (Node 20).
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 
-/** Express middleware: the request's own trace, or a new one, for as long as the request is worked on. Probes have none. */
-export function keepTrace(request: Request, _response: Response, next: NextFunction): void {
-  if (probes.has(request.path)) return next()
+/**
+ * Express middleware: the request's own trace, or a new one, for as long as the request is worked on; probes keep none. Every answer carries
+ * the trace's id as `request-id`: the log has the same as `trace`.
+ */
+export function keepTrace(request: Request, response: Response, next: NextFunction): void {
   const given = request.headers.traceparent
   const traceparent = isTraceparent(given) ? given : newTraceparent()
+  response.setHeader('request-id', traceparent.slice(3, 35))
+  if (probes.has(request.path)) return next()
   request.headers.traceparent = traceparent
   traces.run(traceparent, next)
 }
