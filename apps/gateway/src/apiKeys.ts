@@ -1,6 +1,6 @@
 // API keys of a workspace: 256 random bits shown once, kept as a hash.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { conflict, type KeyScope, keyScopes, notFound, type Page } from '@stepcast/service'
+import { conflict, keyset, type KeyScope, keyScopes, notFound, type Page } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import { z } from 'zod'
 
@@ -83,10 +83,10 @@ export async function makeApiKey(
 }
 
 /** The keyset of a list of keys: the last keyId. */
-export const apiKeyOrder = ['text'] as const
+export const apiKeyOrder = keyset('api-keys', 'text')
 
 /** Keys in the order they were made, revoked ones too; one more than the page holds where there are more. */
-export async function listApiKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof apiKeyOrder>): Promise<ApiKey[]> {
+export async function listApiKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof apiKeyOrder.shape>): Promise<ApiKey[]> {
   const { rows } = await pool.query<ApiKeyRow>(
     `SELECT ${columns} FROM api_keys
      WHERE workspace_id = $1 AND ($2::text IS NULL OR

@@ -52,7 +52,7 @@ it.each(['/v1/feed', '/v1/feed?limit=1', '/v1/feed/stream', '/v1/feed/m.1.in_app
       'access-control-allow-origin': '*',
       'access-control-allow-methods': 'GET,POST,DELETE',
       'access-control-allow-headers': 'authorization,content-type,last-event-id,idempotency-key',
-      'access-control-expose-headers': 'retry-after',
+      'access-control-expose-headers': 'retry-after,request-id',
       'access-control-max-age': '3600',
     })
     const answer = await fetch(url + path, { headers: { origin } })

@@ -1,7 +1,7 @@
 // Which requests go on to which service: calls with credentials by their path, links and callbacks without any.
 import type { KeyObject } from 'node:crypto'
 import { All, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common'
-import { Caller, contextHeader, forbidden, LOG, type Log, notFound, ReadsBody, RequireScope, signContext, Undescribed } from '@stepcast/service'
+import { Answers, Caller, contextHeader, forbidden, LOG, type Log, notFound, ReadsBody, RequireScope, signContext, Undescribed } from '@stepcast/service'
 import type { Request, Response } from 'express'
 import { Authentication } from './authentication'
 import { ContextKey } from './contextKey'
@@ -12,6 +12,7 @@ import { forwardedPaths, isStream, pathsForPeople, serviceOf, serviceOfCallbacks
 @Controller()
 @Undescribed()
 @ReadsBody('streamed')
+@Answers('any')
 export class Forward {
   constructor(
     @Inject(Passage) private readonly passage: Passage,
@@ -30,9 +31,12 @@ export class Forward {
     const service = serviceOf(request.path)
     if (service === undefined) throw notFound(`There is no ${request.method} ${request.path} here: paths are written in small letters.`)
     if (caller.via === 'user_token' && !service.forPeople) throw forbidden(`A user token reaches ${pathsForPeople} only; this needs an API key.`)
-    if (isStream(request.path)) endWith(await this.authentication.holdsOf(caller, request), response, (error) => this.log.warn({ err: error }, 'whether the key of an open stream stands cannot be told'))
+    if (isStream(request.path)) {
+      const holds = await this.authentication.holdsOf(caller, request)
+      endWith(holds, response, (error) => this.log.warn({ err: error }, 'whether the key of an open stream stands cannot be told'))
+    }
     const context = { [contextHeader]: await signContext(this.key, caller) }
-    await this.passage.through(service, request, response, context)
+    await this.passage.through(service, request, response, caller.workspaceId, context)
   }
 }
 
@@ -50,7 +54,7 @@ export class ForwardPublic {
     const service = serviceOfCallbacks(provider)
     if (service === undefined) throw notFound(`No provider called ${JSON.stringify(provider.slice(0, 40))} calls back here.`)
     const { authorization } = request.headers
-    await this.passage.through(service, request, response, authorization === undefined ? {} : { authorization })
+    await this.passage.through(service, request, response, null, authorization === undefined ? {} : { authorization })
   }
 
   /** Somebody follows a tracked link (HEAD too). */
@@ -58,6 +62,6 @@ export class ForwardPublic {
   async link(@Param('token') token: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     const service = serviceOfLink(token)
     if (service === undefined) throw notFound('There is no such link.')
-    await this.passage.through(service, request, response)
+    await this.passage.through(service, request, response, null)
   }
 }

@@ -311,6 +311,64 @@ describe('keys', () => {
   })
 })
 
+describe('what an answer says beside itself', () => {
+  it('paths are written as they are: another case is another path', async () => {
+    const { apiKey: { key } } = await makeWorkspace()
+    for (const path of ['/V1/templates', '/v1/Templates', '/v1/Feed', '/V1/feed/stream', '/V1/workspace', '/v1/Workspace', '/READYZ', '/v1/templates/../V1']) {
+      expect([path, (await call('GET', path, { key })).status]).toEqual([path, 404])
+    }
+  })
+
+  it('a known path with another method names what it takes, to whoever may do something there', async () => {
+    const workspace = await makeWorkspace()
+    const { status, headers } = await call('PATCH', '/v1/workspace/api-keys', { key: workspace.apiKey.key })
+    expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD, POST'])
+    expect((await call('PATCH', '/v1/workspace/api-keys')).status).toBe(401)
+    expect((await call('PATCH', '/v1/workspace/api-keys', { key: await keyWith(workspace, ['send']) })).status).toBe(403)
+  })
+
+  it('nothing that is meant for one caller is kept by anybody between, and everything has a request id', async () => {
+    const workspace = await makeWorkspace()
+    for (const path of ['/v1/workspace', '/v1/workspace/api-keys', '/v1/templates', '/v1/nothing', '/v1/feed/x']) {
+      const { headers } = await call('GET', path, { key: workspace.apiKey.key })
+      expect([path, headers.get('cache-control'), headers.get('x-content-type-options')]).toEqual([path, 'no-store', 'nosniff'])
+      expect(headers.get('request-id')).toMatch(/^[0-9a-f]{32}$/)
+    }
+    expect((await call('GET', '/readyz')).headers.get('content-security-policy')).toContain("frame-ancestors 'none'")
+  })
+
+  it('what was made says where it is; its secret is not shown again, so the same key is a 409 that names it', async () => {
+    const workspace = await makeWorkspace()
+    const { key } = workspace.apiKey
+    for (const [path, as, body, shown, id] of [
+      ['/v1/workspace/api-keys', key, { name: 'k', scopes: ['read'] }, 'key', 'keyId'],
+      ['/v1/workspace/signing-keys', key, undefined, 'secret', 'kid'],
+      [`/v1/workspaces/${workspace.workspaceId}/api-keys`, rootKey, { name: 'k', scopes: ['read'] }, 'key', 'keyId'],
+    ] as const) {
+      const headers = { 'idempotency-key': randomUUID() }
+      const first = await call('POST', path, { key: as, body, headers })
+      expect(first.status).toBe(201)
+      expect(first.body[shown]).toEqual(expect.any(String))
+      expect(first.headers.get('location')).toBe(`/v1/workspace/${shown === 'key' ? 'api-keys' : 'signing-keys'}/${first.body[id]}`)
+      expect(await call('POST', path, { key: as, body, headers })).toMatchObject({
+        status: 409, body: { type: 'urn:stepcast:taken', detail: expect.stringContaining(first.body[id]) },
+      })
+    }
+    const { status, headers } = await call('PUT', '/v1/workspace', { key, body: { name: 'once' }, headers: { 'idempotency-key': 'once' } })
+    expect([status, headers.get('idempotent-replayed')]).toEqual([200, null])
+    expect((await call('PUT', '/v1/workspace', { key, body: { name: 'once' }, headers: { 'idempotency-key': 'once' } })).headers.get('idempotent-replayed')).toBe('true')
+  })
+
+  it('a key gives only scopes it has', async () => {
+    const workspace = await makeWorkspace()
+    const admin = await keyWith(workspace, ['admin'])
+    const make = (scopes: string[]) => call('POST', '/v1/workspace/api-keys', { key: admin, body: { name: 'k', scopes } })
+    expect(await make(['admin'])).toMatchObject({ status: 201 })
+    expect(await make(['admin', 'send'])).toMatchObject({ status: 403, body: { detail: expect.stringContaining('not send') } })
+    expect(await make(['read'])).toMatchObject({ status: 403 })
+  })
+})
+
 describe('users', () => {
   const feed = (key: string, headers: Record<string, string> = {}) => call('GET', '/v1/feed', { key, headers })
 
@@ -325,6 +383,31 @@ describe('users', () => {
     })
   })
 
+  it('clocks may differ: a minute for when a token begins, five seconds for when it ends', async () => {
+    const workspace = await makeWorkspace()
+    const { kid, secret } = workspace.signingKey
+    const nowS = Math.floor(Date.now() / 1_000)
+    const token = (claims: Record<string, unknown>): Promise<string> =>
+      new SignJWT({ sub: 'u', exp: nowS + 600, ...claims }).setProtectedHeader({ alg: 'HS256', kid }).sign(Buffer.from(secret))
+    for (const claims of [{ nbf: nowS + 2 }, { nbf: nowS + 50 }, { iat: nowS + 50 }, { exp: nowS - 1 }, { nbf: nowS, iat: nowS }]) {
+      expect([claims, (await feed(await token(claims))).status]).toEqual([claims, 200])
+    }
+    for (const claims of [{ nbf: nowS + 90 }, { iat: nowS + 90 }, { exp: nowS - 10 }, { sub: 5 }, { sub: true }, { sub: null }, { sub: {} }, { sub: ['u'] }, { sub: '' }]) {
+      expect([claims, (await feed(await token(claims))).status]).toEqual([claims, 401])
+    }
+  })
+
+  it('a token reaches what is its own and nothing else, whatever is sent with it', async () => {
+    const token = await userToken(await makeWorkspace())
+    for (const { prefixes, name } of services) {
+      const forPeople = name === 'inapp-dispatcher' || name === 'push-dispatcher'
+      for (const prefix of prefixes) {
+        const { status } = await call('POST', `${prefix}/x`, { key: token, body: {} })
+        expect([prefix, status]).toEqual([prefix, forPeople ? 200 : 403])
+      }
+    }
+  })
+
   it("tokens that are expired, unsigned, too long-lived or somebody else's are refused", async () => {
     const [workspace, other] = [await makeWorkspace(), await makeWorkspace()]
     const part = (json: object) => Buffer.from(JSON.stringify(json)).toString('base64url')
@@ -333,7 +416,7 @@ describe('users', () => {
       signingKey: { kid, secret },
     } = workspace
     const bad: [string, Promise<string> | string, RegExp][] = [
-      ['expired', userToken(workspace, { inS: -1 }), /expired/],
+      ['expired', userToken(workspace, { inS: -7 }), /expired/],
       ['more than a day', userToken(workspace, { inS: 25 * 3_600 }), /24 hours/],
       ['alg none', unsigned, /HS256/],
       [
@@ -461,7 +544,8 @@ describe('passing on', () => {
       sha256: createHash('sha256').update(body).digest('hex'),
     })
     expect(await call('POST', '/v1/callbacks/nobody/demo', { body: {} })).toMatchObject({ status: 404 })
-    expect(await call('GET', '/v1/callbacks/twilio/demo')).toMatchObject({ status: 404 })
+    const refused = await call('GET', '/v1/callbacks/twilio/demo')
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'POST'])
     const large = await fetch(`${gateway.url}/v1/callbacks/solapi/demo`, { method: 'POST', body: Buffer.alloc(1024 * 1024 + 1) })
     expect(large.status).toBe(413)
   })
@@ -474,7 +558,7 @@ describe('passing on', () => {
     }
     expect((await call('GET', '/l/kAbc')).body).toMatchObject({ url: '/l/kAbc', caller: null })
     expect(await call('GET', '/l/xAbc')).toMatchObject({ status: 404 })
-    expect(await call('POST', '/l/sAbc')).toMatchObject({ status: 404 })
+    expect(await call('POST', '/l/sAbc')).toMatchObject({ status: 405 })
   })
 
   it('needs credentials, and the root key is none here', async () => {

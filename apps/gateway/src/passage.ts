@@ -1,11 +1,12 @@
 // Hands a request to a service and its answer back, byte by byte as they come.
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type Log, Problem } from '@stepcast/service'
+import { bodyOf, ClientGone, HeldBytes, type Log, Problem, usualTimes } from '@stepcast/service'
 import type { Request, Response } from 'express'
 import type { Dispatcher } from 'undici'
-import { bodyOf, ClientGone, usualTimes } from './incoming'
 import { NoPlace } from './places'
 import { isStream, type NamedService } from './services'
+import { SlowSenders } from './slowSenders'
 import type { Upstreams } from './upstreams'
 
 // Of one connection only (RFC 9110 §7.6.1), or replaced by the signed context. undici speaks no Expect.
@@ -27,21 +28,32 @@ const notForwarded = new Set([
 
 // An answer of which nothing was taken for so long.
 const unreadMs = 30_000
+// Bodies that are kept until they are whole, all together: a quarter of the process.
+const heldBytes = 128 * 1024 * 1024
 
 /** The way to the services. */
 export class Passage {
+  private readonly held = new HeldBytes(heldBytes)
+  private readonly slow = new SlowSenders()
+
   constructor(
     private readonly upstreams: Upstreams,
     private readonly log: Log,
   ) {}
 
-  /** Answers with whatever the service does, 503 while it is away. @param added headers put on the request, winning over its own */
+  /**
+   * Answers with whatever the service does, 503 while it is away.
+   * @param workspaceId whose places are taken; null: nobody is known, the address stands for whoever calls
+   * @param added headers put on the request, winning over its own
+   */
   async through(
     { name, part, maxBodyBytes }: NamedService,
     request: Request,
     response: Response,
+    workspaceId: string | null,
     added: Readonly<Record<string, string>> = {},
   ): Promise<void> {
+    const address = request.socket.remoteAddress ?? ''
     const { requests, streams, places, largePlaces } = this.upstreams.of(name)
     const gone = new AbortController()
     let give: () => void = () => {}
@@ -51,16 +63,19 @@ export class Passage {
     })
     let answer: Dispatcher.ResponseData
     try {
-      const body = await bodyOf(request, { most: maxBodyBytes, ...usualTimes })
+      const body = await bodyOf(request, {
+        most: maxBodyBytes, ...usualTimes, held: this.held, onSlow: () => this.slow.enter(address, workspaceId),
+      })
+      if (body.kind === 'whole') response.once('close', body.release)
       // By path, not by Accept: a stream on a connection for requests would keep it for an hour, and 128 of them would stop a service.
       const isOpenStream = isStream(request.path)
       // Taken when the body is here: who sends slowly waits for himself. Large ones come while they are passed on, on places of their own.
-      if (!isOpenStream) give = await (body.kind === 'streamed' ? largePlaces : places).take(gone.signal)
+      if (!isOpenStream) give = await (body.kind === 'streamed' ? largePlaces : places).take(workspaceId ?? address, gone.signal)
       answer = await (isOpenStream ? streams : requests).request({
         method: request.method as Dispatcher.HttpMethod,
         path: request.originalUrl,
         headers: { ...forwardedHeaders(request.headers), ...(body.kind === 'whole' ? { 'content-length': String(body.bytes.length) } : {}), ...added },
-        body: body.kind === 'none' ? null : body.kind === 'whole' ? body.bytes : body.stream,
+        body: body.kind === 'none' ? null : body.kind === 'whole' ? body.bytes : Readable.from(body.pieces, { objectMode: false, highWaterMark: 64 * 1024 }),
         signal: gone.signal,
       })
     } catch (error) {

@@ -1,24 +1,34 @@
-// Places at a service, so many at a time; whoever has waited too long for one is told to come again instead of being served when nobody waits.
+// Places at a service, so many at a time: nobody takes more than a share of them, and whoever has waited too long is told to come again instead
+// of being served when nobody waits any longer.
 
 /** There was no place in time. */
 export class NoPlace extends Error {}
 
+/** How many places there are, and who may have how many. */
+export interface PlacesOptions {
+  /** Places in all. */
+  readonly most: number
+  /** Places of one owner: what is left is for the others. */
+  readonly mostOfOne: number
+  /** How many stand in the line, in all and of one owner. */
+  readonly line: number
+  readonly lineOfOne: number
+  /** How long anyone stands in it. */
+  readonly withinMs: number
+}
+
 interface Waiting {
+  readonly owner: string
   readonly take: () => void
-  readonly until: NodeJS.Timeout
 }
 
 /** A bounded number of places with a line before them. */
 export class Places {
-  private taken = 0
+  private readonly taken = new Count()
+  private readonly inLine = new Count()
   private readonly line = new Set<Waiting>()
 
-  /**
-   * @param most places
-   * @param longest line
-   * @param withinMs how long anyone stands in it
-   */
-  constructor(private readonly most: number, private readonly longest: number, private readonly withinMs: number) {}
+  constructor(private readonly options: PlacesOptions) {}
 
   /** How many are in the line. */
   get waiting(): number {
@@ -26,42 +36,82 @@ export class Places {
   }
 
   /**
-   * Takes a place; answers what gives it back, once and only once however often it is called.
+   * Takes a place for an owner; answers what gives it back, once and only once however often it is called.
    * @throws NoPlace at once when the line is full, or after the time
    */
-  async take(signal: AbortSignal): Promise<() => void> {
+  async take(owner: string, signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted()
-    if (this.taken < this.most && this.line.size === 0) this.taken++
-    else await this.wait(signal)
+    if (this.mayTake(owner) && this.inLine.of(owner) === 0) this.taken.add(owner, 1)
+    else await this.wait(owner, signal)
     let given = false
     return () => {
       if (given) return
       given = true
-      this.giveBack()
+      this.taken.add(owner, -1)
+      this.serve()
     }
   }
 
-  private wait(signal: AbortSignal): Promise<void> {
-    if (this.line.size >= this.longest) throw new NoPlace('the line is full')
+  private mayTake(owner: string): boolean {
+    return this.taken.all < this.options.most && this.taken.of(owner) < this.options.mostOfOne
+  }
+
+  private wait(owner: string, signal: AbortSignal): Promise<void> {
+    const { line, lineOfOne, withinMs } = this.options
+    if (this.line.size >= line || this.inLine.of(owner) >= lineOfOne) throw new NoPlace('the line is full')
     return new Promise((resolve, reject) => {
-      const leave = (error: unknown): void => {
-        clearTimeout(waiting.until)
+      const leave = (): void => {
+        clearTimeout(until)
         signal.removeEventListener('abort', gone)
         this.line.delete(waiting)
-        if (error === null) resolve()
-        else reject(error instanceof Error ? error : new Error(String(error)))
+        this.inLine.add(owner, -1)
       }
-      const gone = (): void => leave(signal.reason)
-      const waiting: Waiting = { take: () => leave(null), until: setTimeout(() => leave(new NoPlace(`no place within ${this.withinMs} ms`)), this.withinMs) }
+      const gone = (): void => {
+        leave()
+        reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)))
+      }
+      const until = setTimeout(() => {
+        leave()
+        reject(new NoPlace(`no place within ${withinMs} ms`))
+      }, withinMs)
+      const waiting: Waiting = {
+        owner,
+        take: () => {
+          leave()
+          this.taken.add(owner, 1)
+          resolve()
+        },
+      }
       signal.addEventListener('abort', gone, { once: true })
       this.line.add(waiting)
+      this.inLine.add(owner, 1)
     })
   }
 
-  // The place goes from hand to hand: nobody who comes just now is served before those in the line.
-  private giveBack(): void {
-    const [next] = this.line
-    if (next === undefined) this.taken--
-    else next.take()
+  // The first in the line whose owner has not got his share yet; nobody who comes just now is served before those of the same owner.
+  private serve(): void {
+    for (const waiting of this.line) {
+      if (!this.mayTake(waiting.owner)) continue
+      waiting.take()
+      if (this.taken.all >= this.options.most) return
+    }
+  }
+}
+
+/** How many of whom. */
+export class Count {
+  private readonly byOwner = new Map<string, number>()
+  /** Of everybody. */
+  all = 0
+
+  of(owner: string): number {
+    return this.byOwner.get(owner) ?? 0
+  }
+
+  add(owner: string, more: number): void {
+    const count = this.of(owner) + more
+    if (count === 0) this.byOwner.delete(owner)
+    else this.byOwner.set(owner, count)
+    this.all += more
   }
 }

@@ -1,7 +1,7 @@
 // Signing keys of a workspace: secrets with which its backend signs user tokens, shown once and kept encrypted.
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { Seal } from '@stepcast/accounts'
-import { conflict, type Page } from '@stepcast/service'
+import { conflict, keyset, type Page } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import { z } from 'zod'
 
@@ -43,10 +43,10 @@ export async function makeSigningKey(tx: PoolClient, seal: Seal, workspaceId: st
 }
 
 /** The keyset of a list of keys: their numbers. */
-export const signingKeyOrder = ['int4'] as const
+export const signingKeyOrder = keyset('signing-keys', 'int4')
 
 /** Keys in the order they were made, revoked ones too; one more than the page holds where there are more. */
-export async function listSigningKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof signingKeyOrder>): Promise<SigningKey[]> {
+export async function listSigningKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof signingKeyOrder.shape>): Promise<SigningKey[]> {
   const { rows } = await pool.query<SigningKeyRow>(
     'SELECT n, created_at, revoked_at FROM signing_keys WHERE workspace_id = $1 AND n > $2 ORDER BY n LIMIT $3',
     [workspaceId, after?.[0] ?? 0, limit + 1])

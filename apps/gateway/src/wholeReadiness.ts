@@ -35,7 +35,7 @@ export class WholeReadiness {
       // A service gives each of its parts 2 s.
       const { statusCode, body } = await this.upstreams
         .of(name)
-        .requests.request({ method: 'GET', path: '/readyz', headersTimeout: 3_000, signal: AbortSignal.timeout(3_000) })
+        .probes.request({ method: 'GET', path: '/readyz', headersTimeout: 3_000, signal: AbortSignal.timeout(3_000) })
       if (statusCode === 200) {
         await body.dump()
         return []

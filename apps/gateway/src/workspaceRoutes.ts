@@ -1,19 +1,22 @@
 // The calls about workspaces and their keys, the gateway's own.
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common'
 import { Seal } from '@stepcast/accounts'
-import { inTransaction, OutboxRelay } from '@stepcast/postgres'
+import { OutboxRelay } from '@stepcast/postgres'
 import {
+  answerWith,
   Caller,
-  conflict,
   Describe,
   fingerprintOf,
+  forbidden,
   IdempotencyKey,
   idempotent,
   notFound,
   page,
   pageOf,
   pageQuery,
+  type Problem,
   RequireScope,
+  taken,
   unavailable,
 } from '@stepcast/service'
 import { Pool } from 'pg'
@@ -32,9 +35,8 @@ import {
   workspaceChange,
 } from './workspaces'
 
-// A secret is in the first answer only: what an Idempotency-Key keeps for repeats has null in its place.
-const madeApiKey = apiKey.extend({ key: z.string().nullable() })
-const madeSigningKey = signingKey.extend({ secret: z.string().nullable() })
+const madeApiKey = apiKey.extend({ key: z.string().nullable().describe('shown only in the answer that made it') })
+const madeSigningKey = signingKey.extend({ secret: z.string().nullable().describe('shown only in the answer that made it') })
 const madeWorkspace = workspace.omit({ updatedAt: true }).extend({ apiKey: madeApiKey, signingKey: madeSigningKey })
 const items = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), nextCursor: z.string().nullable() })
 
@@ -71,7 +73,7 @@ export class WorkspaceRoutes {
     let shownOnce: { key: string; secret: string } | null = null
     const { made, told } = await idempotent(this.pool, caller, 'POST /v1/workspaces', key, fingerprintOf(body), async (tx) => {
       const created = await makeWorkspace(tx, body)
-      if (created === null) throw conflict(`The workspace ${body.workspaceId} exists already.`)
+      if (created === null) throw taken(`The workspace ${body.workspaceId} exists already.`)
       const { key, ...firstKey } = await makeApiKey(tx, created.workspaceId, { name: 'first key', scopes: ['admin', 'send', 'read'] })
       const { secret, ...firstSigningKey } = await makeSigningKey(tx, this.seal, created.workspaceId)
       shownOnce = { key, secret }
@@ -81,6 +83,7 @@ export class WorkspaceRoutes {
     })
     await this.acknowledged(told, ' Its keys were not shown: make one by POST /v1/workspaces/{workspaceId}/api-keys with the root key.')
     const shown = shownOnce as { key: string; secret: string } | null
+    answerWith('location', '/v1/workspace')
     return {
       ...made,
       apiKey: { ...made.apiKey, key: shown?.key ?? null },
@@ -88,15 +91,17 @@ export class WorkspaceRoutes {
     }
   }
 
-  /** Makes an API key of any workspace: for one that has lost its last. `key` is shown only here; no Idempotency-Key. */
+  /** Makes an API key of any workspace: for one that has lost its last. `key` is shown only here, 409 when asked again with the same Idempotency-Key. */
   @Post('workspaces/:workspaceId/api-keys')
   @RequireScope('root')
   @Describe({ summary: 'Make an API key of any workspace', description: 'For a workspace that has lost its keys.', answer: madeApiKey })
   makeApiKeyOf(
     @Param('workspaceId') workspaceId: string,
     @Body({ schema: newApiKey }) body: z.output<typeof newApiKey>,
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
   ): Promise<MadeApiKey> {
-    return inTransaction(this.pool, (tx) => makeApiKey(tx, workspaceId, body))
+    return this.makeKeyOnce({ caller, route: 'POST /v1/workspaces/{workspaceId}/api-keys', key }, workspaceId, body)
   }
 
   /** The caller's workspace. */
@@ -131,12 +136,12 @@ export class WorkspaceRoutes {
     return changed
   }
 
-  /** Makes an API key; `key` is shown only here. */
+  /** Makes an API key; `key` is shown only here. 403 for a scope that the caller's key has not. */
   @Post('workspace/api-keys')
   @RequireScope('admin')
   @Describe({
     summary: 'Make an API key',
-    description: 'The key is shown only here: an answer repeated for an Idempotency-Key has null in its place.',
+    description: 'The key is shown only here: 409 for a call repeated with the same Idempotency-Key. A key gives only scopes it has: 403.',
     answer: madeApiKey,
   })
   async makeApiKey(
@@ -144,13 +149,9 @@ export class WorkspaceRoutes {
     @Caller() caller: Caller,
     @IdempotencyKey() idempotencyKey: string | null,
   ): Promise<MadeApiKey> {
-    let shownOnce: string | null = null
-    const made = await idempotent(this.pool, caller, 'POST /v1/workspace/api-keys', idempotencyKey, fingerprintOf(body), async (tx) => {
-      const { key, ...rest } = await makeApiKey(tx, caller.workspaceId, body)
-      shownOnce = key
-      return rest
-    })
-    return { ...made, key: shownOnce }
+    const more = body.scopes.filter((scope) => !caller.scopes.includes(scope))
+    if (more.length > 0) throw forbidden(`A key may give only scopes it has, which are ${caller.scopes.join(', ')}; not ${more.join(', ')}.`)
+    return this.makeKeyOnce({ caller, route: 'POST /v1/workspace/api-keys', key: idempotencyKey }, caller.workspaceId, body)
   }
 
   /** API keys in the order they were made, revoked ones too. */
@@ -162,7 +163,7 @@ export class WorkspaceRoutes {
     @Caller() { workspaceId }: Caller,
   ): Promise<Items<ApiKey>> {
     const current = page(query, apiKeyOrder)
-    return pageOf(await listApiKeys(this.pool, workspaceId, current), current, ({ keyId }) => [keyId])
+    return pageOf(await listApiKeys(this.pool, workspaceId, current), current, apiKeyOrder, ({ keyId }) => [keyId])
   }
 
   /** Revokes an API key: at once here, within 10 s at other gateways. */
@@ -180,7 +181,7 @@ export class WorkspaceRoutes {
   @RequireScope('admin')
   @Describe({
     summary: 'Make a signing key',
-    description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here.',
+    description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here: 409 for a call repeated with the same Idempotency-Key.',
     answer: madeSigningKey,
   })
   async makeSigningKey(@Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null): Promise<MadeSigningKey> {
@@ -190,6 +191,8 @@ export class WorkspaceRoutes {
       shownOnce = secret
       return rest
     })
+    if (shownOnce === null) throw madeAlready('signing key', made.kid, 'secret')
+    answerWith('location', `/v1/workspace/signing-keys/${made.kid}`)
     return { ...made, secret: shownOnce }
   }
 
@@ -202,7 +205,7 @@ export class WorkspaceRoutes {
     @Caller() { workspaceId }: Caller,
   ): Promise<Items<SigningKey>> {
     const current = page(query, signingKeyOrder)
-    return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, ({ kid }) => [
+    return pageOf(await listSigningKeys(this.pool, workspaceId, current), current, signingKeyOrder, ({ kid }) => [
       Number(kid.slice(kid.lastIndexOf('.') + 1)),
     ])
   }
@@ -217,11 +220,31 @@ export class WorkspaceRoutes {
     this.authentication.forget()
   }
 
+  private async makeKeyOnce(
+    { caller, route, key }: { caller: Caller; route: string; key: string | null },
+    workspaceId: string,
+    body: z.output<typeof newApiKey>,
+  ): Promise<MadeApiKey> {
+    let shownOnce: string | null = null
+    const made = await idempotent(this.pool, caller, route, key, fingerprintOf({ workspaceId, ...body }), async (tx) => {
+      const { key, ...rest } = await makeApiKey(tx, workspaceId, body)
+      shownOnce = key
+      return rest
+    })
+    if (shownOnce === null) throw madeAlready('API key', made.keyId, 'key')
+    answerWith('location', `/v1/workspace/api-keys/${made.keyId}`)
+    return { ...made, key: shownOnce }
+  }
+
   private async acknowledged(outboxIds: readonly number[], also = ''): Promise<void> {
     if (await this.relay.published(outboxIds, { timeoutMs: 5_000 })) return
     throw unavailable(`Kafka has not acknowledged the change within 5 s. It is kept and will be published.${also}`)
   }
 }
+
+// A secret is in the first answer only, so there is no answer to be given again.
+const madeAlready = (what: string, id: string, secret: string): Problem =>
+  taken(`The ${what} ${id} was made by an earlier call with this Idempotency-Key, and its ${secret} shown there only: revoke it and make another with a new Idempotency-Key.`)
 
 function gone(workspaceId: string): never {
   throw notFound(`There is no workspace ${workspaceId}.`)

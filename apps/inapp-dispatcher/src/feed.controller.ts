@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { KafkaConnection } from '@stepcast/kafka'
 import type { UserName } from '@stepcast/replica'
 import { categories } from '@stepcast/template'
-import { Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
+import { Answers, Caller, Describe, notFound, page, pageQuery, RequireScope } from '@stepcast/service'
 import { countUnread, feedOrder, hideItem, listFeed, readStates, type FeedItem, type Receipt } from './feed'
 import { takeReceipt } from './receipts'
 import { FeedStreams, streamHeaders } from './stream'
@@ -80,6 +80,7 @@ export class FeedController {
    * an hour, or with its credentials: connect again. A user may have eight; 429 beyond.
    */
   @Get('stream')
+  @Answers('text/event-stream')
   @Describe({
     summary: 'Follow the feed',
     description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with '

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg'
 import type { EngagementKind } from '@stepcast/contracts'
 import type { UserName } from '@stepcast/replica'
-import { pageOf, type Page } from '@stepcast/service'
+import { keyset, pageOf, type Page } from '@stepcast/service'
 import { announce } from './announce'
 import type { Content } from './answer'
 
@@ -49,11 +49,11 @@ export interface FeedFilter {
 }
 
 /** The keyset of a feed: when an item came, its id. */
-export const feedOrder = ['instant', 'text'] as const
+export const feedOrder = keyset('feed', 'instant', 'text')
 
 /** A page of the feed, newest first. */
 export async function listFeed(
-  pool: Pool, { workspaceId, userId }: UserName, { readState, categories }: FeedFilter, page: Page<typeof feedOrder>,
+  pool: Pool, { workspaceId, userId }: UserName, { readState, categories }: FeedFilter, page: Page<typeof feedOrder.shape>,
 ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
   const { after } = page
   const { rows } = await pool.query<FeedItem>(
@@ -63,7 +63,7 @@ export async function listFeed(
      ORDER BY created_at DESC, message_id DESC LIMIT $5`,
     [workspaceId, userId, after && new Date(after[0]), after && after[1], page.limit + 1, categories],
   )
-  return pageOf(rows, page, (item) => [item.createdAt.getTime(), item.messageId])
+  return pageOf(rows, page, feedOrder, (item) => [item.createdAt.getTime(), item.messageId])
 }
 
 /** How many items are unread. */

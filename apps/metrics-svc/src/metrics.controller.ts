@@ -1,8 +1,8 @@
 // The metrics API of people and their backends.
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
 import { z } from 'zod'
-import { instantProblem, maxInt4 } from '@stepcast/contracts'
-import { Caller, Describe, refused, RequireScope } from '@stepcast/service'
+import { instantProblem } from '@stepcast/contracts'
+import { Caller, Describe, queryInt4, refused, RequireScope } from '@stepcast/service'
 import { Metrics } from './metrics'
 import { numbers, overview, type Numbers, type Overview } from './shapes'
 import type { Range } from './spans'
@@ -10,7 +10,7 @@ import type { Range } from './spans'
 const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
   .pipe(z.string().refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199')).optional()
 const rangeQuery = z.object({ from: time, to: time })
-const templateQuery = rangeQuery.extend({ version: z.coerce.number().int().min(1).max(maxInt4).optional() })
+const templateQuery = rangeQuery.extend({ version: queryInt4(1).optional() })
 type TemplateQuery = z.infer<typeof templateQuery>
 
 @Controller('v1/metrics')

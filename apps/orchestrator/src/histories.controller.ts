@@ -2,16 +2,16 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { z } from 'zod'
-import { maxInt4, type SequenceChanged } from '@stepcast/contracts'
+import type { SequenceChanged } from '@stepcast/contracts'
 import { inTransaction } from '@stepcast/postgres'
-import { parse, RequireScope, Undescribed } from '@stepcast/service'
+import { digits, parse, queryInt4, RequireScope, Undescribed } from '@stepcast/service'
 import { decodeChange } from './changeCodec'
 import { POOL } from './tokens'
 
-const position = z.coerce.number().int().min(0)
+const position = digits(0, Number.MAX_SAFE_INTEGER)
 const changesQuery = z.strictObject({
-  partition: z.coerce.number().int().min(0).max(maxInt4), afterPosition: position, upToPosition: position.optional(),
-  limit: z.coerce.number().int().min(1).max(10_000).default(2_000),
+  partition: queryInt4(), afterPosition: position, upToPosition: position.optional(),
+  limit: digits(1, 10_000).default(2_000),
 })
 
 /** A stretch of a partition's log as the store holds it. */

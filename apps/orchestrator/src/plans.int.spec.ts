@@ -22,7 +22,7 @@ import { nextPortions } from './sql/lateTimers'
 import { isRunning, stretchesOf } from './sql/retention'
 import { agenda, dueTimers } from './sql/timers'
 import { deleteOld, isSeen, settleUnseen, unseenOf } from './sql/unseen'
-import { keysOf, listSequences, storyOf, type SequenceFilter } from './story'
+import { listSequences, orderOf, storyOf, type SequenceFilter } from './story'
 
 /** Tables that grow with traffic. */
 const growing = /^(sequences|changes(_\d+)?|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones|cancels|cancel_jobs)$/
@@ -194,7 +194,7 @@ async function askOnFullTables(): Promise<void> {
   for (const workspaceId of ['w', 'other', 'nobody']) {
     for (const filter of filters) {
       await listSequences(reads, workspaceId, filter, null, 100)
-      await listSequences(reads, workspaceId, filter, keysOf(filter).length === 1 ? [middle] : ['send5', middle], 100)
+      await listSequences(reads, workspaceId, filter, orderOf(filter).shape.length === 1 ? [middle] : ['send5', middle], 100)
     }
   }
   // Its filled changes say nothing; the questions are what is wanted.

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { cancelProblem, isSequenceId, textProblem } from '@stepcast/contracts'
 import { Caller, notFound, page, pageQuery, parse, refused, RequireScope, unavailable, writeCursor } from '@stepcast/service'
 import { cancel, type CancelOptions } from './cancel'
-import { keysOf, listSequences, storyOf, type SequenceStory, type SequenceSummary } from './story'
+import { listSequences, orderOf, storyOf, type SequenceStory, type SequenceSummary } from './story'
 import { readTimeoutMs } from './settings'
 import { CANCELS, READS } from './tokens'
 
@@ -47,9 +47,10 @@ export class SequencesController {
   @RequireScope('read')
   async list(@Caller() caller: Caller, @Query() query: unknown): Promise<{ items: SequenceSummary[]; nextCursor: string | null }> {
     const filter = parse(filters, query)
-    const { limit, after } = page(filter, keysOf(filter))
+    const order = orderOf(filter)
+    const { limit, after } = page(filter, order)
     const { items, next } = await inTime(listSequences(this.reads, caller.workspaceId, filter, after, limit))
-    return { items, nextCursor: next === null ? null : writeCursor(next) }
+    return { items, nextCursor: next === null ? null : writeCursor(order.list, next) }
   }
 
   /** One sequence with every event and why it happened; 404: this workspace has none of that id. */

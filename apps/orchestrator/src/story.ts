@@ -1,6 +1,7 @@
 // The story of a sequence: every event with its why, as the core explains it.
 import type { Pool } from 'pg'
 import { isSequenceId, sequenceIdOf } from '@stepcast/contracts'
+import { keyset, type Keyset } from '@stepcast/service'
 import { evolve, explain, notStarted, type Sequence, type SequenceEvent } from '@stepcast/sequence'
 import { decodeChange } from './changeCodec'
 import { loadSequences, outcomes, type Head } from './sql/sequences'
@@ -104,8 +105,9 @@ function roadOf({ sendId, userId, campaignId }: SequenceFilter): Road {
   return { column: null, value: null }
 }
 
-/** How many values a cursor of this list has. */
-export const keysOf = (filter: SequenceFilter): readonly ('text' | 'uuid')[] => (roadOf(filter).column === null ? ['text', 'uuid'] : ['uuid'])
+/** What the list is ordered by: it depends on the index that is walked. */
+export const orderOf = (filter: SequenceFilter): Keyset<readonly ('text' | 'uuid')[]> =>
+  roadOf(filter).column === null ? keyset<readonly ('text' | 'uuid')[]>('sequences by send', 'text', 'uuid') : keyset('sequences', 'uuid')
 
 // Templates and outcomes have no index: one costs every sequence 78 bytes and a page written at random. A list by them walks the
 // index of its other filters, or of all sends, for so many rows a question and a page (warm some 5 and 50 ms), and says where it got to.

@@ -63,4 +63,15 @@ export class Erasures1764800000000 implements MigrationInterface {
   }
 }
 
-export const migrations = [Users1764000000000, Erasures1764800000000]
+/** Lists of users in the order of their ids. */
+export class UsersById1765000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('CREATE INDEX users_by_id ON users (workspace_id, user_id COLLATE "C")')
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP INDEX users_by_id')
+  }
+}
+
+export const migrations = [Users1764000000000, Erasures1764800000000, UsersById1765000000000]

@@ -1,6 +1,7 @@
 // The HTTP edge of users: who may call what, which input is read, which status is answered.
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put } from '@nestjs/common'
-import { Caller, IdempotencyKey, refused, RequireScope } from '@stepcast/service'
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
+import { Caller, IdempotencyKey, page, pageQuery, refused, RequireScope } from '@stepcast/service'
+import { z } from 'zod'
 import { putDevice, putPreferences, putProfile, removeDeadToken, removeDevice } from './changes'
 import {
   deadTokenBody,
@@ -14,8 +15,10 @@ import {
   type Preferences,
   type Profile,
 } from './person'
-import { Users, type Write } from './users'
-import type { DeviceView, PreferencesView, UserView } from './view'
+import { userOrder, Users, type Write } from './users'
+import type { DeviceView, ListedUser, PreferencesView, UserView } from './view'
+
+const listQuery = pageQuery.extend({ prefix: z.string().max(128).default('') })
 
 @Controller('v1/users')
 export class UsersController {
@@ -38,6 +41,13 @@ export class UsersController {
       putProfile(tx, { workspaceId, userId }, profile),
     )
     return this.users.read(workspaceId, userId)
+  }
+
+  /** Users by userId, code point by code point; with `prefix` those whose ids begin with it. Without their devices. */
+  @Get()
+  @RequireScope('read')
+  list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
+    return this.users.list(workspaceId, query.prefix, page(query, userOrder))
   }
 
   /** The user with devices and preferences. */

@@ -1,13 +1,13 @@
 // The calls on users: reads by TypeORM, writes answered once Kafka has acknowledged the user's new state.
 import { createHmac, type KeyObject } from 'node:crypto'
 import type { OutboxRelay } from '@stepcast/postgres'
-import { fingerprintOf, idempotent, notFound, unavailable, type Caller } from '@stepcast/service'
+import { fingerprintOf, idempotent, keyset, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import type { DataSource } from 'typeorm'
 import { erase, type Told, type UserName } from './changes'
 import type { Erasures } from './erasures'
 import { Device, User } from './user.entity'
-import { deviceView, preferencesView, userView, type DeviceView, type PreferencesView, type UserView } from './view'
+import { deviceView, listedUser, preferencesView, userView, type DeviceView, type ListedUser, type PreferencesView, type UserView } from './view'
 
 /** How one write is made repeatable: the route's stable name, the caller's key and what was asked. */
 export interface Write {
@@ -19,6 +19,20 @@ export interface Write {
 
 // contracts.md: every write of users answers within 5 s, or says 503.
 const kafkaTimeoutMs = 5_000
+
+/** The keyset of the list: a userId. */
+export const userOrder = keyset('users', 'text')
+
+/** The first text, code point by code point, that is behind all with this prefix; null: there is none. */
+export function endOfPrefix(prefix: string): string | null {
+  const points = [...prefix]
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const next = last.codePointAt(0)! + 1
+    // Halves of surrogate pairs are no characters.
+    if (next <= 0x10ffff) return points.join('') + String.fromCodePoint(next === 0xd800 ? 0xe000 : next)
+  }
+  return null
+}
 
 export class Users {
   constructor(
@@ -52,6 +66,20 @@ export class Users {
   async erase(asked: Write, name: UserName, requestedBy: string): Promise<void> {
     await this.change(asked, (tx) => erase(tx, name, requestedBy))
     await this.erasures.finishInTime(name)
+  }
+
+  /** Users by userId, those whose ids begin with the prefix; without their devices. */
+  async list(workspaceId: string, prefix: string, asked: Page<typeof userOrder.shape>): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
+    // Code point by code point, as ids are compared everywhere; the database's own order is of some language.
+    const query = this.database.getRepository(User).createQueryBuilder('u')
+      .where('u.workspaceId = :workspaceId', { workspaceId })
+      .orderBy('u.userId COLLATE "C"')
+      .limit(asked.limit + 1)
+    if (prefix !== '') query.andWhere('u.userId COLLATE "C" >= :prefix AND starts_with(u.userId, :prefix)', { prefix })
+    if (asked.after) query.andWhere('u.userId COLLATE "C" > :after', { after: asked.after[0] })
+    const end = endOfPrefix(prefix)
+    if (end !== null) query.andWhere('u.userId COLLATE "C" < :end', { end })
+    return pageOf(await query.getMany(), asked, userOrder, ({ userId }) => [userId], listedUser)
   }
 
   async read(workspaceId: string, userId: string): Promise<UserView> {

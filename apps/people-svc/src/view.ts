@@ -40,6 +40,14 @@ export const preferencesView = ({ optOutChannels, optOutCategories, quietHoursSt
   quietHours: quietHoursStart === null || quietHoursEnd === null ? null : { start: quietHoursStart, end: quietHoursEnd },
 })
 
+/** A user in a list: without devices. */
+export type ListedUser = Omit<UserView, 'devices'>
+
+export function listedUser(user: User): ListedUser {
+  const { devices: _, ...view } = userView(user, [])
+  return view
+}
+
 export const userView = (user: User, devices: readonly Device[]): UserView => ({
   userId: user.userId,
   phoneNumber: user.phoneNumber,

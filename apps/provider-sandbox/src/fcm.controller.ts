@@ -1,7 +1,7 @@
 // The routes of FCM over HTTP/1.1.
 import { Body, Controller, Param, Post, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
-import { Describe, RequireScope } from '@stepcast/service'
+import { Describe, ReadsBody, RequireScope } from '@stepcast/service'
 import { Fcm } from './fcm'
 import { reply1, write1 } from './http1'
 
@@ -13,6 +13,7 @@ export class FcmController {
 
   /** See {@link Fcm.token}. */
   @Post('token')
+  @ReadsBody({ form: 64 * 1024 })
   @Describe({ summary: 'FCM: grant an access token' })
   token(@Body() form: Record<string, unknown> | undefined, @Res() response: Response): void {
     write1(response, this.fcm.token(form ?? {}))

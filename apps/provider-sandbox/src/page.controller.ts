@@ -2,7 +2,7 @@
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
 import { z } from 'zod'
-import { conflict, Describe, ENV, forbidden, RequireScope, type Env } from '@stepcast/service'
+import { conflict, Describe, digits, ENV, forbidden, RequireScope, type Env } from '@stepcast/service'
 import { providerNames } from './arrivals'
 import { callbackFaults, requestFaults } from './faults'
 import { TlsAddress } from './tlsAddress'
@@ -16,7 +16,7 @@ const phonesQuery = z.strictObject({
   workspaceId: z.string().optional(),
   userId: z.string().optional(),
   to: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  limit: digits(1, 500).default(100),
 })
 
 const loopback = new Set(['localhost', '127.0.0.1', '::1', '[::1]'])

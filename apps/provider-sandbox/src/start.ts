@@ -31,7 +31,6 @@ export async function startSandbox(env: Env, ownsProcess = true): Promise<Runnin
     traces: false,
     authenticate: () => () => Promise.resolve(null),
     prepare: (app) => {
-      app.useBodyParser('urlencoded', { extended: false })
       app.useStaticAssets(pageDirectory, { setHeaders })
       app.useStaticAssets(clientDirectory, { prefix: '/client/', setHeaders })
     },

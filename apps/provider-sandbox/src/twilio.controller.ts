@@ -1,7 +1,7 @@
 // The routes of Twilio.
 import { Body, Controller, Get, Param, Post, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
-import { Describe, RequireScope } from '@stepcast/service'
+import { Describe, ReadsBody, RequireScope } from '@stepcast/service'
 import { reply1, write1 } from './http1'
 import { Twilio, type MessageForm } from './twilio'
 
@@ -13,6 +13,7 @@ export class TwilioController {
 
   /** See {@link Twilio.create}. */
   @Post('Messages.json')
+  @ReadsBody({ form: 64 * 1024 })
   @Describe({ summary: 'Twilio: send an SMS' })
   async create(
     @Param('accountSid') accountSid: string,

@@ -47,4 +47,17 @@ export class Sends1764000000000 implements MigrationInterface {
   }
 }
 
-export const migrations = [Sends1764000000000]
+/** Lists of sends, newest first: of a workspace, and of one of its templates. */
+export class SendLists1765000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE INDEX sends_of_workspace ON sends (workspace_id, requested_at, send_id);
+      CREATE INDEX sends_of_template ON sends (workspace_id, template_id, requested_at, send_id)`)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP INDEX sends_of_workspace, sends_of_template')
+  }
+}
+
+export const migrations = [Sends1764000000000, SendLists1765000000000]

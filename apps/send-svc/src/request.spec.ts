@@ -1,7 +1,8 @@
 // What a send request may say, one test a rule.
-import { parse, Problem } from '@stepcast/service'
+import { HeldBytes, Problem } from '@stepcast/service'
 import type { Variable } from '@stepcast/template'
-import { receiversOf, sendBody, type SendRequest } from './request'
+import { readSend } from './reading'
+import { receiversOf, type SendRequest } from './request'
 
 const variable = (name: string, more: Partial<Variable> = {}): Variable => ({
   name,
@@ -10,16 +11,15 @@ const variable = (name: string, more: Partial<Variable> = {}): Variable => ({
   default: null,
   ...more,
 })
-const body = (more: object = {}): SendRequest => ({ templateId: 'order-shipped', receivers: [{ userId: 'u1' }], ...more }) as SendRequest
+const body = (more: object = {}): object => ({ templateId: 'order-shipped', receivers: [{ userId: 'u1' }], ...more })
+/** A body as it is read. */
+async function asked(more: object = {}): Promise<SendRequest> {
+  return (await readSend([Buffer.from(JSON.stringify(body(more)))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))).request
+}
+const variablesOf = ({ variables }: { variables: Buffer | null }): unknown => variables && JSON.parse(variables.toString())
 
-function refusedAt(input: unknown): string[] {
-  try {
-    parse(sendBody, input)
-  } catch (error) {
-    if (error instanceof Problem) return error.errors.map(({ path }) => path)
-    throw error
-  }
-  return []
+async function refusedAt(input: unknown): Promise<string[]> {
+  return (await errorsOf(input)).map(({ path }) => path)
 }
 
 it.each<[string, unknown, string[]]>([
@@ -36,13 +36,13 @@ it.each<[string, unknown, string[]]>([
   ['a tag over 128 characters', body({ tag: 't'.repeat(129) }), ['/tag']],
   ['an unknown field', body({ channel: 'sms' }), ['/channel']],
   ['an unknown field of a receiver', body({ receivers: [{ userId: 'u', phone: '+1' }] }), ['/receivers/0/phone']],
-])('refuses %s', (_what, input, paths) => expect(refusedAt(input)).toEqual(paths))
+])('refuses %s', async (_what, input, paths) => expect(await refusedAt(input)).toEqual(paths))
 
-it('takes 10,000 receivers', () =>
-  expect(refusedAt(body({ receivers: Array.from({ length: 10_000 }, (_, i) => ({ userId: `u${i}` })) }))).toEqual([]))
+it('takes 10,000 receivers', async () =>
+  expect(await refusedAt(body({ receivers: Array.from({ length: 10_000 }, (_, i) => ({ userId: `u${i}` })) }))).toEqual([]))
 
-it('a user twice is one receiver, the first wins', () => {
-  const request = body({
+it('a user twice is one receiver, the first wins', async () => {
+  const request = await asked({
     receivers: [
       { userId: 'a', variables: { x: '1' } },
       { userId: 'b', variables: { x: '2' } },
@@ -50,38 +50,36 @@ it('a user twice is one receiver, the first wins', () => {
       { userId: 'a', variables: { x: '3' } },
     ],
   })
-  expect(receiversOf([variable('x')], request)).toEqual({
-    receivers: [
-      { userId: 'a', variables: { x: '1' } },
-      { userId: 'b', variables: { x: '2' } },
-    ],
-    duplicates: 2,
-    errors: [],
-  })
+  const { receivers, ...more } = await receiversOf([variable('x')], request)
+  expect(receivers.map((receiver) => [receiver.userId, variablesOf(receiver)])).toEqual([
+    ['a', { x: '1' }],
+    ['b', { x: '2' }],
+  ])
+  expect(more).toEqual({ duplicates: 2, errors: [] })
 })
 
-it('a missing required variable is named at its receiver; per-user, send and default all count', () => {
+it('a missing required variable is named at its receiver; per-user, send and default all count', async () => {
   const schema = [variable('a'), variable('b'), variable('c', { default: 'd' }), variable('e', { required: false })]
-  const { errors } = receiversOf(
+  const { errors } = await receiversOf(
     schema,
-    body({ variables: { a: '1' }, receivers: [{ userId: 'u1', variables: { b: '2' } }, { userId: 'u2' }] }),
+    await asked({ variables: { a: '1' }, receivers: [{ userId: 'u1', variables: { b: '2' } }, { userId: 'u2' }] }),
   )
   expect(errors).toEqual([{ path: '/receivers/1/variables', message: expect.stringMatching(/^lacks b:/) }])
-  expect(receiversOf(schema, body()).errors[0]!.message).toMatch(/^lacks a, b:/)
+  expect((await receiversOf(schema, await asked())).errors[0]!.message).toMatch(/^lacks a, b:/)
 })
 
-it('tells the first 20 errors', () => {
+it('tells the first 20 errors', async () => {
   const receivers = Array.from({ length: 100 }, (_, i) => ({ userId: `u${i}` }))
-  expect(receiversOf([variable('a')], body({ receivers })).errors).toHaveLength(20)
+  expect((await receiversOf([variable('a')], await asked({ receivers }))).errors).toHaveLength(20)
 })
 
-it('variables over 64 kB are refused, in bytes and with those of the send', () => {
+it('variables over 64 kB are refused, in bytes and with those of the send', async () => {
   const schema = [variable('a'), variable('b', { required: false })]
-  expect(receiversOf(schema, body({ variables: { a: 'x'.repeat(64 * 1024 - 1) } })).errors).toEqual([])
-  expect(receiversOf(schema, body({ variables: { a: 'x'.repeat(64 * 1024) } })).errors).toMatchObject([{ path: '/receivers/0/variables' }])
-  expect(receiversOf(schema, body({ variables: { a: '한'.repeat(22_000) } })).errors).toMatchObject([{ path: '/receivers/0/variables' }])
+  expect((await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(64 * 1024 - 1) } }))).errors).toEqual([])
+  expect((await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(64 * 1024) } }))).errors).toMatchObject([{ path: '/receivers/0/variables' }])
+  expect((await receiversOf(schema, await asked({ variables: { a: '한'.repeat(22_000) } }))).errors).toMatchObject([{ path: '/receivers/0/variables' }])
   expect(
-    receiversOf(schema, body({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] }))
+    (await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] })))
       .errors,
   ).toMatchObject([{ path: '/receivers/0/variables' }])
 })
@@ -93,28 +91,29 @@ it.each<[string, object, string]>([
   ['half an emoji in a tag', { tag: 'Ann \ud83d' }, '/tag'],
   ['half an emoji in a userId', { receivers: [{ userId: 'u' }, { userId: 'a\ud800b' }] }, '/receivers/1/userId'],
   ['a version beyond int4', { templateVersion: 2_147_483_648 }, '/templateVersion'],
-])('%s is refused where it stands', (_name, part, path) => {
-  expect(errorsOf({ templateId: 't', receivers: [{ userId: 'u' }], ...part })).toMatchObject([{ path }])
+])('%s is refused where it stands', async (_name, part, path) => {
+  expect(await errorsOf({ templateId: 't', receivers: [{ userId: 'u' }], ...part })).toMatchObject([{ path }])
 })
 
-it('text of any language and its line breaks are taken', () => {
-  expect(errorsOf({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] })).toEqual([])
+it('text of any language and its line breaks are taken', async () => {
+  expect(await errorsOf({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] })).toEqual([])
 })
 
-function errorsOf(request: object): readonly { path: string }[] {
+async function errorsOf(request: unknown): Promise<readonly { path: string }[]> {
   try {
-    parse(sendBody, request)
+    await readSend([Buffer.from(JSON.stringify(request))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))
     return []
   } catch (error) {
-    return (error as Problem).errors
+    if (error instanceof Problem) return error.errors
+    throw error
   }
 }
 
-it('an image or action is an http(s) URL, wherever it comes from', () => {
+it('an image or action is an http(s) URL, wherever it comes from', async () => {
   const schema = [variable('link', { type: 'action', required: false })]
-  expect(receiversOf(schema, body({ variables: { link: 'javascript:1' } })).errors).toMatchObject([{ path: '/variables/link' }])
-  expect(receiversOf(schema, body({ receivers: [{ userId: 'u', variables: { link: 'shop' } }] })).errors).toMatchObject([
+  expect((await receiversOf(schema, await asked({ variables: { link: 'javascript:1' } }))).errors).toMatchObject([{ path: '/variables/link' }])
+  expect((await receiversOf(schema, await asked({ receivers: [{ userId: 'u', variables: { link: 'shop' } }] }))).errors).toMatchObject([
     { path: '/receivers/0/variables/link' },
   ])
-  expect(receiversOf(schema, body({ variables: { link: 'https://shop.example' } })).errors).toEqual([])
+  expect((await receiversOf(schema, await asked({ variables: { link: 'https://shop.example' } }))).errors).toEqual([])
 })

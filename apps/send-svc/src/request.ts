@@ -1,4 +1,5 @@
-// What a send request may say, and what it comes to: one receiver a user, every variable accounted for. Pure.
+// What a send request may say, and what it comes to: one receiver a user, every variable accounted for.
+import { setImmediate as turn } from 'node:timers/promises'
 import { maxVariablesBytes } from '@stepcast/contracts'
 import { freeId, int4, templateIdField, type FieldError } from '@stepcast/service'
 import { isHttpUrl, own, resolveVariables, type Variable, type Variables } from '@stepcast/template'
@@ -6,34 +7,47 @@ import { z } from 'zod'
 
 const variables = z.record(z.string().max(64), z.string())
 
-/** Body of `POST /v1/sends`. */
-export const sendBody = z.strictObject({
+/** Receivers of one send, at most. */
+export const maxReceivers = 10_000
+
+/** One receiver in the body of `POST /v1/sends`. */
+export const receiverBody = z.strictObject({
+  userId: freeId,
+  variables: variables.nullish().describe('Win over the variables of the send'),
+})
+
+const fields = {
   templateId: templateIdField,
   templateVersion: int4(1).nullish().describe('The latest approved when absent'),
-  receivers: z
-    .array(
-      z.strictObject({
-        userId: freeId,
-        variables: variables.nullish().describe('Win over the variables of the send'),
-      }),
-    )
-    .min(1)
-    .max(10_000),
   variables: variables.nullish().describe('Win over the defaults of the template'),
   tag: z.string().min(1).max(128).nullish().describe('A label of yours, kept with every sequence'),
-})
-/** A readable request. */
-export type SendRequest = z.output<typeof sendBody>
-
-/** One user to be sent to, with the values only this user has. */
-export interface Receiver {
-  readonly userId: string
-  readonly variables: Variables
 }
 
-/** The receivers of a request; `errors` refuse the whole of it. */
+/** Body of `POST /v1/sends`. */
+export const sendBody = z.strictObject({ ...fields, receivers: z.array(receiverBody).min(1).max(maxReceivers) })
+
+/** The same where receivers have been taken out one by one. */
+export const withoutReceivers = z.strictObject({ ...fields, receivers: z.array(z.unknown()).min(1).max(maxReceivers) })
+
+/** A receiver as asked for. */
+export interface AskedReceiver {
+  readonly userId: string
+  /** JSON of the values that only this user has, UTF-8; null: none. Kept as it is written: as values it would be several times as large. */
+  readonly variables: Buffer | null
+}
+
+/** A readable request. */
+export interface SendRequest {
+  readonly templateId: string
+  readonly templateVersion: number | null
+  readonly variables: Variables
+  readonly tag: string | null
+  readonly receivers: readonly AskedReceiver[]
+}
+
+/** The receivers of a request, each user once; `errors` refuse the whole of it. */
 export interface Receivers {
-  readonly receivers: readonly Receiver[]
+  readonly receivers: readonly AskedReceiver[]
   /** How many entries repeated a user: the first wins (rule 17). */
   readonly duplicates: number
   readonly errors: readonly FieldError[]
@@ -42,19 +56,29 @@ export interface Receivers {
 // More of the same would help nobody.
 const maxErrors = 20
 
+// Some milliseconds of work at most; others have their turn between.
+const checkedAtOnceBytes = 512 * 1024
+
 /** Takes repeated users out and checks that each receiver has every variable the template needs. */
-export function receiversOf(schema: readonly Variable[], request: SendRequest): Receivers {
-  const sendVariables = request.variables ?? {}
-  const errors = urlErrors(schema, sendVariables, '/variables')
-  const receivers = new Map<string, Receiver>()
-  request.receivers.forEach(({ userId, variables: given }, i) => {
-    if (receivers.has(userId)) return
-    const receiver = { userId, variables: given ?? {} }
-    receivers.set(userId, receiver)
-    if (errors.length < maxErrors) errors.push(...receiverErrors(schema, sendVariables, receiver.variables, `/receivers/${i}`))
-  })
+export async function receiversOf(schema: readonly Variable[], request: SendRequest): Promise<Receivers> {
+  const errors = urlErrors(schema, request.variables, '/variables')
+  const receivers = new Map<string, AskedReceiver>()
+  let checkedBytes = 0
+  for (const [i, receiver] of request.receivers.entries()) {
+    if (receivers.has(receiver.userId)) continue
+    receivers.set(receiver.userId, receiver)
+    if (errors.length >= maxErrors) continue
+    errors.push(...receiverErrors(schema, request.variables, variablesOf(receiver), `/receivers/${i}`))
+    checkedBytes += 500 + (receiver.variables?.length ?? 0)
+    if (checkedBytes > checkedAtOnceBytes) {
+      checkedBytes = 0
+      await turn()
+    }
+  }
   return { receivers: [...receivers.values()], duplicates: request.receivers.length - receivers.size, errors: errors.slice(0, maxErrors) }
 }
+
+const variablesOf = ({ variables }: AskedReceiver): Variables => (variables === null ? {} : (JSON.parse(variables.toString()) as Variables))
 
 function receiverErrors(schema: readonly Variable[], sendVariables: Variables, userVariables: Variables, path: string): FieldError[] {
   const { variables: resolved, missing } = resolveVariables(schema, sendVariables, userVariables)

@@ -73,7 +73,6 @@ beforeAll(async () => {
     name,
     module: AppModule,
     env: { ...stack.env, METRICS_SVC_URL: url, ORCHESTRATOR_URL: url },
-    bodies: { json: 64 * 1024 * 1024 },
     ownsProcess: false,
   })
   pool = createPool({ databaseUrl: stack.databaseUrl, schema: 'send_svc', applicationName: 'specs' })

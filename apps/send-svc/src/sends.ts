@@ -2,20 +2,25 @@
 import { randomUUID } from 'node:crypto'
 import { freeIdProblem, sendIdOf, sequenceIdOf } from '@stepcast/contracts'
 import type { TemplatesReplica } from '@stepcast/replica'
-import { currentTraceparent, fingerprintOf, notFound, refused, unavailable, type Caller } from '@stepcast/service'
+import { currentTraceparent, HeldBytes, markReplayed, notFound, page, pageOf, refused, unavailable, type Caller } from '@stepcast/service'
 import type { TemplateVersion } from '@stepcast/template'
 import type { Pool } from 'pg'
 import type { FanOut } from './fanOut'
+import { readSend } from './reading'
 import { receiversOf, type SendRequest } from './request'
 import type { SendSummary, Services } from './services'
-import { findSend, firstAnswer, storeSend, type FirstAnswer, type SendAnswer } from './store'
+import { findSend, firstAnswer, listSends, sendOrder, storeSend, type FirstAnswer, type ListedSend, type SendAnswer, type SendFilter } from './store'
 
 // What an answer lists; whoever needs the rest asks for the sequences of the send.
 const sequencesListed = 100
+// Bodies of sends that are read, judged or stored, all together; what is made of them on the way is some three times as much.
+const heldBytes = 96 * 1024 * 1024
 // The replica itself waits without limit, a caller does not.
 const templateTimeoutMs = 10_000
 
 export class Sends {
+  private readonly held = new HeldBytes(heldBytes)
+
   constructor(
     private readonly pool: Pool,
     private readonly templates: Pick<TemplatesReplica, 'ask'>,
@@ -27,17 +32,24 @@ export class Sends {
    * Takes a send: when it answers, the send is stored and will be fanned out. The same key and body give the first answer again.
    * @throws Problem 422 naming fields, or for a key used with another body; 503 when the template cannot be judged within 10 s.
    */
-  async request(caller: Caller, key: string | null, request: SendRequest): Promise<SendAnswer> {
-    const { workspaceId } = caller
+  async request(caller: Caller, key: string | null, body: AsyncIterable<Buffer>): Promise<SendAnswer> {
+    const { request, fingerprint, heldBytes } = await readSend(body, this.held)
+    try {
+      return await this.take(caller, key, request, key === null ? null : fingerprint)
+    } finally {
+      this.held.give(heldBytes)
+    }
+  }
+
+  private async take({ workspaceId }: Caller, key: string | null, request: SendRequest, fingerprint: string | null): Promise<SendAnswer> {
     const sendId = sendIdOf(workspaceId, key)
-    const fingerprint = key === null ? null : fingerprintOf(request)
     if (key !== null) {
       // Before anything is judged: a repeated request is answered as it was, though the template may be archived by now.
       const first = await firstAnswer(this.pool, workspaceId, sendId)
       if (first !== null) return again(first, fingerprint)
     }
     const template = await this.templateFor(workspaceId, request)
-    const { receivers, duplicates, errors } = receiversOf(template.variableSchema, request)
+    const { receivers, duplicates, errors } = await receiversOf(template.variableSchema, request)
     if (errors.length > 0) throw refused(errors)
 
     const answer: SendAnswer = {
@@ -57,8 +69,8 @@ export class Sends {
       templateId: template.templateId,
       templateVersion: template.version,
       variableSchema: template.variableSchema,
-      variables: request.variables ?? {},
-      tag: request.tag ?? null,
+      variables: request.variables,
+      tag: request.tag,
       traceparent: currentTraceparent() ?? null,
       receivers,
       answer,
@@ -93,6 +105,13 @@ export class Sends {
     }
   }
 
+  /** Sends taken here in the last 30 days, newest first; those of Kafka producers are known by their sequences. */
+  async list(caller: Caller, query: { limit?: unknown; cursor?: unknown }, filter: SendFilter): Promise<{ items: ListedSend[]; nextCursor: string | null }> {
+    const asked = page(query, sendOrder)
+    const found = await listSends(this.pool, caller.workspaceId, filter, asked)
+    return pageOf(found, asked, sendOrder, ({ requestedAt, sendId }) => [requestedAt.getTime(), sendId])
+  }
+
   /**
    * Cancels a send: when it answers, no step of it is commanded any more. What is not fanned out yet is born cancelled. The cancel is recorded
    * whether the send is known or not; the read model is never asked.
@@ -110,7 +129,7 @@ export class Sends {
   private async templateFor(workspaceId: string, { templateId, templateVersion }: SendRequest): Promise<TemplateVersion> {
     const ask = (version: number | null): Promise<TemplateVersion | null> =>
       withinTime(this.templates.ask({ workspaceId, templateId, version }))
-    const template = await ask(templateVersion ?? null)
+    const template = await ask(templateVersion)
     if (template === null) {
       const latest = typeof templateVersion === 'number' ? await ask(null) : null
       throw refused([
@@ -128,7 +147,10 @@ export class Sends {
 }
 
 function again({ fingerprint: first, answer }: FirstAnswer, fingerprint: string | null): SendAnswer {
-  if (first === fingerprint) return answer
+  if (first === fingerprint) {
+    markReplayed()
+    return answer
+  }
   throw refused([{ path: '/Idempotency-Key', message: 'was used with another body: use a new key for a new send' }])
 }
 

@@ -2,10 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { templateKey, templateVersionKey, topics, type TemplateChanged } from '@stepcast/contracts'
 import { enqueue, type OutboxRecord } from '@stepcast/postgres'
-import { conflict, currentTraceparent, notFound } from '@stepcast/service'
+import { conflict, currentTraceparent, notFound, taken } from '@stepcast/service'
 import { templateApproved, type TemplateDefinition } from '@stepcast/template'
 import type { PoolClient } from 'pg'
 import { templateIdFrom } from './draft'
+import { expectTag } from './etag'
 import type { Template } from './template.entity'
 
 /** A row of templates as {@link Template} has it. */
@@ -22,6 +23,11 @@ export interface Told<T> {
 export interface TemplateName {
   readonly workspaceId: string
   readonly templateId: string
+}
+
+/** Which template, and as which state of it the writer has read it: `If-Match`, null where he does not say. */
+export interface ReadTemplate extends TemplateName {
+  readonly ifMatch: string | null
 }
 
 /**
@@ -46,15 +52,15 @@ export async function create(
     )
     if (rows[0] !== undefined) return rows[0]
   }
-  throw conflict(`A template "${candidates[0]}" exists already: choose another templateId, or replace its draft by PUT.`)
+  throw taken(`A template "${candidates[0]}" exists already: choose another templateId, or replace its draft by PUT.`)
 }
 
 /**
  * Replaces the draft, or begins a new one over the latest version.
- * @throws Problem 404, or 409 when the template is archived.
+ * @throws Problem 404, 412 when it is not the one that was read, or 409 when the template is archived.
  */
-export async function replaceDraft(tx: PoolClient, name: TemplateName, definition: TemplateDefinition): Promise<Template> {
-  const { archivedAt } = await lock(tx, name)
+export async function replaceDraft(tx: PoolClient, name: ReadTemplate, definition: TemplateDefinition): Promise<Template> {
+  const { archivedAt } = await lockAsRead(tx, name)
   if (archivedAt !== null) throw conflict(`Template "${name.templateId}" is archived: unarchive it before editing.`)
   const { rows } = await tx.query<Template>(
     `UPDATE templates SET definition = $3, has_draft = true, updated_at = now()
@@ -66,10 +72,10 @@ export async function replaceDraft(tx: PoolClient, name: TemplateName, definitio
 
 /**
  * Freezes the draft as the next version; answers its number.
- * @throws Problem 404, or 409 when there is no draft or the template is archived.
+ * @throws Problem 404, 412 when it is not the one that was read, or 409 when there is no draft or the template is archived.
  */
-export async function approve(tx: PoolClient, name: TemplateName): Promise<Told<number>> {
-  const { definition, hasDraft, version: latest, archivedAt } = await lock(tx, name)
+export async function approve(tx: PoolClient, name: ReadTemplate): Promise<Told<number>> {
+  const { definition, hasDraft, version: latest, archivedAt } = await lockAsRead(tx, name)
   if (archivedAt !== null) throw conflict(`Template "${name.templateId}" is archived: unarchive it before approving.`)
   if (!hasDraft) throw conflict(`Template "${name.templateId}" has no draft to approve: version ${latest} is its latest.`)
   const version = (latest ?? 0) + 1
@@ -90,10 +96,10 @@ export async function approve(tx: PoolClient, name: TemplateName): Promise<Told<
 
 /**
  * Archives or unarchives; one that is so already stays as it is.
- * @throws Problem 404.
+ * @throws Problem 404, 412 when it is not the one that was read.
  */
-export async function setArchived(tx: PoolClient, name: TemplateName, archived: boolean): Promise<Told<Template>> {
-  const before = await lock(tx, name)
+export async function setArchived(tx: PoolClient, name: ReadTemplate, archived: boolean): Promise<Told<Template>> {
+  const before = await lockAsRead(tx, name)
   if ((before.archivedAt !== null) === archived) return { answer: before, told: [] }
   const { rows } = await tx.query<Template>(
     `UPDATE templates SET archived_at = CASE WHEN $3 THEN now() END, updated_at = now()
@@ -121,6 +127,13 @@ async function lock(tx: PoolClient, { workspaceId, templateId }: TemplateName): 
   ])
   if (rows[0] === undefined) throw noSuchTemplate(templateId)
   return rows[0]
+}
+
+/** Somebody else may have changed it since. @throws Problem 412 */
+async function lockAsRead(tx: PoolClient, name: ReadTemplate): Promise<Template> {
+  const template = await lock(tx, name)
+  expectTag(template, name.ifMatch)
+  return template
 }
 
 /** 404, naming the template. */

@@ -1,11 +1,11 @@
 // The HTTP edge of templates: who may call what, which input is read, which status is answered.
-import { Body, Controller, Get, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
 import { Caller, fingerprintOf, IdempotencyKey, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
 import { z } from 'zod'
 import { templateBody } from './draft'
 import { Templates, templateOrder, versionOrder, type Listed, type Write } from './templates'
 import type { Preview } from './preview'
-import type { TemplateView, VersionView } from './view'
+import type { ListedTemplate, TemplateView, VersionView } from './view'
 
 const listQuery = pageQuery.extend({ status: z.enum(['draft', 'approved', 'archived']).optional() })
 const versionQuery = z.object({ version: queryInt4(1).optional() })
@@ -29,10 +29,10 @@ export class TemplatesController {
     return this.templates.create(write('POST /v1/templates', caller, key, body), body.templateId, body.definition)
   }
 
-  /** Lists templates, newest first. */
+  /** Lists templates, newest first; channels without their contents. */
   @Get()
   @RequireScope('read')
-  list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<Listed<TemplateView>> {
+  list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<Listed<ListedTemplate>> {
     return this.templates.list(workspaceId, page(query, templateOrder), query.status)
   }
 
@@ -58,13 +58,14 @@ export class TemplatesController {
     return this.templates.versions(workspaceId, templateId, page(query, versionOrder))
   }
 
-  /** Replaces the draft; on an approved template begins a new one. 409: archived. */
+  /** Replaces the draft; on an approved template begins a new one. 409: archived. 412: `If-Match` is not its `ETag`: somebody else has changed it. */
   @Put(':templateId')
   @RequireScope('admin')
   replaceDraft(
     @Caller() caller: Caller,
     @IdempotencyKey() key: string | null,
     @Param('templateId') templateId: string,
+    @Headers('if-match') ifMatch: string | undefined,
     @Body({ schema: templateBody }) body: z.output<typeof templateBody>,
   ): Promise<TemplateView> {
     if (body.templateId !== undefined && body.templateId !== templateId) {
@@ -72,12 +73,12 @@ export class TemplatesController {
     }
     return this.templates.replaceDraft(
       write('PUT /v1/templates/{templateId}', caller, key, { templateId, body }),
-      templateId,
+      { templateId, ifMatch: ifMatch ?? null },
       body.definition,
     )
   }
 
-  /** Freezes the draft as the next version; answers once Kafka has it. 409: no draft, or archived. 503: kept, and published later. */
+  /** Freezes the draft as the next version; answers once Kafka has it. 409: no draft, or archived. 412: as above. 503: kept, and published later. */
   @Post(':templateId/approve')
   @HttpCode(200)
   @RequireScope('admin')
@@ -85,16 +86,24 @@ export class TemplatesController {
     @Caller() caller: Caller,
     @IdempotencyKey() key: string | null,
     @Param('templateId') templateId: string,
+    @Headers('if-match') ifMatch: string | undefined,
   ): Promise<{ templateId: string; version: number }> {
-    return this.templates.approve(write('POST /v1/templates/{templateId}/approve', caller, key, { templateId }), templateId)
+    const asked = write('POST /v1/templates/{templateId}/approve', caller, key, { templateId })
+    return this.templates.approve(asked, { templateId, ifMatch: ifMatch ?? null })
   }
 
   /** Refuses new sends from now on; running sequences go on. Answers once Kafka has it. */
   @Post(':templateId/archive')
   @HttpCode(200)
   @RequireScope('admin')
-  archive(@Caller() caller: Caller, @IdempotencyKey() key: string | null, @Param('templateId') templateId: string): Promise<TemplateView> {
-    return this.templates.setArchived(write('POST /v1/templates/{templateId}/archive', caller, key, { templateId }), templateId, true)
+  archive(
+    @Caller() caller: Caller,
+    @IdempotencyKey() key: string | null,
+    @Param('templateId') templateId: string,
+    @Headers('if-match') ifMatch: string | undefined,
+  ): Promise<TemplateView> {
+    const asked = write('POST /v1/templates/{templateId}/archive', caller, key, { templateId })
+    return this.templates.setArchived(asked, { templateId, ifMatch: ifMatch ?? null }, true)
   }
 
   /** Takes new sends again. Answers once Kafka has it. */
@@ -105,8 +114,10 @@ export class TemplatesController {
     @Caller() caller: Caller,
     @IdempotencyKey() key: string | null,
     @Param('templateId') templateId: string,
+    @Headers('if-match') ifMatch: string | undefined,
   ): Promise<TemplateView> {
-    return this.templates.setArchived(write('POST /v1/templates/{templateId}/unarchive', caller, key, { templateId }), templateId, false)
+    const asked = write('POST /v1/templates/{templateId}/unarchive', caller, key, { templateId })
+    return this.templates.setArchived(asked, { templateId, ifMatch: ifMatch ?? null }, false)
   }
 
   /** The content rendered with trial values: of the version asked for, else the draft, else the latest version. */

@@ -1,13 +1,14 @@
 // The calls on templates: reads by TypeORM, writes answered once Kafka has acknowledged what was told.
-import { idempotent, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
+import { answerWith, idempotent, keyset, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
 import type { OutboxRelay } from '@stepcast/postgres'
 import type { TemplateDefinition, Variables } from '@stepcast/template'
 import type { Pool, PoolClient } from 'pg'
 import { IsNull, LessThan, Not, type DataSource } from 'typeorm'
-import { approve, create, noSuchTemplate, replaceDraft, setArchived } from './changes'
+import { approve, create, noSuchTemplate, replaceDraft, setArchived, type ReadTemplate } from './changes'
+import { etagOf } from './etag'
 import { previewOf, type Preview } from './preview'
 import { ApprovedVersion, Template } from './template.entity'
-import { versionViewOf, viewOf, type TemplateView, type VersionView } from './view'
+import { listedViewOf, versionViewOf, viewOf, type ListedTemplate, type TemplateView, type VersionView } from './view'
 
 /** A list's answer. */
 export interface Listed<T> {
@@ -27,9 +28,9 @@ export interface Write {
 const kafkaTimeoutMs = 5_000
 
 /** The keyset of the list: when a template was made, its id. */
-export const templateOrder = ['instant', 'text'] as const
+export const templateOrder = keyset('templates', 'instant', 'text')
 /** The keyset of a template's versions. */
-export const versionOrder = ['int4'] as const
+export const versionOrder = keyset('versions', 'int4')
 
 export class Templates {
   constructor(
@@ -38,7 +39,7 @@ export class Templates {
     private readonly relay: OutboxRelay,
   ) {}
 
-  async list(workspaceId: string, page: Page<typeof templateOrder>, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
+  async list(workspaceId: string, page: Page<typeof templateOrder.shape>, status: TemplateView['status'] | undefined): Promise<Listed<ListedTemplate>> {
     const query = this.database
       .getRepository(Template)
       .createQueryBuilder('t')
@@ -51,30 +52,28 @@ export class Templates {
       query.andWhere('(t.createdAt, t.templateId) < (:at::timestamptz, :id)', { at: new Date(at).toISOString(), id })
     }
     const rows = await query.getMany()
-    const { items, nextCursor } = pageOf(rows, page, ({ createdAt, templateId }) => [createdAt.getTime(), templateId])
-    return { items: items.map((template) => viewOf(template)), nextCursor }
+    return pageOf(rows, page, templateOrder, ({ createdAt, templateId }) => [createdAt.getTime(), templateId], listedViewOf)
   }
 
-  /** Without a version: the draft where there is one, else the latest version. */
+  /** Without a version: the draft where there is one, else the latest version; with the tag of what stands. */
   async read(workspaceId: string, templateId: string, version: number | undefined): Promise<TemplateView> {
     const template = await this.database.getRepository(Template).findOneBy({ workspaceId, templateId })
     if (template === null) throw noSuchTemplate(templateId)
-    if (version === undefined) return viewOf(template)
+    if (version === undefined) return tagged(template)
     const frozen = await this.database.getRepository(ApprovedVersion).findOneBy({ workspaceId, templateId, version })
     if (frozen === null)
       throw notFound(`Template "${templateId}" has no version ${version}; its latest is ${template.version ?? 'not approved yet'}.`)
     return viewOf(template, frozen)
   }
 
-  async versions(workspaceId: string, templateId: string, page: Page<typeof versionOrder>): Promise<Listed<VersionView>> {
+  async versions(workspaceId: string, templateId: string, page: Page<typeof versionOrder.shape>): Promise<Listed<VersionView>> {
     await this.read(workspaceId, templateId, undefined)
     const rows = await this.database.getRepository(ApprovedVersion).find({
       where: { workspaceId, templateId, ...(page.after ? { version: LessThan(page.after[0]) } : {}) },
       order: { version: 'DESC' },
       take: page.limit + 1,
     })
-    const { items, nextCursor } = pageOf(rows, page, ({ version }) => [version])
-    return { items: items.map(versionViewOf), nextCursor }
+    return pageOf(rows, page, versionOrder, ({ version }) => [version], versionViewOf)
   }
 
   async preview(workspaceId: string, templateId: string, version: number | undefined, variables: Variables): Promise<Preview> {
@@ -82,28 +81,30 @@ export class Templates {
   }
 
   async create(write: Write, givenId: string | undefined, definition: TemplateDefinition): Promise<TemplateView> {
-    return this.once(write, async (tx) => viewOf(await create(tx, write.caller.workspaceId, givenId, definition)))
+    const view = await this.once(write, async (tx) => tagged(await create(tx, write.caller.workspaceId, givenId, definition)))
+    answerWith('location', `/v1/templates/${view.templateId}`)
+    return view
   }
 
-  async replaceDraft(write: Write, templateId: string, definition: TemplateDefinition): Promise<TemplateView> {
+  async replaceDraft(write: Write, name: AskedTemplate, definition: TemplateDefinition): Promise<TemplateView> {
     const { workspaceId } = write.caller
-    return this.once(write, async (tx) => viewOf(await replaceDraft(tx, { workspaceId, templateId }, definition)))
+    return this.once(write, async (tx) => tagged(await replaceDraft(tx, { workspaceId, ...name }, definition)))
   }
 
-  async approve(write: Write, templateId: string): Promise<{ templateId: string; version: number }> {
+  async approve(write: Write, name: AskedTemplate): Promise<{ templateId: string; version: number }> {
     const { workspaceId } = write.caller
-    const { answer: version, told } = await this.once(write, (tx) => approve(tx, { workspaceId, templateId }))
-    await this.acknowledged(told, `Version ${version} of template "${templateId}" is approved`)
-    return { templateId, version }
+    const { answer: version, told } = await this.once(write, (tx) => approve(tx, { workspaceId, ...name }))
+    await this.acknowledged(told, `Version ${version} of template "${name.templateId}" is approved`)
+    return { templateId: name.templateId, version }
   }
 
-  async setArchived(write: Write, templateId: string, archived: boolean): Promise<TemplateView> {
+  async setArchived(write: Write, name: AskedTemplate, archived: boolean): Promise<TemplateView> {
     const { workspaceId } = write.caller
     const { answer, told } = await this.once(write, async (tx) => {
-      const changed = await setArchived(tx, { workspaceId, templateId }, archived)
-      return { answer: viewOf(changed.answer), told: changed.told }
+      const changed = await setArchived(tx, { workspaceId, ...name }, archived)
+      return { answer: tagged(changed.answer), told: changed.told }
     })
-    await this.acknowledged(told, `Template "${templateId}" is ${archived ? 'archived' : 'unarchived'}`)
+    await this.acknowledged(told, `Template "${name.templateId}" is ${archived ? 'archived' : 'unarchived'}`)
     return answer
   }
 
@@ -116,6 +117,15 @@ export class Templates {
       throw unavailable(`${done} and kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.`)
     }
   }
+}
+
+/** Which template of the caller's, and as which state of it he has read it. */
+export type AskedTemplate = Omit<ReadTemplate, 'workspaceId'>
+
+/** The template as answered, its tag beside it; an answer that is repeated for an Idempotency-Key has none, since it is of another time. */
+function tagged(template: Template): TemplateView {
+  answerWith('etag', etagOf(template))
+  return viewOf(template)
 }
 
 function whereStatus(status: TemplateView['status'] | undefined): object {

@@ -28,6 +28,17 @@ export function viewOf(template: Template, frozen?: ApprovedVersion): TemplateVi
   }
 }
 
+/** A template in a list: its channels without their contents, which may be megabytes. */
+export interface ListedTemplate extends Omit<TemplateView, 'channels'> {
+  readonly channels: readonly { readonly channelType: TemplateDefinition['channels'][number]['channelType'] }[]
+}
+
+/** A template for a list. */
+export function listedViewOf(template: Template): ListedTemplate {
+  const { channels, ...view } = viewOf(template)
+  return { ...view, channels: channels.map(({ channelType }) => ({ channelType })) }
+}
+
 /** One approved version in the list of versions. */
 export interface VersionView extends TemplateDefinition {
   readonly templateId: string

@@ -11,6 +11,11 @@ const page = (title: string, text: string): string =>
 const gone = page('This link has expired', 'Please ask whoever sent you the message for a new one.')
 const unknown = page('There is no such link', 'Perhaps a part of it was lost on the way. Please open it from the message itself.')
 
+const headers = {
+  'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-robots-tag': 'noindex',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
 /** `/l`, public: the token is all it takes. */
 @Controller('l')
 export class LinksController {
@@ -28,7 +33,7 @@ export class LinksController {
   async follow(@Param('token') token: string, @Req() request: Request, @Res() response: Response): Promise<void> {
     const answer = await this.visits.visit(token, request)
     // Each visit must reach us, and the page it leads to shall not learn of the token.
-    response.set({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-robots-tag': 'noindex' })
+    response.set(headers)
     switch (answer.kind) {
       case 'redirect':
         response.status(302).set('location', answer.target).end()

@@ -3,7 +3,7 @@ import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, type Type 
 import type { Pool } from 'pg'
 import { z } from 'zod'
 import { parseMessageId } from '@stepcast/contracts'
-import { Caller, conflict, Describe, notFound, page, pageOf, pageQuery, RequireScope } from '@stepcast/service'
+import { Caller, conflict, Describe, keyset, notFound, page, pageOf, pageQuery, RequireScope } from '@stepcast/service'
 import { Dispatch } from './dispatch'
 import { POOL } from './dispatcherTokens'
 import { listUncertain, type Resolved, type UncertainMessage } from './uncertain'
@@ -22,6 +22,8 @@ const word = z.strictObject({ action: z.enum(['sent', 'not_sent', 'resend']) })
 
 /** The controller of a dispatcher, at its prefix such as `v1/sms`. */
 export function unknownController(prefix: string): Type<unknown> {
+  const order = keyset(`unknown of ${prefix}`, 'text', 'text')
+
   @Controller(prefix)
   class UnknownController {
     constructor(
@@ -41,10 +43,10 @@ export function unknownController(prefix: string): Type<unknown> {
       @Query({ schema: pageQuery }) query: z.output<typeof pageQuery>,
       @Caller() { workspaceId }: Caller,
     ): Promise<{ items: UncertainMessage[]; nextCursor: string | null }> {
-      const asked = page(query, ['text', 'text'])
+      const asked = page(query, order)
       const after = asked.after && { messageId: asked.after[0], target: asked.after[1] }
       const found = await listUncertain(this.pool, workspaceId, asked.limit + 1, after)
-      return pageOf(found, asked, ({ messageId, target }) => [messageId, target])
+      return pageOf(found, asked, order, ({ messageId, target }) => [messageId, target])
     }
 
     /** Takes the operator's word and takes the entry off the list. 404: no such message here. 409: it says why. */

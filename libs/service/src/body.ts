@@ -1,70 +1,71 @@
 // A request's body, read once its caller is known to be allowed: whoever may not call costs us no more than the headers.
-import { type CallHandler, type ExecutionContext, HttpException, type NestInterceptor, SetMetadata } from '@nestjs/common'
-import { json, raw, type Request, type RequestHandler, type Response } from 'express'
+import { type CallHandler, type ExecutionContext, type NestInterceptor, SetMetadata } from '@nestjs/common'
+import type { Request } from 'express'
 import type { Observable } from 'rxjs'
+import { bodyOf, hasBody, piecesOf, usualTimes } from './incoming'
+import { jsonOf } from './json'
 import { Problem } from './problem'
-import { expectUtf8 } from './utf8'
 
 /**
- * How a call reads its body. `json`: parsed, at most so many bytes; `raw`: a Buffer, whatever its type; `streamed`: left to the handler, which
- * bounds it itself.
+ * How a call reads its body. `json`: parsed, at most so many bytes; `form`: fields of a form; `raw`: a Buffer, whatever its type; `streamed`:
+ * left to the handler, which bounds it itself.
  */
-export type BodyReading = { readonly json: number } | { readonly raw: number } | 'streamed'
+export type BodyReading = { readonly json: number } | { readonly form: number } | { readonly raw: number } | 'streamed'
 
 const bodyKey = 'stepcast:body'
 
 /** Declares how a controller's or handler's body is read, where it is not the service's usual way. */
 export const ReadsBody = (reading: BodyReading): ClassDecorator & MethodDecorator => SetMetadata(bodyKey, reading)
 
-/**
- * Reads bodies between guards and pipes. A body that was compressed is refused (415): a few bytes could become any number. So is one of
- * another type where JSON is expected.
- */
+/** Reads bodies between guards and pipes. 415 for one that is compressed, or of another type than the call takes. */
 export class BodyReader implements NestInterceptor {
-  private readonly parsers = new Map<string, RequestHandler>()
-
   /** @param usual how bodies are read unless a route declares otherwise */
   constructor(private readonly usual: BodyReading) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const reading = readingOf(context) ?? this.usual
-    const http = context.switchToHttp()
-    if (reading !== 'streamed') await this.read(reading, http.getRequest<Request>(), http.getResponse<Response>())
+    const request = context.switchToHttp().getRequest<Request>()
+    if (reading !== 'streamed' && hasBody(request)) request.body = await read(reading, request)
     return next.handle()
-  }
-
-  private async read(reading: Exclude<BodyReading, 'streamed'>, request: Request, response: Response): Promise<void> {
-    if (!hasBody(request)) return
-    if ('json' in reading && !isJson(request)) throw notJsonType()
-    await new Promise<void>((resolve, reject) => {
-      void this.parserOf(reading)(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(asHttp(error))))
-    })
-  }
-
-  private parserOf(reading: Exclude<BodyReading, 'streamed'>): RequestHandler {
-    const name = JSON.stringify(reading)
-    let parser = this.parsers.get(name)
-    if (parser === undefined) {
-      parser = 'json' in reading ? json({ type: () => true, limit: reading.json, inflate: false, verify: expectUtf8 }) : raw({ type: () => true, limit: reading.raw, inflate: false })
-      this.parsers.set(name, parser)
-    }
-    return parser
   }
 }
 
 const readingOf = (context: ExecutionContext): BodyReading | undefined =>
   (Reflect.getMetadata(bodyKey, context.getHandler()) ?? Reflect.getMetadata(bodyKey, context.getClass())) as BodyReading | undefined
 
-/** Whether a request announces a body; an empty one is none. */
-const hasBody = ({ headers }: Request): boolean =>
-  headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
-
-const isJson = ({ headers }: Request): boolean => /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(headers['content-type'] ?? '')
-
-const notJsonType = (): Problem => new Problem({ status: 415, detail: 'Bodies of this call are JSON: send Content-Type: application/json.' })
-
-/** The parser's error as Nest's own kind of errors, which the problem filter reads. */
-function asHttp(error: unknown): unknown {
-  const { status, message } = error as { status?: number; message: string }
-  return typeof status === 'number' ? new HttpException(message, status, { cause: error as Error }) : error
+async function read(reading: Exclude<BodyReading, 'streamed'>, request: Request): Promise<unknown> {
+  if ('raw' in reading) return bytesOf(request, reading.raw)
+  if ('form' in reading) {
+    expectType(request, 'application/x-www-form-urlencoded', /^application\/x-www-form-urlencoded\s*(?:;|$)/i)
+    return Object.fromEntries(new URLSearchParams((await bytesOf(request, reading.form)).toString()))
+  }
+  expectJson(request)
+  return jsonOf(await bytesOf(request, reading.json), charsetOf(request))
 }
+
+/** The whole of it: a single piece as a rule. */
+async function bytesOf(request: Request, most: number): Promise<Buffer> {
+  const body = await bodyOf(request, { most, ...usualTimes })
+  if (body.kind === 'none') return Buffer.alloc(0)
+  if (body.kind === 'whole') return body.bytes
+  const pieces: Buffer[] = []
+  for await (const piece of body.pieces) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+/** The pieces of a JSON body for a handler that declares `streamed`. @throws Problem 415 for another type, else as {@link piecesOf} */
+export function jsonPiecesOf(request: Request, most: number): AsyncGenerator<Buffer, void> {
+  if (hasBody(request)) expectJson(request)
+  const charset = charsetOf(request)
+  if (charset !== 'utf-8' && charset !== 'utf8') throw new Problem({ status: 415, detail: 'The body of this call is read as it comes: send it in UTF-8.' })
+  return piecesOf(request, { most, ...usualTimes })
+}
+
+const expectJson = (request: Request): void => expectType(request, 'application/json', /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i)
+
+function expectType({ headers }: Request, name: string, pattern: RegExp): void {
+  if (pattern.test(headers['content-type'] ?? '')) return
+  throw new Problem({ status: 415, detail: `The body of this call is ${name}: send it with Content-Type: ${name}.`, headers: { accept: name } })
+}
+
+const charsetOf = ({ headers }: Request): string => /;\s*charset="?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1]?.toLowerCase() ?? 'utf-8'

@@ -8,6 +8,8 @@ export interface CallDescription {
   readonly summary: string
   /** Meaning, units and errors beyond the common ones. */
   readonly description?: string
+  /** The shape of the body, where the handler reads it itself. */
+  readonly body?: ZodType
   /** The shape of the answer. */
   readonly answer?: ZodType
 }

@@ -19,8 +19,12 @@ export const templateIdField = z.string().regex(templateIdPattern, 'must be 1 to
 /** A whole number from `min` to `max`; at most what the database's int4 holds. */
 export const int4 = (min = 0, max = maxInt4): z.ZodInt => z.int().min(min).max(max)
 
-/** The same in an address, where everything is text. */
-export const queryInt4 = (min = 0, max = maxInt4): z.ZodCoercedNumber => z.coerce.number().int().min(min).max(max)
+/** A whole number in an address, where everything is text: written in digits, neither `0x10` nor `1e2` nor with blanks. */
+export const digits = (min: number, max: number): z.ZodType<number> =>
+  z.preprocess((text) => (typeof text === 'string' && /^[0-9]{1,16}$/.test(text) ? Number(text) : text), z.int().min(min).max(max))
+
+/** The same of the database's type int4. */
+export const queryInt4 = (min = 0, max = maxInt4): z.ZodType<number> => digits(min, max)
 
 /** A whole number of the database's type int8, as far as JavaScript counts. */
 export const int8 = (min = 0): z.ZodInt => z.int().min(min)

@@ -5,7 +5,8 @@ import { inTransaction } from '@stepcast/postgres'
 import type { Request } from 'express'
 import type { Pool, PoolClient } from 'pg'
 import type { CallerContext } from './context'
-import { conflict, refused, unreadable } from './problem'
+import { Problem, refused, unreadable } from './problem'
+import { answerWith } from './trace'
 
 /** For a service's migration. Keys are kept 30 days at least. */
 export const idempotencyTableSql = `
@@ -53,13 +54,17 @@ export async function idempotent<T>(
     const {
       rows: [lock],
     } = await tx.query<{ locked: boolean }>(lockSql, [name.join('\n')])
-    if (!lock?.locked) throw conflict('A call with this Idempotency-Key is still in flight: try again when it has ended.')
+    if (!lock?.locked) {
+      const detail = `A call with the Idempotency-Key ${JSON.stringify(key)} is still in flight: try again when it has ended.`
+      throw new Problem({ status: 409, type: 'urn:stepcast:in-flight', detail })
+    }
     const {
       rows: [first],
     } = await tx.query<{ fingerprint: string; answer: T }>(findSql, name)
     if (first !== undefined) {
       if (first.fingerprint !== bodyFingerprint)
         throw refused([{ path: '/Idempotency-Key', message: 'was used with another body: use a new key for a new request' }])
+      markReplayed()
       return first.answer
     }
     const answer = await run(tx)
@@ -68,11 +73,14 @@ export async function idempotent<T>(
   })
 }
 
+/** Says on the answer that it is the one an earlier call with the same key was given. */
+export const markReplayed = (): void => answerWith('idempotent-replayed', 'true')
+
 /** The fingerprint of a body: sha-256 of its JSON with sorted field names. */
-export const fingerprintOf = (body: unknown): string =>
-  createHash('sha256')
-    .update(JSON.stringify(sorted(body)) ?? '')
-    .digest('hex')
+export const fingerprintOf = (body: unknown): string => createHash('sha256').update(canonicalJson(body)).digest('hex')
+
+/** JSON with sorted field names: equal for equal values, however they were written. */
+export const canonicalJson = (value: unknown): string => (JSON.stringify(sorted(value)) as string | undefined) ?? ''
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)

@@ -7,6 +7,7 @@ import { type Route, routesOf } from './scope'
 interface Operation {
   summary?: string
   description?: string
+  requestBody?: object
   security?: object[]
   responses: Record<string, { description?: string; content?: Record<string, { schema: object }> }>
   'x-stepcast-scopes'?: readonly string[]
@@ -75,6 +76,9 @@ function described(operation: Operation, { scopes, description }: Route): Operat
     ...(description
       ? { summary: description.summary, ...(description.description === undefined ? {} : { description: description.description }) }
       : {}),
+    ...(description?.body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(description.body, 'input') } } } }),
     ...(scopes === null ? {} : { 'x-stepcast-scopes': scopes }),
     ...(scopes?.includes('public') ? {} : { security: [{ bearer: [] }] }),
     responses: {
@@ -96,10 +100,10 @@ function described(operation: Operation, { scopes, description }: Route): Operat
   }
 }
 
-function schemaOf(answer: z.ZodType): object {
-  const { $schema: _, ...schema } = z.toJSONSchema(answer, {
+function schemaOf(given: z.ZodType, io: 'input' | 'output' = 'output'): object {
+  const { $schema: _, ...schema } = z.toJSONSchema(given, {
     target: 'openapi-3.0',
-    io: 'output',
+    io,
     unrepresentable: 'any',
     reused: 'inline',
   })

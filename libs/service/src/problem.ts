@@ -9,12 +9,23 @@ export interface FieldError {
   readonly message: string
 }
 
-/** The parts of a {@link Problem}; `type` is `about:blank` and `title` the status phrase unless given. */
+/**
+ * What a status means to a program, where a problem names no `type` of its own: clients match this and not our sentences. One meaning each,
+ * never renamed.
+ */
+const typeOfStatus: Readonly<Record<number, string>> = {
+  400: 'unreadable', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed', 406: 'not-acceptable', 408: 'too-slow',
+  409: 'conflict', 410: 'gone', 412: 'precondition-failed', 413: 'too-large', 415: 'unsupported-media-type', 422: 'refused', 429: 'too-many',
+  431: 'headers-too-large', 500: 'unexpected', 503: 'unavailable',
+}
+
+/** The parts of a {@link Problem}; `type` is that of its status and `title` the status phrase unless given. */
 export interface ProblemParts {
   readonly status: number
   readonly detail: string
   readonly title?: string
-  readonly type?: string
+  /** `urn:stepcast:…`, where the status says too little. */
+  readonly type?: `urn:stepcast:${string}`
   readonly errors?: readonly FieldError[]
   /** Members beyond RFC 9457's own, such as `notReady`. */
   readonly extensions?: Readonly<Record<string, unknown>>
@@ -42,10 +53,15 @@ export class Problem extends Error {
     const { status, detail, title, type, errors, extensions } = this.parts
     return {
       ...extensions,
-      type: type ?? 'about:blank', title: title ?? STATUS_CODES[status] ?? 'Error', status, detail,
+      type: type ?? problemType(status), title: title ?? STATUS_CODES[status] ?? 'Error', status, detail,
       ...(errors === undefined ? {} : { errors }),
     }
   }
+}
+
+const problemType = (status: number): string => {
+  const name = typeOfStatus[status]
+  return name === undefined ? 'about:blank' : `urn:stepcast:${name}`
 }
 
 /** 400: what was sent cannot be read at all. */
@@ -64,6 +80,12 @@ export const notFound = (detail: string): Problem => new Problem({ status: 404, 
 
 /** 409: it contradicts the present state. */
 export const conflict = (detail: string): Problem => new Problem({ status: 409, detail })
+
+/** 409: the id exists already. */
+export const taken = (detail: string): Problem => new Problem({ status: 409, type: 'urn:stepcast:taken', detail })
+
+/** 412: somebody else has changed it since it was read. */
+export const preconditionFailed = (detail: string): Problem => new Problem({ status: 412, detail })
 
 /** 422: readable, and not allowed. */
 export const refused = (errors: readonly FieldError[]): Problem =>

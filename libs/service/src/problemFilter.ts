@@ -3,21 +3,43 @@ import { randomUUID } from 'node:crypto'
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
 import { isOutage } from '@stepcast/contracts'
 import type { Request, Response } from 'express'
+import { ClientGone, hasBody } from './incoming'
 import { type Log, routeOf } from './log'
-import { Problem, refused, unavailable, unreadable } from './problem'
-import { notUtf8 } from './utf8'
+import type { KnownPath } from './methods'
+import { Problem, refused, unavailable } from './problem'
+import type { ScopeGuard } from './scope'
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly log: Log) {}
+  /**
+   * @param known what the application's paths are known for
+   * @param guard whoever may not call a path at all does not learn its methods
+   */
+  constructor(
+    private readonly log: Log,
+    private readonly known: (path: string) => KnownPath | null,
+    private readonly guard: Pick<ScopeGuard, 'admit'>,
+  ) {}
 
-  catch(thrown: unknown, host: ArgumentsHost): void {
+  async catch(thrown: unknown, host: ArgumentsHost): Promise<void> {
     const http = host.switchToHttp()
-    const response = http.getResponse<Response>()
-    const problem = this.problemOf(thrown, http.getRequest<Request>())
+    const [request, response] = [http.getRequest<Request>(), http.getResponse<Response>()]
+    // Nobody is left to be answered.
+    if (thrown instanceof ClientGone) return void response.destroy()
+    const problem = await this.refusedMethod(thrown, request).catch((other: unknown) => this.problemOf(other, request)) ?? this.problemOf(thrown, request)
     // A stream already under way cannot be answered any more; cutting it tells the reader that it is not complete.
     if (response.headersSent) response.destroy()
     else sendProblem(response, problem)
+  }
+
+  /** 405 where Nest found no route for a path that it knows; null for all else. @throws Problem 401 or 403 for who may do nothing there */
+  private async refusedMethod(thrown: unknown, request: Request): Promise<Problem | null> {
+    if (!(thrown instanceof HttpException) || thrown.getStatus() !== 404) return null
+    const known = this.known(request.path)
+    if (known === null) return null
+    if (!known.scopes.includes('public')) await this.guard.admit(request, known.scopes)
+    const allow = known.methods.join(', ')
+    return new Problem({ status: 405, detail: `This path takes ${allow}, not ${request.method}.`, headers: { allow } })
   }
 
   private problemOf(thrown: unknown, request: Request): Problem {
@@ -42,25 +64,15 @@ export class ProblemFilter implements ExceptionFilter {
 const isOfTheValue = (thrown: unknown): boolean =>
   thrown instanceof Error && /^22[0-9A-Z]{3}$/.test(String((thrown as { code?: unknown }).code))
 
-/** Answers a request with a problem. */
+/** Answers a request with a problem. Whoever still sends a body that nobody reads is not listened to any longer. */
 export function sendProblem(response: Response, problem: Problem): void {
-  response.status(problem.status).set(problem.headers).type('application/problem+json').send(JSON.stringify(problem))
+  if (!response.req.complete && hasBody(response.req)) response.set('connection', 'close')
+  response.status(problem.status).set(problem.headers).set('content-type', 'application/problem+json; charset=utf-8').end(JSON.stringify(problem))
 }
 
 function ofHttpException(exception: HttpException, request: Request): Problem {
   const status = exception.getStatus()
-  const cause = exception.cause as { type?: string; limit?: number } | undefined
   if (status === 404) return new Problem({ status, detail: `There is no ${request.method} ${request.path} here.` })
-  if (cause?.type === 'entity.parse.failed') return unreadable([{ path: '', message: notJson(exception.message) }])
-  if (cause?.type === notUtf8) return unreadable([{ path: '', message: exception.message }])
-  if (cause?.type === 'entity.too.large')
-    return new Problem({ status, detail: `The body is larger than ${cause.limit} bytes, the most this call takes.` })
-  if (cause?.type === 'encoding.unsupported') return new Problem({ status, detail: 'The body is compressed: send it without Content-Encoding.' })
-  return status === 400 ? unreadable([{ path: '', message: exception.message }]) : new Problem({ status, detail: exception.message })
-}
-
-/** Node's words on where it stopped, without the piece of the body that they quote: it may be a piece of a secret or of a person. */
-const notJson = (words: string): string => {
-  const position = /at position \d+/.exec(words)?.[0]
-  return position === undefined ? 'is not JSON' : `is not JSON: unreadable ${position}`
+  if (status === 400) return new Problem({ status, detail: `The address cannot be read: ${exception.message}.` })
+  return new Problem({ status, detail: exception.message })
 }

@@ -56,11 +56,16 @@ export class ScopeGuard implements CanActivate {
     if (scopes === undefined) throw forbidden('This route declares no scope, so nobody may call it.')
     if (scopes.includes('public')) return true
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>()
+    request.caller = await this.admit(request, scopes)
+    return true
+  }
+
+  /** The caller of a request. @throws Problem 401 without credentials or with wrong ones, 403 for one who has none of the scopes */
+  async admit(request: Request, scopes: readonly Scope[]): Promise<CallerContext> {
     const caller = await this.authenticate(request)
     if (caller === null) throw unauthenticated('Credentials are missing: send Authorization: Bearer with an API key or a user token.')
     if (!scopes.some((scope) => allows(scope, caller))) throw forbidden(`This call needs ${inWords(scopes)}; ${held(caller)}.`)
-    request.caller = caller
-    return true
+    return caller
   }
 }
 
@@ -79,6 +84,9 @@ function held({ via, scopes }: CallerContext): string {
     case 'api_key': return `this key has ${scopes.length === 0 ? 'no scope' : scopes.join(', ')}`
   }
 }
+
+/** Whether everyone may call a route. */
+export const isPublic = (controller: object, handler: object): boolean => scopesOf(controller, handler)?.includes('public') ?? false
 
 const scopesOf = (controller: object, handler: object): readonly Scope[] | undefined =>
   (Reflect.getMetadata(scopeKey, handler) ?? Reflect.getMetadata(scopeKey, controller)) as readonly Scope[] | undefined

@@ -1,5 +1,7 @@
 // The frame as a service lives in it: real HTTP, a small module, every kind of refusal.
 import { Body, Controller, Get, Inject, Module, Param, Post, Query, Req } from '@nestjs/common'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { type CallerContext, contextHeader, contextKey, signContext } from './context'
@@ -83,11 +85,15 @@ beforeAll(async () => {
 })
 afterAll(() => service.stop())
 
-async function call(path: string, { caller, ...init }: RequestInit & { caller?: CallerContext } = {}) {
+async function answered(path: string, { caller, ...init }: RequestInit & { caller?: CallerContext }): Promise<Response> {
   const headers = new Headers(init.headers)
   if (caller !== undefined) headers.set(contextHeader, await signContext(contextKey(env.STEPCAST_INTERNAL_SECRET), caller))
+  return fetch(service.url + path, { ...init, headers })
+}
+async function call(path: string, init: RequestInit & { caller?: CallerContext } = {}) {
+  const headers = new Headers(init.headers)
   if (init.body !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
-  const response = await fetch(service.url + path, { ...init, headers })
+  const response = await answered(path, { ...init, headers })
   return { status: response.status, type: response.headers.get('content-type'), body: (await response.json()) as Record<string, any> }
 }
 const post = (body: unknown, caller = server) =>
@@ -140,7 +146,7 @@ describe('problems', () => {
     expect(await post({ orderNo: '', steps: [{ waitMinutes: 7 }], note: 'x' })).toMatchObject({
       status: 422,
       body: {
-        type: 'about:blank',
+        type: 'urn:stepcast:refused',
         title: 'Unprocessable Entity',
         errors: [
           { path: '/orderNo', message: 'must have at least 1 character, not ""' },
@@ -218,6 +224,73 @@ describe('problems', () => {
     const away = await call('/v1/orders/away')
     expect(away).toMatchObject({ status: 503 })
     expect(JSON.stringify(away.body)).not.toContain('10.0.0.1')
+  })
+})
+
+describe('what HTTP has words for', () => {
+  it('a known path with another method is a 405 that names those it takes; to whoever may do nothing there it is a 401 or 403', async () => {
+    const refused = await answered('/v1/orders', { method: 'PATCH', caller: server })
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST'])
+    expect(await refused.json()).toMatchObject({ type: 'urn:stepcast:method-not-allowed', detail: 'This path takes GET, HEAD, POST, not PATCH.' })
+    expect((await answered('/v1/orders', { method: 'PATCH' })).status).toBe(401)
+    expect((await answered('/v1/orders/mine', { method: 'PUT', caller: { ...server, scopes: [] } })).status).toBe(405)
+    expect((await answered('/v1/orders', { method: 'PATCH', caller: { ...server, scopes: [] } })).status).toBe(403)
+    expect((await answered('/V1/orders', { method: 'PATCH', caller: server })).status).toBe(404)
+    expect((await answered('/healthz', { method: 'DELETE' })).status).toBe(405)
+  })
+
+  it('who accepts no JSON is told so, where there is something to answer and the caller is not a stranger', async () => {
+    const reader: CallerContext = { ...server, scopes: ['read'] }
+    for (const [accept, status] of [['application/xml', 406], ['text/html, application/xml;q=0.9', 406], ['application/json;q=0', 406], ['*/*', 200], ['application/*', 200], ['text/html, */*;q=0.1', 200]] as const) {
+      expect([accept, (await answered('/v1/orders', { caller: reader, headers: { accept } })).status]).toEqual([accept, status])
+    }
+    expect((await answered('/healthz', { headers: { accept: 'text/plain' } })).status).toBe(200)
+  })
+
+  it('a body of another type, or compressed, is a 415; one that is nested too deep a 400', async () => {
+    const send = (body: string, headers: Record<string, string>) => answered('/v1/orders', { method: 'POST', caller: server, body, headers })
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '']) expect((await send('{}', { 'content-type': type })).status).toBe(415)
+    expect((await send('{}', { 'content-type': 'application/json; charset=klingon' })).status).toBe(415)
+    expect((await send('{}', { 'content-type': 'application/json', 'content-encoding': 'gzip' })).status).toBe(415)
+    for (const type of ['application/json', 'application/json;charset=UTF-8', 'Application/JSON', 'application/merge-patch+json']) expect((await send('{}', { 'content-type': type })).status).toBe(422)
+    const deep = await send('['.repeat(100) + ']'.repeat(100), { 'content-type': 'application/json' })
+    expect([deep.status, await deep.text()]).toEqual([400, expect.stringContaining('64 levels')])
+    expect((await send(`{"orderNo":"${'['.repeat(100)}"}`, { 'content-type': 'application/json' })).status).toBe(422)
+  })
+
+  it('a body is not read for whoever may not call: it ends with the answer', async () => {
+    const { port } = new URL(service.url)
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write('POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{')
+    const said = await text(socket)
+    expect(said).toMatch(/^HTTP\/1.1 401 /)
+    expect(said.toLowerCase()).toContain('connection: close')
+  })
+
+  it('a header that is said twice means nothing', async () => {
+    for (const name of ['Host', 'On-Behalf-Of', 'Idempotency-Key']) {
+      const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+      socket.write(`GET /v1/orders HTTP/1.1\r\n${name === 'Host' ? '' : 'Host: x\r\n'}${name}: a\r\n${name}: b\r\nConnection: close\r\n\r\n`)
+      expect(await text(socket)).toMatch(/^HTTP\/1.1 400 /)
+    }
+  })
+
+  it.each([
+    ['no HTTP', 'GET / HTTP/9\r\n\r\n', 400],
+    ['too many headers', `GET / HTTP/1.1\r\nHost: x\r\na: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+  ])('%s: what Node refuses has the words of all else', async (_what, request, status) => {
+    const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+    socket.write(request)
+    const [head, body] = (await text(socket)).split('\r\n\r\n') as [string, string]
+    expect(head).toContain(`HTTP/1.1 ${status} `)
+    expect(head).toMatch(/request-id: [0-9a-f]{32}/)
+    expect(JSON.parse(body)).toMatchObject({ status })
+  })
+
+  it('every answer has a request id: that of the trace', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    expect((await answered('/healthz', {})).headers.get('request-id')).toMatch(/^[0-9a-f]{32}$/)
+    expect((await answered('/nowhere', { headers: { traceparent } })).headers.get('request-id')).toBe('4bf92f3577b34da6a3ce929d0e0e4736')
   })
 })
 

@@ -1,15 +1,19 @@
 // Boots a service: Nest on Express with our log, guard, problems, probes and a shutdown that leaves nothing half done.
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { STATUS_CODES, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express'
-import type { Request, Response } from 'express'
+import { newTraceparent } from '@stepcast/contracts'
+import express, { type Request, type Response } from 'express'
+import { AcceptCheck } from './accepts'
 import { type BodyReading, BodyReader } from './body'
 import { contextHeader, contextKey, verifyContext } from './context'
 import { createLog, LOG, type Log, NestLog, requestLog } from './log'
 import { createMetrics, Registry } from './metrics'
+import { knownPaths } from './methods'
 import { OpenApi } from './openapi'
+import { signCursorsWith } from './page'
 import { SchemaPipe } from './parse'
 import { Probes } from './probes'
 import { Problem, unauthenticated } from './problem'
@@ -89,22 +93,24 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     ],
     exports: [ENV, LOG, Readiness, Registry, OpenApi],
   }
-  const app = await NestFactory.create<NestExpressApplication>(frame, new ExpressAdapter(), {
+  // Before anything makes its router: `/V1/templates` is not `/v1/templates`, to nobody.
+  const routes = express().set('case sensitive routing', true)
+  const app = await NestFactory.create<NestExpressApplication>(frame, new ExpressAdapter(routes), {
     logger: new NestLog(log),
     bodyParser: false,
     abortOnError: false,
   })
   app.disable('x-powered-by')
-  // Before anything makes the router: `/V1/templates` is not `/v1/templates`, to nobody.
-  app.set('case sensitive routing', true)
   if (options.traces ?? true) app.use(keepTrace)
   app.use(requestLog(log, observeRequest))
-  app.use(refuseNul)
+  app.use(refuseUnclear)
   await options.prepare?.(app)
-  app.useGlobalInterceptors(new BodyReader(options.bodies ?? { json: megabyte }))
+  const guard = new ScopeGuard(options.authenticate?.(app) ?? bySignedContext(env))
+  app.useGlobalGuards(guard)
+  app.useGlobalInterceptors(new AcceptCheck(), new BodyReader(options.bodies ?? { json: megabyte }))
   app.useGlobalPipes(new SchemaPipe())
-  app.useGlobalFilters(new ProblemFilter(log))
-  app.useGlobalGuards(new ScopeGuard(options.authenticate?.(app) ?? bySignedContext(env)))
+  app.useGlobalFilters(new ProblemFilter(log, knownPaths(app), guard))
+  if (env.STEPCAST_INTERNAL_SECRET) signCursorsWith(env.STEPCAST_INTERNAL_SECRET)
   openApi.describe(app)
 
   const server = await listen(app, env)
@@ -115,11 +121,23 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   return { app, port, url: `http://${hostOf(env)}:${port}`, log, stop }
 }
 
-/** PostgreSQL's text holds no NUL, so no id does: asked for one, its statement would fail. */
-function refuseNul({ originalUrl }: Request, _response: Response, next: (problem?: Problem) => void): void {
-  const detail = 'The address holds the character NUL (%00), which nothing here has in its name.'
-  next(originalUrl.includes('%00') ? new Problem({ status: 400, detail }) : undefined)
+// Said twice they mean two things: what is in front of us might have read the one, and we the other.
+const saidOnce = ['host', 'on-behalf-of', 'idempotency-key', 'content-type', 'if-match']
+
+/** Express middleware: refuses what nothing here can be meant by. */
+function refuseUnclear({ originalUrl, rawHeaders }: Request, _response: Response, next: (problem?: Problem) => void): void {
+  // PostgreSQL's text holds no NUL, so no id does: asked for one, its statement would fail.
+  if (originalUrl.includes('%00')) return next(unclear('The address holds the character NUL (%00), which nothing here has in its name.'))
+  const seen = new Set<string>()
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    if (seen.has(name) && saidOnce.includes(name)) return next(unclear(`The header ${name} is sent twice: send it once.`))
+    seen.add(name)
+  }
+  next()
 }
+
+const unclear = (detail: string): Problem => new Problem({ status: 400, detail })
 
 const hostOf = (env: Env): string => env.HOST || '127.0.0.1'
 
@@ -137,13 +155,38 @@ function bySignedContext(env: Env): Authenticate {
 
 async function listen(app: NestExpressApplication, env: Env): Promise<Server> {
   try {
-    return (await app.listen(Number(env.PORT ?? 0), hostOf(env))) as Server
+    const server = (await app.listen(Number(env.PORT ?? 0), hostOf(env))) as Server
+    server.on('clientError', answerClientError)
+    return server
   } catch (error) {
     // What the module had started goes with it.
     await app.close()
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
       throw new Error(`PORT ${env.PORT} is in use by another process: choose another or stop that one`)
     throw error
+  }
+}
+
+/** What Node refuses before it is a request: with the same words as all else. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket & { _httpMessage?: { _headerSent?: boolean } }): void {
+  // Part of an answer is on its way, or nobody is there.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?._headerSent) return void socket.destroy()
+  const problem = clientProblem(error.code)
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nconnection: close\r\ncontent-type: application/problem+json; charset=utf-8\r\n` +
+      `request-id: ${newTraceparent().slice(3, 35)}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}
+
+function clientProblem(code: string | undefined): Problem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem({ status: 431, detail: 'The headers are larger than 16 kB together.' })
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem({ status: 408, detail: 'The request did not come in time: send it without long pauses.' })
+    default:
+      return new Problem({ status: 400, detail: 'This is not HTTP as RFC 9112 has it: the request cannot be read.' })
   }
 }
 

@@ -3,13 +3,22 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { NextFunction, Request, Response } from 'express'
 import { isTraceparent, newTraceparent } from '@stepcast/contracts'
 
-const traces = new AsyncLocalStorage<string>()
+interface Work {
+  readonly traceparent: string
+  /** Null for work that begins with a record. */
+  readonly response: Response | null
+}
+
+const work = new AsyncLocalStorage<Work>()
 
 /** The `traceparent` of the request or record being worked on; undefined outside of any. */
-export const currentTraceparent = (): string | undefined => traces.getStore()
+export const currentTraceparent = (): string | undefined => work.getStore()?.traceparent
 
 /** Runs something under a given trace, for work that begins with a record instead of a request. */
-export const withTraceparent = <T>(traceparent: string, run: () => T): T => traces.run(traceparent, run)
+export const withTraceparent = <T>(traceparent: string, run: () => T): T => work.run({ traceparent, response: null }, run)
+
+/** Puts a header on the answer to the request being worked on; nothing outside of any. */
+export const answerWith = (name: string, value: string): void => void work.getStore()?.response?.setHeader(name, value)
 
 // Nothing follows from a probe, and keeping a trace makes every promise of the process dearer from the first one on (Node 20).
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
@@ -24,5 +33,5 @@ export function keepTrace(request: Request, response: Response, next: NextFuncti
   response.setHeader('request-id', traceparent.slice(3, 35))
   if (probes.has(request.path)) return next()
   request.headers.traceparent = traceparent
-  traces.run(traceparent, next)
+  work.run({ traceparent, response }, next)
 }

@@ -1,11 +1,12 @@
+// A body comes in time and in bounds, or not at all.
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Problem } from '@stepcast/service'
 import type { Request } from 'express'
-import { bodyOf, keptBytes, type Body } from './incoming'
+import { bodyOf, HeldBytes, keptBytes, type Body } from './incoming'
+import { Problem } from './problem'
 
-const times = { silentMs: 150, wholeWithinMs: 600 }
+const times = { silentMs: 150, megabyteWithinMs: 600 }
 const most = 4 * keptBytes
 
 let server: Server
@@ -35,8 +36,8 @@ async function inWords(body: Body): Promise<string> {
   if (body.kind === 'none') return 'none'
   if (body.kind === 'whole') return `whole ${body.bytes.length}`
   let bytes = 0
-  for await (const chunk of body.stream) {
-    bytes += (chunk as Buffer).length
+  for await (const chunk of body.pieces) {
+    bytes += chunk.length
     await sleep(pauseMs)
   }
   return `streamed ${bytes}`
@@ -90,13 +91,13 @@ it('what is larger than allowed is refused, announced or not, and so is what is 
 it('a sender who is silent is cut, and so is one who drips', async () => {
   const silent = await send([sizeOf(1_000)], (socket) => void socket.write('{'))
   expect(silent.what).toBe('408')
-  expect(silent.ms).toBeLessThan(times.wholeWithinMs)
+  expect(silent.ms).toBeLessThan(times.megabyteWithinMs)
   const drip = async (socket: Socket): Promise<void> => {
     for (; !socket.destroyed; await sleep(50)) socket.write(' ')
   }
   const dripping = await send([sizeOf(1_000)], drip)
   expect(dripping.what).toBe('408')
-  expect(dripping.ms).toBeGreaterThanOrEqual(times.wholeWithinMs - 20)
+  expect(dripping.ms).toBeGreaterThanOrEqual(times.megabyteWithinMs - 20)
   expect((await send([sizeOf(2 * keptBytes)], (socket) => void socket.write('{'))).what).toBe('408')
 })
 
@@ -105,8 +106,18 @@ it('time in which the sender is held back does not count', async () => {
   const large = Buffer.alloc(keptBytes + 200_000, 'x')
   const { what, ms } = await send([sizeOf(large.length)], (socket) => void socket.write(large))
   expect(what).toBe(`streamed ${large.length}`)
-  expect(ms).toBeGreaterThan(times.wholeWithinMs)
+  expect(ms).toBeGreaterThan(times.megabyteWithinMs)
 }, 60_000)
+
+it('a large body has its time for every megabyte: who drips one is cut as well', async () => {
+  const drip = async (socket: Socket): Promise<void> => {
+    socket.write(Buffer.alloc(keptBytes + 1, 'x'))
+    for (; !socket.destroyed; await sleep(50)) socket.write(' ')
+  }
+  const { what, ms } = await send([sizeOf(3 * keptBytes)], drip)
+  expect(what).toBe('408')
+  expect(ms).toBeGreaterThanOrEqual(2 * times.megabyteWithinMs - 100)
+})
 
 it('who breaks off is not answered', async () => {
   const gone = await send([sizeOf(1_000)], async (socket) => {
@@ -115,4 +126,20 @@ it('who breaks off is not answered', async () => {
     socket.destroy()
   })
   expect(gone.what).toBe('ClientGone')
+})
+
+it('memory for bodies is bounded: whoever finds no room in time is told to come again', async () => {
+  const held = new HeldBytes(100, 50)
+  held.take(60)
+  expect(() => held.take(41)).toThrow('Too much is being sent at once')
+  await held.room(40)
+  const late = held.room(1)
+  await expect(late).rejects.toMatchObject({ status: 503, headers: { 'retry-after': '1' } })
+  const [first, second] = [held.room(60), held.room(10)]
+  held.give(60)
+  await first
+  // In the order of asking, and what is given back later serves the next.
+  await expect(second).rejects.toThrow(Problem)
+  held.give(100)
+  held.take(100)
 })
