@@ -469,6 +469,31 @@ async function openStream(userId: string, of: RunningService, lastEventId?: stri
 }
 
 describe('a stream', () => {
+  it('a user may have eight, others none the less; one that ends makes room', async () => {
+    const streams = await Promise.all(Array.from({ length: 8 }, () => openStream('greedy', service)))
+    const headers = await headersFor(callerOf('greedy'))
+    const ninth = await fetch(`${service.url}/v1/feed/stream`, { headers })
+    expect([ninth.status, ninth.headers.get('retry-after')]).toEqual([429, expect.stringMatching(/^\d+$/)])
+    await ninth.body?.cancel()
+    const other = await openStream('modest', service)
+    expect(other.type).toBe('text/event-stream')
+    await streams[0]!.close()
+    await eventually(async () => {
+      const response = await fetch(`${service.url}/v1/feed/stream`, { headers })
+      await response.body?.cancel()
+      return response.status === 200
+    })
+    await Promise.all([...streams.slice(1), other].map(({ close }) => close()))
+  })
+
+  it('HEAD is answered at once, and whoever accepts no events is told', async () => {
+    const headers = await headersFor(callerOf('head'))
+    const head = await fetch(`${service.url}/v1/feed/stream`, { method: 'HEAD', headers, signal: AbortSignal.timeout(2_000) })
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
+    const json = await fetch(`${service.url}/v1/feed/stream`, { headers: { ...headers, accept: 'application/json' }, signal: AbortSignal.timeout(2_000) })
+    expect(json.status).toBe(406)
+  })
+
   it('tells of new items, receipts and hiding, on every instance', async () => {
     const streams = await Promise.all([openStream('watcher', service), openStream('watcher', second), openStream('someone-else', service)])
     expect(streams[0]!.type).toBe('text/event-stream')

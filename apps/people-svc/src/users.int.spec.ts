@@ -226,6 +226,33 @@ it('workspaces do not see each other, and each call needs its scope', async () =
   expect((await call('GET', `/v1/users/${'a'.repeat(129)}`)).body.errors).toMatchObject([{ path: '/userId' }])
 })
 
+it('lists users by id, code point by code point, and those whose ids begin with a text', async () => {
+  const workspaceId = 'listed'
+  const ids = ['B', 'a', 'a%', 'a_b', 'aa', 'ab', 'b', 'é', '사용자-1', '사용자-2', '사용자', '\u{ffff}x', '😀']
+  for (const id of [...ids].reverse()) expect((await call('PUT', `/v1/users/${encodeURIComponent(id)}`, { locale: 'ko-KR' }, { workspaceId })).status).toBe(200)
+  await call('PUT', '/v1/users/foreign', {}, { workspaceId: 'other' })
+  const list = async (query: string): Promise<string[]> => {
+    const found: string[] = []
+    let cursor = ''
+    do {
+      const { status, body } = await call('GET', `/v1/users?limit=2${query}${cursor}`, undefined, { workspaceId })
+      expect(status).toBe(200)
+      found.push(...body.items.map((user: { userId: string }) => user.userId))
+      cursor = body.nextCursor === null ? '' : `&cursor=${body.nextCursor}`
+    } while (cursor !== '')
+    return found
+  }
+  const sorted = [...ids].sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
+  expect(await list('')).toEqual(sorted)
+  for (const prefix of ['a', 'a%', '_', '%', '사용자', '사용자-', 'x', '\u{ffff}', '😀', 'A']) {
+    expect([prefix, await list(`&prefix=${encodeURIComponent(prefix)}`)]).toEqual([prefix, sorted.filter((id) => id.startsWith(prefix))])
+  }
+  const { body } = await call('GET', '/v1/users?prefix=ab', undefined, { workspaceId })
+  expect(body.items).toEqual([expect.objectContaining({ userId: 'ab', locale: 'ko-KR', phoneNumber: null })])
+  expect(body.items[0]).not.toHaveProperty('devices')
+  expect((await call('GET', '/v1/users', undefined, { workspaceId, scopes: ['send'] })).status).toBe(403)
+})
+
 it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
   const caller = { workspaceId: 'demo', scopes: ['admin', 'send', 'read', 'internal'] as CallerContext['scopes'], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)

@@ -398,6 +398,37 @@ it('cancels by the orchestrator, whoever knows the send: this service, or the or
   expect(await call('POST', '/v1/sends/one-too-many/cancel')).toMatchObject({ status: 429, body: { detail: 'Too many of them.' } })
 })
 
+it('lists sends, newest first, of a template and a time', async () => {
+  const workspaceId = 'lists'
+  const send = (templateId: string, n: number): Promise<unknown> =>
+    pool.query(
+      `INSERT INTO sends (workspace_id, send_id, template_id, template_version, variable_schema, variables, tag, source, requested_at, recipients, position, answer, served_at)
+       VALUES ($1, $2, $3, 1, '[]', '{}', $4, 'http', $5, 1, 1, '{}', now())`,
+      [workspaceId, `${templateId}-${n}`, templateId, n === 3 ? 'third' : null, new Date(Date.UTC(2026, 10, 1, n))])
+  for (const n of [3, 1, 2, 4]) for (const templateId of ['a', 'b']) await send(templateId, n)
+  const list = async (query: string): Promise<string[]> => {
+    const found: string[] = []
+    let cursor = ''
+    do {
+      const { status, body } = await call('GET', `/v1/sends?limit=2${query}${cursor}`, undefined, { workspaceId })
+      expect(status).toBe(200)
+      found.push(...body.items.map((item: { sendId: string }) => item.sendId))
+      cursor = body.nextCursor === null ? '' : `&cursor=${body.nextCursor}`
+    } while (cursor !== '')
+    return found
+  }
+  expect(await list('')).toEqual(['b-4', 'a-4', 'b-3', 'a-3', 'b-2', 'a-2', 'b-1', 'a-1'])
+  expect(await list('&templateId=a')).toEqual(['a-4', 'a-3', 'a-2', 'a-1'])
+  expect(await list('&templateId=a&from=2026-11-01T02:00:00Z&to=2026-11-01T04:00:00Z')).toEqual(['a-3', 'a-2'])
+  expect(await list('&to=2026-11-01T02:00:00Z')).toEqual(['b-1', 'a-1'])
+  expect((await call('GET', '/v1/sends?templateId=a&from=2026-11-01T03:00:00Z&to=2026-11-01T04:00:00Z', undefined, { workspaceId })).body.items).toEqual([
+    { sendId: 'a-3', templateId: 'a', templateVersion: 1, source: 'http', requestedAt: '2026-11-01T03:00:00.000Z', recipients: 1, tag: 'third' },
+  ])
+  expect((await call('GET', '/v1/sends', undefined, { workspaceId: 'nobody' })).body).toEqual({ items: [], nextCursor: null })
+  expect((await call('GET', '/v1/sends?from=yesterday', undefined, { workspaceId })).status).toBe(422)
+  expect((await call('GET', '/v1/sends', undefined, { workspaceId, scopes: ['send'] })).status).toBe(403)
+})
+
 it('forgets sends after 30 days, but none that is not fanned out', async () => {
   await approve('old')
   const ids = await Promise.all(

@@ -31,13 +31,16 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-async function call(
-  method: string,
-  path: string,
-  body?: unknown,
-  more: { workspaceId?: string; scopes?: KeyScope[]; key?: string } = {},
-): Promise<Answer> {
-  const { workspaceId = 'demo', scopes = ['admin', 'read'], key } = more
+interface Asker { workspaceId?: string; scopes?: KeyScope[]; key?: string; ifMatch?: string }
+
+async function call(method: string, path: string, body?: unknown, more: Asker = {}): Promise<Answer> {
+  const { headers: _, ...answer } = await callFor(method, path, body, more)
+  return answer
+}
+
+/** The same with the headers of the answer. */
+async function callFor(method: string, path: string, body?: unknown, more: Asker = {}): Promise<Answer & { headers: Headers }> {
+  const { workspaceId = 'demo', scopes = ['admin', 'read'], key, ifMatch } = more
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
     workspaceId,
     scopes,
@@ -47,10 +50,13 @@ async function call(
   })
   const response = await fetch(service.url + path, {
     method,
-    headers: { [contextHeader]: context, 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+    headers: {
+      [contextHeader]: context, 'content-type': 'application/json',
+      ...(key === undefined ? {} : { 'idempotency-key': key }), ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
-  return { status: response.status, body: await response.json() }
+  return { status: response.status, body: await response.json(), headers: response.headers }
 }
 
 const template = (templateId: string, text = 'Order {{orderNo}}'): object => ({
@@ -225,6 +231,57 @@ it('lists page by page, newest first, by status', async () => {
   expect((await call('GET', '/v1/templates?status=approved', undefined, { workspaceId: 'list' })).body.items).toMatchObject([
     { templateId: 'l2' },
   ])
+})
+
+it('lists tell channels and no contents, and end before 1 MB', async () => {
+  const workspaceId = 'heavy'
+  for (const n of [1, 2, 3, 4, 5]) expect((await call('POST', '/v1/templates', template(`heavy-${n}`, 'x'.repeat(900)), { workspaceId })).status).toBe(201)
+  const { body } = await call('GET', '/v1/templates?limit=100', undefined, { workspaceId })
+  expect(body.items.map((item: any) => [item.templateId, item.channels])).toEqual(
+    [5, 4, 3, 2, 1].map((n) => [`heavy-${n}`, [{ channelType: 'in_app' }, { channelType: 'push' }]]),
+  )
+  expect(JSON.stringify(body).length).toBeLessThan(1024 * 1024)
+  expect((await call('GET', '/v1/templates/heavy-1', undefined, { workspaceId })).body.channels[0].content.body).toBe('x'.repeat(900))
+})
+
+it('nobody writes over what somebody else has written since: ETag and If-Match', async () => {
+  const made = await callFor('POST', '/v1/templates', template('tagged'))
+  expect([made.status, made.headers.get('location')]).toEqual([201, '/v1/templates/tagged'])
+  const first = made.headers.get('etag')!
+  expect(first).toMatch(/^"[\w-]+"$/)
+  expect((await callFor('GET', '/v1/templates/tagged')).headers.get('etag')).toBe(first)
+  const put = await callFor('PUT', '/v1/templates/tagged', template('tagged', 'first'), { ifMatch: first })
+  const second = put.headers.get('etag')!
+  expect([put.status, second === first]).toEqual([200, false])
+  // Whoever has read the state before it, or sends what is no tag, or a weak one.
+  for (const ifMatch of [first, 'nonsense', '"nonsense"', '', `W/${second}`]) {
+    for (const [method, path, body] of [['PUT', '', template('tagged', 'lost')], ['POST', '/approve'], ['POST', '/archive'], ['POST', '/unarchive']] as const) {
+      expect([ifMatch, method, path, (await callFor(method, `/v1/templates/tagged${path}`, body, { ifMatch })).status]).toEqual([ifMatch, method, path, 412])
+    }
+  }
+  const { body } = await callFor('GET', '/v1/templates/tagged')
+  expect([body.channels[0].content.body, body.status]).toEqual(['first', 'draft'])
+  expect((await callFor('POST', '/v1/templates/tagged/approve', undefined, { ifMatch: `"other", ${second}` })).status).toBe(200)
+  const approved = (await callFor('GET', '/v1/templates/tagged')).headers.get('etag')!
+  expect((await callFor('PUT', '/v1/templates/tagged', template('tagged', 'late'), { ifMatch: second })).status).toBe(412)
+  expect((await callFor('PUT', '/v1/templates/tagged', template('tagged', 'second'), { ifMatch: approved })).status).toBe(200)
+  expect((await callFor('PUT', '/v1/templates/tagged', template('tagged', 'any'), { ifMatch: '*' })).status).toBe(200)
+  expect((await callFor('PUT', '/v1/templates/tagged', template('tagged', 'no word'))).status).toBe(200)
+  expect((await callFor('PUT', '/v1/templates/nobody', template('nobody'), { ifMatch: first })).status).toBe(404)
+  // Two at the same moment who have read the same: one wins.
+  const { headers } = await callFor('GET', '/v1/templates/tagged')
+  const ifMatch = headers.get('etag')!
+  const race = await Promise.all([1, 2, 3, 4].map((n) => callFor('PUT', '/v1/templates/tagged', template('tagged', `race ${n}`), { ifMatch })))
+  expect(race.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412])
+})
+
+it('a repeated call is answered as the first was, and says so', async () => {
+  const asked = template('repeated')
+  const first = await callFor('POST', '/v1/templates', asked, { key: 'repeated' })
+  const again = await callFor('POST', '/v1/templates', asked, { key: 'repeated' })
+  expect([again.status, again.body]).toEqual([first.status, first.body])
+  expect([first.headers.get('idempotent-replayed'), again.headers.get('idempotent-replayed')]).toEqual([null, 'true'])
+  expect(await callFor('POST', '/v1/templates', asked)).toMatchObject({ status: 409, body: { type: 'urn:stepcast:taken' } })
 })
 
 it('without Kafka an approval is kept, answered 503, and published when Kafka is back', async () => {
