@@ -43,9 +43,9 @@ it('what is read is what was written: any spelling, any order, cut anywhere; and
       const withoutEmpty = ({ variables = {}, ...more }: { variables?: object }): object => (Object.keys(variables).length === 0 ? more : { ...more, variables })
       expect(fingerprint).toBe(fingerprintOf({ ...withoutEmpty(asked), receivers: asked.receivers.map(withoutEmpty) }))
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
-})
+}, 60_000)
 
 it('absent, null and empty are the same request', async () => {
   const fingerprints = await Promise.all(

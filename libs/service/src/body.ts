@@ -7,7 +7,8 @@ import { jsonOf } from './json'
 import { Problem } from './problem'
 
 /**
- * How a call reads its body. `json`: parsed, at most so many bytes; `form`: fields of a form; `raw`: a Buffer, whatever its type; `streamed`:
+ * How a call reads its body. `json`: parsed, at most so many bytes; `form`: fields of a form,
+ * or of a JSON object; `raw`: a Buffer, whatever its type; `streamed`:
  * left to the handler, which bounds it itself.
  */
 export type BodyReading = { readonly json: number } | { readonly form: number } | { readonly raw: number } | 'streamed'
@@ -36,6 +37,7 @@ const readingOf = (context: ExecutionContext): BodyReading | undefined =>
 async function read(reading: Exclude<BodyReading, 'streamed'>, request: Request): Promise<unknown> {
   if ('raw' in reading) return bytesOf(request, reading.raw)
   if ('form' in reading) {
+    if (isJson(request)) return jsonOf(await bytesOf(request, reading.form), charsetOf(request))
     expectType(request, 'application/x-www-form-urlencoded', /^application\/x-www-form-urlencoded\s*(?:;|$)/i)
     return Object.fromEntries(new URLSearchParams((await bytesOf(request, reading.form)).toString()))
   }
@@ -61,7 +63,9 @@ export function jsonPiecesOf(request: Request, most: number): AsyncGenerator<Buf
   return piecesOf(request, { most, ...usualTimes })
 }
 
-const expectJson = (request: Request): void => expectType(request, 'application/json', /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i)
+const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
+const isJson = ({ headers }: Request): boolean => jsonType.test(headers['content-type'] ?? '')
+const expectJson = (request: Request): void => expectType(request, 'application/json', jsonType)
 
 function expectType({ headers }: Request, name: string, pattern: RegExp): void {
   if (pattern.test(headers['content-type'] ?? '')) return
