@@ -63,4 +63,19 @@ export class Erasures1764800000000 implements MigrationInterface {
   }
 }
 
-export const migrations = [Users1764000000000, Erasures1764800000000]
+/** What a token of APNs is found by that was registered in another spelling, before there was one for each. */
+export class TokensInAnySpelling1764900000000 implements MigrationInterface {
+  readonly transaction = false
+
+  async up(runner: QueryRunner): Promise<void> {
+    // A try that was broken off leaves one that is not valid.
+    await runner.query('DROP INDEX CONCURRENTLY IF EXISTS devices_apns_token')
+    await runner.query(`CREATE INDEX CONCURRENTLY devices_apns_token ON devices (workspace_id, lower(token)) WHERE platform = 'apns'`)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP INDEX CONCURRENTLY IF EXISTS devices_apns_token')
+  }
+}
+
+export const migrations = [Users1764000000000, Erasures1764800000000, TokensInAnySpelling1764900000000]

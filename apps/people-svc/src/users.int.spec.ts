@@ -125,6 +125,40 @@ it('a token belongs to one device: it is taken from its former owner, who is tol
   expect((await call('GET', '/v1/users/buyer')).body.devices).toMatchObject([{ deviceId: 'other' }])
 })
 
+it('a token of APNs in two spellings is one device, and moves in any of them', async () => {
+  const small = 'ab'.repeat(32)
+  const put = (user: string, device: string, token: string): Promise<Answer> => call('PUT', `/v1/users/${user}/devices/${device}`, { platform: 'apns', token })
+  const devicesOf = async (user: string): Promise<any[]> => (await call('GET', `/v1/users/${user}`)).body.devices
+  expect((await put('anna', 'phone', small.toUpperCase())).body).toMatchObject({ token: small })
+  await put('anna', 'the-same-phone', small)
+  expect(await devicesOf('anna')).toMatchObject([{ deviceId: 'the-same-phone', token: small }])
+  await put('bert', 'phone', `<${small.toUpperCase().replace(/(.{8})(?=.)/g, '$1 ')}>`)
+  expect([await devicesOf('anna'), await devicesOf('bert')]).toMatchObject([[], [{ token: small }]])
+  expect((await told('anna')).at(-1)).toMatchObject({ devices: [] })
+  expect(await put('anna', 'phone', '{length = 32, bytes = 0x740f4707 ... 61bb78ad }')).toMatchObject({ status: 422, body: { errors: [{ path: '/token' }] } })
+})
+
+it('a token registered in another spelling by an earlier version moves too', async () => {
+  await call('PUT', '/v1/users/earlier/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+  const database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=people_svc' })
+  await database.connect()
+  for (const stored of ['CD'.repeat(32), `<${'CD'.repeat(32)}>`, `Cd${'cD'.repeat(31)}`]) {
+    await call('PUT', '/v1/users/earlier/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+    await database.query('UPDATE devices SET token = $1 WHERE user_id = $2', [stored, 'earlier'])
+    await call('PUT', '/v1/users/later/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+    expect((await call('GET', '/v1/users/earlier')).body.devices).toEqual([])
+  }
+  await database.end()
+})
+
+it('takes languages and numbers as phones give them, and says why not', async () => {
+  const taken = await call('PUT', '/v1/users/copied', { phoneNumber: '\u202d+82 10-1234-5678\u202c', locale: 'zh_Hant_TW' })
+  expect(taken).toMatchObject({ status: 200, body: { phoneNumber: '+821012345678', locale: 'zh-Hant-TW' } })
+  expect((await call('PUT', '/v1/users/copied', { phoneNumber: '+８２１０１２３４５６７８', locale: 'ko_KR' })).body).toMatchObject({ phoneNumber: '+821012345678', locale: 'ko-KR' })
+  const refused = await call('PUT', '/v1/users/copied', { phoneNumber: '+52 1 55 1234 5678' })
+  expect(refused).toMatchObject({ status: 422, body: { errors: [{ path: '/phoneNumber', message: expect.stringContaining('too many digits for the country code +52') }] } })
+})
+
 it('one token registered by many at once ends with one owner, and topic and tables agree', async () => {
   const users = ['r1', 'r2', 'r3', 'r4']
   await Promise.all(
