@@ -33,7 +33,7 @@ function whyNoNumber(text: string, phone: PhoneNumber | undefined): string {
   if (!text.startsWith('+')) return 'it must begin with + and the country code'
   if (phone?.ext !== undefined) return 'it has an extension, which cannot be texted'
   const country = phone === undefined ? '' : ` for the country code +${phone.countryCallingCode}`
-  switch (validatePhoneNumberLength(text, { extract: false })) {
+  switch (validatePhoneNumberLength(text)) {
     case 'TOO_SHORT':
       return `it has too few digits${country}`
     case 'TOO_LONG':
