@@ -156,7 +156,7 @@ it('the step goes when they end, engagements count and stop it meanwhile, and wh
     expect(Number(commandedAt)).toBeGreaterThanOrEqual(end)
     expect(Number(commandedAt)).toBeLessThan(end + 5_000)
   }
-  await eventually(() => deferrals('turner').length === 2)
+  await eventually(() => deferrals('turner').length === 2 && inShort('sleeper').endsWith('StepCommanded'))
   expect(deferrals('turner')).toEqual([end, end + 2 * hour])
   expect(inShort('sleeper')).toBe(
     'SequenceStarted, StepCommanded, EngagementRecorded requested, StepEnded waitElapsed, StepDeferred, EngagementRecorded delivered, ' +

@@ -3,7 +3,7 @@ import type { TwilioAccount } from '@stepcast/accounts'
 import type { CallbackRequest, ProviderStatus } from '@stepcast/channel'
 import { isSignedByTwilio } from './twilioSignature'
 import { isUnsubscribed, reasonOfCode } from './twilioOutcome'
-import { senderIn } from './twilioSender'
+import { personIn, senderIn } from './twilioSender'
 
 // Everything else is on its way: accepted, scheduled, queued, sending, sent. `read` is not told of SMS.
 const statusOf: Readonly<Record<string, 'delivered' | 'failed'>> = {
@@ -27,6 +27,6 @@ export function readTwilioCallback({ url, headers, body }: CallbackRequest, acco
   const reason = status === 'failed' ? (code ? reasonOfCode(code) : word) : null
   const told = { messageId, providerMessageId: form.get('MessageSid'), reason }
   if (status !== 'failed' || !isUnsubscribed(code)) return [{ ...told, status }]
-  const [address, sender] = [form.get('To'), senderIn(form, 'From', account)]
+  const [address, sender] = [personIn(form, 'To'), senderIn(form, 'From', account)]
   return [{ ...told, status: 'skipped', ...(address === null || sender === null ? {} : { refused: { address, sender } }) }]
 }

@@ -19,4 +19,10 @@ export function senderIn(form: URLSearchParams, number: 'From' | 'To', sending: 
 
 /** Every sender that a form names. */
 export const sendersIn = (form: URLSearchParams, number: 'From' | 'To'): string[] =>
-  [form.get('MessagingServiceSid'), form.get(number)].filter((name) => name !== null && name !== '') as string[]
+  [form.get('MessagingServiceSid'), form.get(number)].filter((name): name is string => name !== null && /^[\x20-\x7e]{1,64}$/.test(name))
+
+/** The person's number in a field; null: there is none in E.164, as for WhatsApp and the like, whose numbers have a prefix. */
+export const personIn = (form: URLSearchParams, field: 'From' | 'To'): string | null => {
+  const number = form.get(field)
+  return number !== null && /^\+[0-9]{1,15}$/.test(number) ? number : null
+}

@@ -38,4 +38,7 @@ it('is not read out of other channels, of status callbacks, or of what names nob
   expect(wish({ Body: 'STOP', MessageStatus: 'delivered' })).toBeNull()
   expect(wish({ Body: 'STOP', MessageSid: '' })).toBeNull()
   expect(wish({ Body: 'STOP', To: '' })).toBeNull()
+  expect(wish({ Body: 'STOP', To: 'a\u0000b' })).toBeNull()
+  expect(wish({ Body: 'STOP', MessageSid: 'SM\u0000' })).toBeNull()
+  expect(wish({ Body: 'STOP', From: '' })).toBeNull()
 })

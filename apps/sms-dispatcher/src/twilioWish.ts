@@ -1,21 +1,21 @@
 // STOP and START: what a person answers to a text, as Twilio passes it on.
 // https://www.twilio.com/docs/messaging/twiml#request-parameters, …/services/twilio-phone-numbers-stop-words, …/services/advanced-opt-out
 import type { CallbackRequest, Wish } from '@stepcast/channel'
-import { senderIn, senderOf, sendersIn, type Sending } from './twilioSender'
+import { personIn, senderIn, senderOf, sendersIn, type Sending } from './twilioSender'
 
 // Twilio's own words; REVOKE and OPTOUT since April 2025.
 const stops = new Set(['STOP', 'STOPALL', 'UNSUBSCRIBE', 'CANCEL', 'END', 'QUIT', 'REVOKE', 'OPTOUT'])
 const starts = new Set(['START', 'UNSTOP', 'YES'])
 
 /**
- * What a signed call says that a person wants; null: it is no incoming text, or one about something else. Not WhatsApp's and the like,
- * whose numbers have a prefix: a STOP there is not one here.
+ * What a signed call says that a person wants; null: it is no incoming text, or one about something else. A STOP on another channel
+ * (WhatsApp) is not one here.
  */
 export function readTwilioWish({ body }: CallbackRequest, sending: Sending): Wish | null {
   const form = new URLSearchParams(body.toString('utf8'))
-  const [id, address] = [form.get('MessageSid') ?? form.get('SmsMessageSid'), form.get('From')]
+  const [id, address] = [form.get('MessageSid') ?? form.get('SmsMessageSid') ?? '', personIn(form, 'From')]
   // A status callback has a status, and no text of a person.
-  if (id === null || id === '' || address === null || !/^\+\d+$/.test(address) || form.has('MessageStatus')) return null
+  if (!/^[\x21-\x7e]{1,64}$/.test(id) || address === null || form.has('MessageStatus')) return null
   const kind = wishIn(form)
   const sender = senderIn(form, 'To', sending)
   if (kind === null || sender === null) return null
