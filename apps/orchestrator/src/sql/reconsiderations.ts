@@ -40,6 +40,8 @@ interface Stretch {
 const maxWaiting = 100
 const maxWalked = 10_000
 const peopleAtOnce = 200
+const headsOfPerson = 50
+const beforeAll = '00000000-0000-0000-0000-000000000000'
 // No sequence has a greater id.
 const behindAll = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
@@ -69,19 +71,35 @@ async function walkPerson(
   return { sequenceIds, walked, next: goesOnAfter === null ? null : { afterUser: '', after: goesOnAfter } }
 }
 
-/** Person by person, those who have quiet hours and no timezone of their own; each with all that runs, or as much as there is room for. */
+interface Person {
+  readonly userId: string
+  /** Heads read, of all partitions, and the last of them. */
+  readonly walked: number
+  readonly last: string | null
+  readonly running: readonly string[] | null
+}
+
+/** Person by person, those who have quiet hours and no timezone of their own; of each some heads a time, so that nobody's are read for nothing. */
 async function walkWorkspace(tx: PoolClient, partition: number, { workspaceId, afterUser, after }: Waiting, most: number): Promise<Stretch> {
   const { rows: people } = await tx.query<{ user_id: string }>(
     `SELECT user_id FROM users WHERE workspace_id = $1 AND user_id >= $2 AND data->>'timezone' IS NULL ORDER BY user_id LIMIT ${peopleAtOnce}`, [workspaceId, afterUser])
-  const { rows } = await tx.query<{ userId: string; sequenceId: string }>(
-    `SELECT user_id AS "userId", sequence_id AS "sequenceId" FROM sequences
-     WHERE workspace_id = $1 AND user_id = ANY($2::text[]) AND (user_id, sequence_id) > ($3, $4::uuid) AND partition = $5 AND outcome IS NULL
-     ORDER BY user_id, sequence_id LIMIT $6`,
-    [workspaceId, people.map(({ user_id }) => user_id), afterUser, after, partition, most])
-  const sequenceIds = rows.map(({ sequenceId }) => sequenceId)
-  const walked = people.length
-  const lastRow = rows.at(-1)
-  if (rows.length === most && lastRow) return { sequenceIds, walked, next: { afterUser: lastRow.userId, after: lastRow.sequenceId } }
-  if (people.length < peopleAtOnce) return { sequenceIds, walked, next: null }
-  return { sequenceIds, walked, next: { afterUser: people.at(-1)!.user_id, after: behindAll } }
+  const { rows } = await tx.query<Person>(
+    `SELECT u AS "userId", count(sequence_id)::int AS walked, max(sequence_id::text COLLATE "C") AS last,
+            array_agg(sequence_id::text ORDER BY sequence_id) FILTER (WHERE partition = $5 AND outcome IS NULL) AS running
+     FROM unnest($2::text[]) WITH ORDINALITY AS people (u, n) LEFT JOIN LATERAL (
+       SELECT sequence_id, partition, outcome FROM sequences
+       WHERE workspace_id = $1 AND user_id = u AND sequence_id > CASE WHEN u = $3 THEN $4::uuid ELSE '00000000-0000-0000-0000-000000000000'::uuid END
+       ORDER BY sequence_id LIMIT ${headsOfPerson}) AS heads ON true
+     GROUP BY u, n ORDER BY n`,
+    [workspaceId, people.map(({ user_id }) => user_id), afterUser, after, partition])
+  const sequenceIds: string[] = []
+  for (const { userId, walked, last, running } of rows) {
+    const room = most - sequenceIds.length
+    const found = running ?? []
+    sequenceIds.push(...found.slice(0, room))
+    if (found.length > room) return { sequenceIds, walked: rows.length, next: { afterUser: userId, after: room === 0 ? (userId === afterUser ? after : beforeAll) : found[room - 1]! } }
+    if (walked === headsOfPerson) return { sequenceIds, walked: rows.length, next: { afterUser: userId, after: last! } }
+  }
+  if (people.length < peopleAtOnce) return { sequenceIds, walked: rows.length, next: null }
+  return { sequenceIds, walked: rows.length, next: { afterUser: people.at(-1)!.user_id, after: behindAll } }
 }
