@@ -150,11 +150,14 @@ export class Unsubscribes {
   }
 
   private async hashAnew(one: Unsubscribed, hash: string): Promise<void> {
-    await this.pool.query(
-      `WITH old AS (DELETE FROM unsubscribes WHERE workspace_id = $1 AND number_hash = $2 AND sender = $3 RETURNING since)
-       INSERT INTO unsubscribes (workspace_id, number_hash, sender, since) SELECT $1, $4, $3, since FROM old ON CONFLICT DO NOTHING`,
-      [one.workspaceId, hash, one.sender, this.hashOf(one)],
-    )
+    await inTransaction(this.pool, async (tx) => {
+      await this.lock(tx, [one])
+      await tx.query(
+        `WITH old AS (DELETE FROM unsubscribes WHERE workspace_id = $1 AND number_hash = $2 AND sender = $3 RETURNING since)
+         INSERT INTO unsubscribes (workspace_id, number_hash, sender, since) SELECT $1, $4, $3, since FROM old ON CONFLICT DO NOTHING`,
+        [one.workspaceId, hash, one.sender, this.hashOf(one)],
+      )
+    })
   }
 
   /** What concerns one number is taken one after another: a start that comes while a refusal is being written must find it. */
