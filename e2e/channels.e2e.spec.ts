@@ -132,6 +132,39 @@ describe('side by side', () => {
     }
   })
 
+  it.concurrent('STOP: the next message is skipped without asking Twilio, the next step goes at once although failures wait, and START lifts it', async () => {
+    const { shop, sandbox } = stage
+    const waits = stepsTemplate('text-and-wait', 'sms', 'kakao')
+    await approved(shop, { ...waits, config: { ...waits.config, sequence: { ...waits.config.sequence, onFailure: 'wait' } } } as typeof waits)
+    await giveNumber(shop, 'stops', numberOf(110), '+821000010110')
+    const first = await sendTo(shop, 'text-and-wait', 'stops')
+    await requested(shop, first)
+    await sandbox.answers(numberOf(110), 'stop')
+    const unsubscribed = [{ channelType: 'sms', sender: '+15005550006', since: expect.stringMatching(/Z$/) }]
+    expect(await shop.server.get('/v1/users/stops')).toMatchObject({ unsubscribed })
+    const second = await ended(shop, await sendTo(shop, 'text-and-wait', 'stops'))
+    expect(kind(second, 1, 'skipped')).toMatchObject({ reason: 'unsubscribed', why: 'SMS of step 1 was skipped (unsubscribed), as sms-dispatcher reported: it can no longer engage.' })
+    expect(inOneLine(second)).toBe(
+      'SequenceStarted StepCommanded(1) | EngagementRecorded(1 skipped) StepEnded(1 skipped) StepCommanded(2) | ' +
+        'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted)')
+    expect(await sandbox.arrivals(`${second.sequenceId}.1.sms`)).toEqual([])
+    await sandbox.answers(numberOf(110), 'start')
+    expect(await shop.server.get('/v1/users/stops')).toMatchObject({ unsubscribed: [] })
+    await requested(shop, await sendTo(shop, 'text-and-wait', 'stops'))
+    // Known to Twilio alone (21610): asked once, and the same from then on.
+    await giveNumber(shop, 'stopped-before', '+15550216101', '+821000010111')
+    for (const arrivals of [1, 0]) {
+      const told = await ended(shop, await sendTo(shop, 'text-and-wait', 'stopped-before'))
+      expect([factsOf(told, 1), (await sandbox.arrivals(`${told.sequenceId}.1.sms`)).length]).toEqual(['skipped', arrivals])
+    }
+    const metrics = await eventually(async () => {
+      const { steps } = await shop.server.get('/v1/metrics/templates/text-and-wait')
+      if (steps[0].skipped === 3) return steps[0]
+      throw new Error(JSON.stringify(steps))
+    })
+    expect(metrics).toMatchObject({ failed: 0, channels: [{ channelType: 'sms', skipped: 3, failed: 0 }] })
+  })
+
   it.concurrent('opted out of SMS while the step before waits: no SMS is sent', async () => {
     const { shop, sandbox } = stage
     await giveNumber(shop, 'opts-out', numberOf(107))

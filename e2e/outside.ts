@@ -172,6 +172,11 @@ export class Sandbox {
     return this.phone(messageId, 'delivered')
   }
 
+  /** The owner of a number answers whoever texted it last. */
+  async answers(number: string, word: 'stop' | 'start'): Promise<void> {
+    await this.caller.take('POST', `/phones/${encodeURIComponent(number)}/${word}`)
+  }
+
   /** The message as the phone at this number holds it. */
   async held(messageId: string, number: string): Promise<{ body: string; links: { label: string; url: string; tracked: boolean }[] }> {
     const { items } = await this.caller.get(`/phones?to=${encodeURIComponent(number)}`)

@@ -81,7 +81,7 @@ describe('Solapi', () => {
   })
   it('knows who refuses messages', async () => {
     expect(await provider.send(messageTo('+821000001061', messageId(2)), permit)).toMatchObject({
-      kind: 'rejected',
+      kind: 'unwanted',
       reason: 'unsubscribed',
     })
   })

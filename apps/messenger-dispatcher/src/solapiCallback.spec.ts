@@ -23,8 +23,8 @@ describe("Solapi's webhook", () => {
   it.each(['3104', '3107', '3103', '2230'])('has failed, with the code as the reason: %s', (code) =>
     expect(read([report(code)])).toMatchObject([{ status: 'failed', reason: code }]),
   )
-  it('has failed as unsubscribed when the person refuses messages', () =>
-    expect(read([report('2061')])).toMatchObject([{ status: 'failed', reason: 'unsubscribed' }]))
+  it('was skipped as unsubscribed when the person refuses messages', () =>
+    expect(read([report('2061')])).toMatchObject([{ status: 'skipped', reason: 'unsubscribed' }]))
   it('reports many at a time, and of those only ours', () => {
     const others = [
       { messageId: 'M2', statusCode: '4000' },

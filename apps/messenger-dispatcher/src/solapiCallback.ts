@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { CallbackRequest, ProviderStatus } from '@stepcast/channel'
 import { z } from 'zod'
-import { reasonOfStatus } from './solapiOutcome'
+import { isUnsubscribed, reasonOfStatus } from './solapiOutcome'
 
 const report = z.object({
   messageId: z.string().nullish(),
@@ -27,8 +27,9 @@ export function readSolapiCallback({ headers, body }: CallbackRequest, webhookSe
     const messageId = data?.customFields?.messageId
     if (!success || typeof messageId !== 'string') return []
     const code = data.statusCode
-    const status = code === deliveredCode ? 'delivered' : underWay.has(code) ? null : 'failed'
-    return [{ messageId, providerMessageId: data.messageId ?? null, status, reason: status === 'failed' ? reasonOfStatus(code) : null }]
+    const status = code === deliveredCode ? 'delivered' : underWay.has(code) ? null : isUnsubscribed(code) ? 'skipped' : 'failed'
+    const isOver = status === 'failed' || status === 'skipped'
+    return [{ messageId, providerMessageId: data.messageId ?? null, status, reason: isOver ? reasonOfStatus(code) : null }]
   })
 }
 

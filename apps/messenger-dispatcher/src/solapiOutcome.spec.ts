@@ -23,8 +23,8 @@ describe('an Alimtalk handed to Solapi', () => {
   it.each(['1042', '1043', '1045', '1060', '2064'])('is rejected when it was not registered for a fault of its own: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'rejected', reason: code, deadAddress: false }),
   )
-  it.each(['1061', '2061'])('is rejected as unsubscribed when the person refuses messages: %s', (code) =>
-    expect(failed(code)).toEqual({ kind: 'rejected', reason: 'unsubscribed', deadAddress: false }),
+  it.each(['1061', '2061'])('is unwanted when the person refuses messages: %s', (code) =>
+    expect(failed(code)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }),
   )
   it.each(['1020', '1024', '1030'])('is tried again when it was not registered for what passes or is the account: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'retry', reason: code, afterMs: null }),

@@ -25,8 +25,11 @@ const ofAccount = new Set([
   'Forbidden',
 ])
 
+/** Whether a status code says that the person does not want to hear of this sender. */
+export const isUnsubscribed = (code: string): boolean => unsubscribed.has(code)
+
 /** The reason of a status code, as reports carry it: the code itself, but for those that mean the same for every provider. */
-export const reasonOfStatus = (code: string): string => (unsubscribed.has(code) ? 'unsubscribed' : code)
+export const reasonOfStatus = (code: string): string => (isUnsubscribed(code) ? 'unsubscribed' : code)
 
 /**
  * The outcome of one call with one message. A 5xx is unknown, not a retry: Solapi does not document that nothing was registered by then,
@@ -53,6 +56,8 @@ function registered({ failedMessageList = [], messageList = [], groupInfo = {} }
     return { kind: 'accepted', providerMessageId: messageList[0]?.messageId ?? groupInfo.groupId ?? null }
   }
   const code = failed?.statusCode ?? 'not_registered'
+  // Asked each time: nobody tells us when the person wants to hear again.
+  if (isUnsubscribed(code)) return { kind: 'unwanted', reason: reasonOfStatus(code) }
   return passing.has(code)
     ? { kind: 'retry', reason: code, afterMs: null }
     : { kind: 'rejected', reason: reasonOfStatus(code), deadAddress: false }

@@ -15,6 +15,7 @@ import { migrations } from './migrations'
 import type { QuietHours } from './quietHours'
 import { SequencesController } from './sequences.controller'
 import { readSession, settingsFromEnv, turnSession } from './settings'
+import { reconsider } from './sql/reconsiderations'
 import { BACKGROUND, CANCELS, POOL, READS } from './tokens'
 
 const schema = 'orchestrator'
@@ -52,8 +53,13 @@ const makeConnection = (env: Env, log: Log): KafkaConnection =>
 async function startBackground(env: Env, pool: Pool, reads: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
   const options = { connection, pool, service: 'orchestrator' }
   const templates = new TemplatesReplica(options)
-  const users = new UsersReplica<QuietHours>({ ...options, keep: quietHoursOf })
-  const workspaces = new WorkspacesReplica(options)
+  const { partitions } = cancels
+  const users = new UsersReplica<QuietHours>({
+    ...options, keep: quietHoursOf, onReplaced: (tx, changed) => reconsider(tx, changed, partitions),
+  })
+  const workspaces = new WorkspacesReplica({
+    ...options, onTimezoneChanged: (tx, changed) => reconsider(tx, changed.map((workspaceId) => ({ workspaceId, userId: null })), partitions),
+  })
   const settings = settingsFromEnv(env)
   const engine = new Engine({
     templates, settings, metrics: new EngineMetrics(registry),

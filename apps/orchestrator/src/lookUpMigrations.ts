@@ -32,6 +32,28 @@ export class WalksInOrder1764200000000 implements MigrationInterface {
   }
 }
 
+/** Whose deferred messages are to be judged again, for each partition; without a user, everybody of the workspace who goes by its timezone. */
+export class Reconsiderations1764900000000 implements MigrationInterface {
+  readonly name = 'Reconsiderations1764900000000'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE reconsiderations (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        partition smallint NOT NULL,
+        workspace_id text NOT NULL,
+        user_id text,
+        after_user text NOT NULL DEFAULT '',
+        after_sequence_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
+      );
+      CREATE INDEX reconsiderations_of_partition ON reconsiderations (partition, id)`)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE reconsiderations')
+  }
+}
+
 /** Tombstones of ids that nobody knew are told apart: they go after a day. */
 export class UnseenTombstones1764200001000 implements MigrationInterface {
   readonly name = 'UnseenTombstones1764200001000'

@@ -3,7 +3,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { replicaOffsetsSql, templatesReplicaSql, usersReplicaSql, workspacesReplicaSql } from '@stepcast/replica'
 import { EarlyOfWorkspaces1764100001000, SendsEnds1764100000000 } from './entryMigrations'
 import { SharedValues1764000000000 } from './migrationsOfVariables'
-import { UnseenTombstones1764200001000, WalksInOrder1764200000000 } from './lookUpMigrations'
+import { Reconsiderations1764900000000, UnseenTombstones1764200001000, WalksInOrder1764200000000 } from './lookUpMigrations'
 
 const tables = `
 -- One row a home partition: what was read, what was written, what was published. Its lock is the turn.
@@ -192,5 +192,5 @@ export class Narrower1763900000000 implements MigrationInterface {
 /** All migrations, in order. */
 export const migrations = [
   Orchestrator1763800000000, Narrower1763900000000, SharedValues1764000000000, SendsEnds1764100000000, EarlyOfWorkspaces1764100001000,
-  WalksInOrder1764200000000, UnseenTombstones1764200001000,
+  WalksInOrder1764200000000, UnseenTombstones1764200001000, Reconsiderations1764900000000,
 ]

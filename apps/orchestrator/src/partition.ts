@@ -87,6 +87,7 @@ export class HomePartition {
   private barrier: Barrier | null = null
   private barrierProgressAt = 0
   private hasJobs = false
+  private reconsiders = false
   /** The publisher of the last ownership: the next begins when it has ended. */
   private publisher: Publisher | null = null
   private forgetTimer: NodeJS.Timeout | null = null
@@ -198,6 +199,12 @@ export class HomePartition {
     this.kick()
   }
 
+  /** Somebody's quiet hours have changed. */
+  peopleWait(): void {
+    this.reconsiders = true
+    this.kick()
+  }
+
   /** These have ended, but their variables are still kept. */
   forgetAlso(sequenceIds: readonly string[]): void {
     if (sequenceIds.length > 0) this.owned?.publisher.alsoEnded(sequenceIds)
@@ -226,6 +233,7 @@ export class HomePartition {
     this.cache.clear()
     this.barrier = null
     this.hasJobs = false
+    this.reconsiders = false
     this.taking.forget()
   }
 
@@ -306,7 +314,7 @@ export class HomePartition {
     const waits = new Set<Kind>()
     if (mailboxes.behind(this.partition, sends)) waits.add('sends')
     if (mailboxes.behind(this.partition, engagements)) waits.add('reports')
-    if (this.hasJobs) waits.add('jobs')
+    if (this.hasJobs || this.reconsiders) waits.add('jobs')
     if (this.firing(owned.engagementsOffset) !== null) waits.add('timers')
     return waits
   }
@@ -333,11 +341,11 @@ export class HomePartition {
     const mailboxes = boxes()
     const took = (this.took = { ...nothing })
     const hasJobs = this.hasJobs && most.jobs > 0
-    const taken = await this.taking.take(owned, most, took, (offset) => (most.timers > 0 ? this.firing(offset) : null))
+    const taken = await this.taking.take(owned, most, took, (offset) => (most.timers > 0 ? this.firing(offset) : null), this.reconsiders && most.jobs > 0)
     if (this.owned !== owned) return false
-    const { starts, reports, sendsOffset, engagementsOffset, firing, knowsQuietHours, waits } = taken
+    const { starts, reports, sendsOffset, engagementsOffset, firing, reconsiders, knowsQuietHours, waits } = taken
     // Nothing but what waits for a question: asked again at once, which waits a little.
-    const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !this.mustForget
+    const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !reconsiders && !this.mustForget
     if (waits && isIdle) return false
     const startedAt = performance.now()
     const { result, published } = await permits.run(async () => {
@@ -345,7 +353,7 @@ export class HomePartition {
       const { published } = owned.publisher
       const result = await takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
         starts, reports, sendsOffset, engagementsOffset, fireFrom: firing?.from ?? 0, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null,
-        hasJobs, knowsQuietHours, published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
+        hasJobs, reconsiders, knowsQuietHours, published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
       })
       return { result, published }
     })
@@ -355,14 +363,14 @@ export class HomePartition {
     owned.publisher.stored(published)
     // A turn may have left sends for the next one.
     const reached = { sendsOffset: result.sendsOffset, engagementsOffset }
-    this.committed(owned, result, { ...reached, fired: firing !== null, tookJobs: hasJobs })
+    this.committed(owned, result, { ...reached, fired: firing !== null, tookJobs: hasJobs, reconsidered: reconsiders })
     this.taking.done(reached)
     mailboxes.done(this.partition, sends, reached.sendsOffset)
     mailboxes.done(this.partition, engagements, reached.engagementsOffset)
     return true
   }
 
-  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean }): void {
+  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; reconsidered: boolean }): void {
     if (done.engagementsOffset > owned.engagementsOffset) this.barrierProgressAt = Date.now()
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
@@ -373,6 +381,7 @@ export class HomePartition {
     if (result.nextDueAt !== null) this.options.timerSet(this.partition, result.nextDueAt)
     if (done.fired) this.barrier = null
     if (done.tookJobs) this.hasJobs = result.more
+    if (done.reconsidered) this.reconsiders = result.moreReconsider
     if (done.fired) this.options.lookAgainAt(0)
     else if (result.nextDueAt !== null) this.options.lookAgainAt(result.nextDueAt)
     owned.publisher.publish(result.changes, result.logPosition)

@@ -18,6 +18,7 @@ import { AppModule } from './app.module'
 import { readSession, turnSession } from './settings'
 import { takeJobs, tombstonesOf } from './sql/cancels'
 import { expireEarly } from './sql/early'
+import { takeReconsiderations } from './sql/reconsiderations'
 import { nextPortions } from './sql/lateTimers'
 import { isRunning, stretchesOf } from './sql/retention'
 import { agenda, dueTimers } from './sql/timers'
@@ -205,6 +206,13 @@ async function askOnFullTables(): Promise<void> {
       await turns.query('DELETE FROM cancel_jobs')
       await isSeen(turns, { workspaceId: 'w', scope, id })
     }
+    for (const userId of ['crowd', 'nope']) await turns.query(`INSERT INTO users (workspace_id, user_id, data) VALUES ('w', $1, '{"timezone": null}')`, [userId])
+    for (const userId of ['crowd', 'nope', null]) {
+      await turns.query(`INSERT INTO reconsiderations (partition, workspace_id, user_id) VALUES (5, 'w', $1)`, [userId])
+      await inTransaction(turns, (tx) => takeReconsiderations(tx, 5, 1_000))
+      await turns.query('DELETE FROM reconsiderations')
+    }
+    await turns.query('DELETE FROM users')
     await unseenOf(turns, 'w', 10_000)
     const asked = Array.from({ length: 12 }, (_, partition) => ({ partition, from: 0 }))
     await agenda(turns, asked)

@@ -156,7 +156,7 @@ it('the step goes when they end, engagements count and stop it meanwhile, and wh
     expect(Number(commandedAt)).toBeGreaterThanOrEqual(end)
     expect(Number(commandedAt)).toBeLessThan(end + 5_000)
   }
-  await eventually(() => deferrals('turner').length === 2)
+  await eventually(() => deferrals('turner').length === 2 && inShort('sleeper').endsWith('StepCommanded'))
   expect(deferrals('turner')).toEqual([end, end + 2 * hour])
   expect(inShort('sleeper')).toBe(
     'SequenceStarted, StepCommanded, EngagementRecorded requested, StepEnded waitElapsed, StepDeferred, EngagementRecorded delivered, ' +
@@ -166,3 +166,49 @@ it('the step goes when they end, engagements count and stop it meanwhile, and wh
       'StepEnded superseded, SequenceEnded')
   expect(everyone.filter((userId) => pushesTo(userId).length > 0)).toEqual(['sleeper', 'seoul'])
 }, 150_000)
+
+it('taken away or changed while a step waits for their end: it waits no longer than it would now, and never goes inside the new ones', async () => {
+  await approvePush('alarm-3')
+  const setTimezone = async (timezone: string): Promise<void> => {
+    await (await connection.producer()).send(topics.workspaces, [{
+      key: 'w', value: { workspaceId: 'w', settings: JSON.stringify({ timezone }), updatedAt: Date.now() },
+    }])
+  }
+  await setTimezone('Asia/Seoul')
+  await eventually(async () => (await database.query(`SELECT FROM workspaces WHERE settings->>'timezone' = 'Asia/Seoul'`)).rowCount === 1)
+  const end = Math.ceil(Date.now() / minute) * minute + 2 * hour
+  const ofZone = { away: 'UTC', earlier: 'UTC', later: 'UTC', 'other-hours': 'UTC', 'other-zone': 'UTC', 'same': 'UTC', 'of-workspace': null, 'gone': 'UTC' }
+  const everyone = Object.keys(ofZone)
+  await Promise.all(Object.entries(ofZone).map(([userId, zone]) => sleeps(userId, end, zone)))
+  await produceSends(connection, everyone.map((userId) => sendRequested('alarm-3', 'changing', userId)))
+  await eventually(() => everyone.every((userId) => deferrals(userId).length === 1))
+  expect(everyone.map(deferrals)).toEqual(everyone.map(() => [end]))
+
+  const tell = async (userId: string, more: Partial<UserChanged> | null): Promise<void> => {
+    const value = more === null ? null : { ...userWithout(userId), timezone: 'UTC', ...more }
+    await (await connection.producer()).send(topics.users, [{ key: userKey('w', userId), value }])
+  }
+  const since = clockAt(Date.now() - hour, 'UTC')
+  const changedAt = Date.now()
+  await Promise.all([
+    tell('away', {}),
+    tell('earlier', { quietHoursStart: since, quietHoursEnd: clockAt(end - hour, 'UTC') }),
+    tell('later', { quietHoursStart: since, quietHoursEnd: clockAt(end + hour, 'UTC') }),
+    tell('other-hours', { quietHoursStart: clockAt(end, 'UTC'), quietHoursEnd: clockAt(end + hour, 'UTC') }),
+    tell('other-zone', { quietHoursStart: since, quietHoursEnd: clockAt(end, 'UTC'), timezone: 'Pacific/Kiritimati' }),
+    tell('same', { quietHoursStart: since, quietHoursEnd: clockAt(end, 'UTC'), locale: 'ko' }),
+    // Erased: whoever knows of no quiet hours any more must not take that for their end.
+    tell('gone', null),
+    setTimezone('America/Los_Angeles'),
+  ])
+  const awake = ['away', 'other-hours', 'other-zone', 'of-workspace']
+  await eventually(() => [...awake].every((userId) => pushesTo(userId).length === 1) && deferrals('earlier').length === 2, { withinMs: 15_000, everyMs: 50 })
+  expect(Date.now() - changedAt).toBeLessThan(10_000)
+  // Time for whatever else might be sent.
+  await new Promise((resolve) => setTimeout(resolve, 2_500))
+  expect(everyone.filter((userId) => pushesTo(userId).length > 0).sort()).toEqual([...awake].sort())
+  expect(deferrals('earlier')).toEqual([end, end - hour])
+  for (const userId of ['later', 'same', 'gone']) expect(deferrals(userId)).toEqual([end])
+  for (const userId of awake) expect(inShort(userId)).toBe('SequenceStarted, StepDeferred, StepCommanded')
+  expect((await database.query('SELECT FROM reconsiderations')).rowCount).toBe(0)
+}, 60_000)

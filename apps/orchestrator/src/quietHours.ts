@@ -72,12 +72,13 @@ export const mayAdvance = ({ kind }: Pick<EngagementReported, 'kind'>): boolean 
 type Start = { readonly template: Pick<TemplateVersion, 'config' | 'channels'> | null }
 
 /** Whether a turn of these inputs may command something outside the feed, which disturbs nobody. */
-export function mayDisturb({ starts, reports, firing }: {
+export function mayDisturb({ starts, reports, firing, reconsiders }: {
   readonly starts: readonly Start[]
   readonly reports: readonly { readonly report: Pick<EngagementReported, 'kind'> }[]
   readonly firing: object | null
+  readonly reconsiders: boolean
 }): boolean {
-  return firing !== null || reports.some(({ report }) => mayAdvance(report)) || startsOutside(starts)
+  return firing !== null || reconsiders || reports.some(({ report }) => mayAdvance(report)) || startsOutside(starts)
 }
 
 function startsOutside(starts: readonly Start[]): boolean {

@@ -3,6 +3,7 @@ import type { Pool, PoolClient } from 'pg'
 import { inTransaction } from '@stepcast/postgres'
 import { takeJobs } from './sql/cancels'
 import { lockCursor, type Cursor } from './sql/cursor'
+import { takeReconsiderations } from './sql/reconsiderations'
 import { putOffTimer } from './sql/timers'
 import { PartitionLost } from './turn'
 
@@ -15,11 +16,11 @@ export function timerAside(pool: Pool, partition: number, owner: Pick<Cursor, 'o
 }
 
 /**
- * The first sequence that a cancel job reaches is passed by; answers it. The cancel's tombstone still forbids it any further step, once a
- * turn can read it.
+ * The first sequence that a cancel job reaches, or else a change of quiet hours, is passed by; answers it. The cancel's tombstone still
+ * forbids it any further step, once a turn can read it; and what is deferred is asked again at its time.
  */
 export function jobAside(pool: Pool, partition: number, owner: Pick<Cursor, 'ownerEpoch'>): Promise<string | null> {
-  return asOwner(pool, partition, owner, async (tx) => (await takeJobs(tx, partition, 1)).reached[0] ?? null)
+  return asOwner(pool, partition, owner, async (tx) => (await takeJobs(tx, partition, 1)).reached[0] ?? (await takeReconsiderations(tx, partition, 1)).reached[0] ?? null)
 }
 
 function asOwner<T>(pool: Pool, partition: number, { ownerEpoch }: Pick<Cursor, 'ownerEpoch'>, work: (tx: PoolClient, now: number) => Promise<T>): Promise<T> {

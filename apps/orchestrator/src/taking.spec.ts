@@ -17,6 +17,7 @@ class World {
   users: Promise<void> = Promise.resolve()
   asked = 0
   firing: Firing | null = null
+  reconsiders = false
   at = { sendsOffset: 0, engagementsOffset: 0 }
 
   readonly taking = new Taking({
@@ -49,9 +50,9 @@ class World {
   }
 
   async take() {
-    const { starts, reports, knowsQuietHours, waits, firing, ...reached } = await this.taking.take(this.at, everything, { ...nothing }, () => this.firing)
+    const { starts, reports, knowsQuietHours, waits, firing, reconsiders, ...reached } = await this.taking.take(this.at, everything, { ...nothing }, () => this.firing, this.reconsiders)
     return {
-      sends: starts.map(({ record }) => record.offset), engagements: reports.map(({ record }) => record.offset), knowsQuietHours, waits, fires: firing !== null, reached,
+      sends: starts.map(({ record }) => record.offset), engagements: reports.map(({ record }) => record.offset), knowsQuietHours, waits, fires: firing !== null, reconsiders, reached,
       commit: () => {
         this.at = reached
         for (const [topic, offset] of [[topics.sends.name, reached.sendsOffset], [topics.engagements.name, reached.engagementsOffset]] as const) {
@@ -147,4 +148,17 @@ it('a failure of a question is the turn’s, and after it everything is read ane
   world.template = Promise.resolve()
   world.taking.forget()
   expect(await world.take()).toMatchObject({ sends: [0], waits: false })
+})
+
+it('whose quiet hours have changed is judged when it is known what they are now; receipts go on meanwhile', async () => {
+  const world = new World()
+  const users = open()
+  world.users = users.promise
+  world.reconsiders = true
+  world.arrive(topics.engagements, 0)
+  const first = await world.take()
+  expect(first).toMatchObject({ engagements: [0], reconsiders: false, knowsQuietHours: false, waits: true })
+  first.commit()
+  users.answer()
+  expect(await world.take()).toMatchObject({ reconsiders: true, knowsQuietHours: true, waits: false })
 })

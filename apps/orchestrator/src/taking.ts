@@ -45,6 +45,8 @@ export interface Taken extends Offsets {
   readonly starts: readonly StartRequest[]
   readonly reports: readonly Report[]
   readonly firing: Firing | null
+  /** Whether people whose quiet hours have changed are asked about. */
+  readonly reconsiders: boolean
   /** What is known of quiet hours is of after these were taken. */
   readonly knowsQuietHours: boolean
   /** Something is left for later, since its question is not answered yet. */
@@ -78,10 +80,10 @@ export class Taking {
 
   /**
    * What can be taken now, at most so many of each kind; `took` is told how many were, also when reading them fails.
-   * `firing`: the timers that may fire in a turn that stores engagements up to an offset.
+   * `firing`: the timers that may fire in a turn that stores engagements up to an offset. `reconsiders`: somebody's quiet hours have changed.
    */
   async take(
-    { sendsOffset, engagementsOffset }: Offsets, most: Counts, took: Record<Kind, number>, firing: (engagementsOffset: number) => Firing | null,
+    { sendsOffset, engagementsOffset }: Offsets, most: Counts, took: Record<Kind, number>, firing: (engagementsOffset: number) => Firing | null, reconsiders = false,
   ): Promise<Taken> {
     const { usersCaughtUp } = this.options
     // Both end before either's failure is told: nothing is read on behind its back.
@@ -94,16 +96,16 @@ export class Taking {
     const reports = ofEngagements.value!
     const reached = Math.max(engagementsOffset, reports.nextOffset)
     const all: Omit<Taken, 'knowsQuietHours'> = {
-      starts: starts?.inputs ?? [], reports: reports.inputs, firing: firing(reached), engagementsOffset: reached,
+      starts: starts?.inputs ?? [], reports: reports.inputs, firing: firing(reached), reconsiders, engagementsOffset: reached,
       sendsOffset: Math.max(sendsOffset, starts?.nextOffset ?? 0), waits: starts === null,
     }
     if (!mayDisturb(all)) return { ...all, knowsQuietHours: false }
-    const of = [this.sends.identity, this.engagements.identity, all.firing?.upTo]
+    const of = [this.sends.identity, this.engagements.identity, all.firing?.upTo, reconsiders]
     // One question for the same inputs; what was taken after it was asked asks anew.
     if (!this.quiet?.of.every((one, index) => one === of[index])) this.quiet = { of, answer: new Question(usersCaughtUp()) }
     if ((await this.quiet!.answer.within(patienceMs)) !== null) return { ...all, knowsQuietHours: true }
     took.sends = 0
-    const calm = { ...all, starts: [], firing: null, sendsOffset, knowsQuietHours: false, waits: true }
+    const calm = { ...all, starts: [], firing: null, reconsiders: false, sendsOffset, knowsQuietHours: false, waits: true }
     if (!mayDisturb(calm)) return calm
     took.reports = 0
     return { ...calm, reports: [], engagementsOffset }

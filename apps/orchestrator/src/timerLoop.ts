@@ -113,6 +113,7 @@ export class TimerLoop {
     const byNumber = new Map(owned.map((partition) => [partition.partition, partition]))
     // Cancels do not wait for receipts.
     for (const { partition, hasJobs } of agendas) if (hasJobs) byNumber.get(partition)!.jobsWait()
+    for (const { partition, reconsiders } of agendas) if (reconsiders) byNumber.get(partition)!.peopleWait()
     const due = agendas.filter(({ partition, nextDueAt }) => nextDueAt !== null && nextDueAt <= now && !byNumber.get(partition)!.awaitsReceipts)
     for (const { nextDueAt } of agendas) if (nextDueAt !== null && nextDueAt > now) this.wakeAt = Math.min(this.wakeAt, nextDueAt - this.skewMs)
     const upTo = await this.firingNow(due, now)

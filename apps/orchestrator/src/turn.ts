@@ -18,6 +18,7 @@ import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
 import { exceptions, type Exceptions } from './sql/exceptions'
+import { takeReconsiderations } from './sql/reconsiderations'
 import { insertHeads, loadSequences, type Head } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
 import { deleteVariables, insertVariables, type NewVariables } from './sql/variables'
@@ -68,11 +69,13 @@ export interface TurnInputs {
   readonly fireFrom: number
   readonly note: 'receipts_behind' | null
   readonly hasJobs: boolean
+  /** People whose quiet hours have changed wait: what is deferred of theirs is judged again. Only where quiet hours are known. */
+  readonly reconsiders: boolean
   /** What is known of quiet hours is of after these were taken; false: none of these can disturb anybody. */
   readonly knowsQuietHours: boolean
   /** Stored with this turn, and what has ended by then is forgotten. */
   readonly published: Published
-  /** At most so many timers fire, and cancel jobs reach so many sequences; the next turn takes the rest. */
+  /** At most so many timers fire, and jobs of cancels and of changed quiet hours reach so many sequences; the next turn takes the rest. */
   readonly most: { readonly timers: number; readonly jobs: number }
   /** How far a try came: what it took of what the database holds. Told also when it fails. */
   readonly took: { timers: number; jobs: number }
@@ -92,6 +95,8 @@ export interface TurnResult {
   readonly latenessMs: readonly number[]
   /** More timers or cancel jobs may wait. */
   readonly more: boolean
+  /** More people may wait whose quiet hours have changed. */
+  readonly moreReconsider: boolean
 }
 
 /** What every turn of a process shares. */
@@ -161,6 +166,7 @@ class Turn {
   private readonly today: string
   private quiet: ReadonlyMap<string, number> = new Map()
   private more = false
+  private moreReconsider = false
   private hasEarly = false
   private sendsOffset: number
 
@@ -188,13 +194,15 @@ class Turn {
     const due = inputs.fireUpTo === null ? [] : await dueTimers(tx, this.partition, inputs.fireUpTo, inputs.most.timers, inputs.fireFrom)
     inputs.took.timers = due.length
     const jobs = inputs.hasJobs ? await takeJobs(tx, this.partition, inputs.most.jobs) : noJobs
-    inputs.took.jobs = jobs.reached.length
-    await this.load(reports, due, jobs.reached, fresh)
+    const asked = inputs.reconsiders ? await takeReconsiderations(tx, this.partition, inputs.most.jobs - jobs.reached.length) : noJobs
+    this.moreReconsider = asked.more
+    inputs.took.jobs = jobs.reached.length + asked.reached.length
+    await this.load(reports, due, [...jobs.reached, ...asked.reached], fresh)
     const early = this.hasEarly ? await takeEarly(tx, [...fresh.keys()]) : []
     const tombstones = there.tombstones ? await this.tombstones() : noTombstones
     // Who had not to ask has to after all: rare, since a message is answered after it was commanded.
     if (!inputs.knowsQuietHours && early.some(({ report }) => mayAdvance(report))) await this.options.users.caughtUp()
-    if (there.quietHours) await this.readQuietHours(fresh)
+    if (there.quietHours || inputs.reconsiders) await this.readQuietHours(fresh)
 
     this.cancel(tombstones, jobs.reached)
     for (const start of fresh.values()) this.start(start, tombstones)
@@ -205,6 +213,7 @@ class Turn {
       if (draft) this.report(draft, report, report, report.traceparent)
       else unknown.push(report)
     }
+    for (const sequenceId of asked.reached) this.reconsider(sequenceId)
     for (const timer of due) this.fire(timer)
     this.more = due.length === inputs.most.timers || jobs.more
 
@@ -371,6 +380,11 @@ class Turn {
     if (refusal) this.letters.push({ record, reason: refusal.reason, detail: refusal.detail })
   }
 
+  private reconsider(sequenceId: string): void {
+    const draft = this.drafts.get(sequenceId)
+    if (draft) this.put(draft, { type: 'reconsider', now: this.now, quietUntil: this.quietUntilOf(draft.head) })
+  }
+
   private fire(timer: TimerRow): void {
     const draft = this.drafts.get(timer.sequenceId)
     // It fired: its row goes, whatever comes of it.
@@ -458,7 +472,7 @@ class Turn {
     }
     let nextDueAt: number | null = null
     for (const { dueAt } of timers) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
-    return { changes, logPosition: position, sendsOffset: this.sendsOffset, more: this.more, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
+    return { changes, logPosition: position, sendsOffset: this.sendsOffset, more: this.more, moreReconsider: this.moreReconsider, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
   }
 
   /** Every running sequence has exactly one timer, which follows from its state. */

@@ -8,6 +8,7 @@ import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { cancelUserFromEnv, Erasures } from './erasures'
 import { migrations } from './migrations'
+import { unsubscribedFromEnv } from './unsubscribed'
 import { Device, User } from './user.entity'
 import { Users } from './users'
 import { DeadTokensController, UsersController } from './users.controller'
@@ -65,9 +66,11 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
     },
     {
       provide: Users,
-      inject: [DataSource, OutboxRelay, Erasures, ENV],
-      useFactory: (database: DataSource, relay: OutboxRelay, erasures: Erasures, env: Env) =>
-        new Users(database, poolOf(database), relay, erasures, contextKey(env.STEPCAST_INTERNAL_SECRET)),
+      inject: [DataSource, OutboxRelay, Erasures, ENV, LOG],
+      useFactory: (database: DataSource, relay: OutboxRelay, erasures: Erasures, env: Env, log: Log) => {
+        const key = contextKey(env.STEPCAST_INTERNAL_SECRET)
+        return new Users(database, poolOf(database), relay, erasures, key, unsubscribedFromEnv(env, key, log))
+      },
     },
   ],
 })

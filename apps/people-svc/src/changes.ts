@@ -4,7 +4,7 @@ import { topics, userKey, type UserChanged } from '@stepcast/contracts'
 import { enqueue, type OutboxRecord } from '@stepcast/postgres'
 import { currentTraceparent } from '@stepcast/service'
 import type { PoolClient } from 'pg'
-import type { DeadToken, DeviceToken, Preferences, Profile } from './person'
+import { spellingsOf, type DeadToken, type DeviceToken, type Preferences, type Profile } from './person'
 
 /** Which user. */
 export interface UserName {
@@ -49,23 +49,19 @@ export async function putPreferences(tx: PoolClient, name: UserName, { optOut, q
  * Registers a device, of a user not seen before too. A token belongs to one device: it is taken from whichever had it, since a
  * phone handed over keeps its token. Beyond 20 devices the one registered longest ago is forgotten.
  */
-export async function putDevice(tx: PoolClient, name: UserName, deviceId: string, { platform, token }: DeviceToken): Promise<Told> {
+export async function putDevice(tx: PoolClient, name: UserName, deviceId: string, device: DeviceToken): Promise<Told> {
   const { workspaceId, userId } = name
+  const { platform, token } = device
   // First the token, then the users: nobody else can get the token while its owners are being locked.
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 1))', [`${workspaceId}/${platform}/${token}`])
-  const { rows: owners } = await tx.query<{ user_id: string }>(
-    'SELECT user_id FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3',
-    [workspaceId, platform, token],
-  )
+  const spellings = spellingsOf(device)
+  // Written out, so that each finds its index.
+  const hasToken = spellings === null ? 'workspace_id = $1 AND platform = $2 AND token = ANY($3)' : `workspace_id = $1 AND platform = $2 AND platform = 'apns' AND lower(token) = ANY($3)`
+  const ofToken = [workspaceId, platform, spellings ?? [token]]
+  const { rows: owners } = await tx.query<{ user_id: string }>(`SELECT user_id FROM devices WHERE ${hasToken}`, ofToken)
   const users = [...new Set([userId, ...owners.map(({ user_id }) => user_id)])]
   await lockUsers(tx, workspaceId, users)
-  await tx.query('DELETE FROM devices WHERE workspace_id = $1 AND platform = $2 AND token = $3 AND (user_id, device_id) <> ($4, $5)', [
-    workspaceId,
-    platform,
-    token,
-    userId,
-    deviceId,
-  ])
+  await tx.query(`DELETE FROM devices WHERE ${hasToken} AND (user_id, device_id) <> ($4, $5)`, [...ofToken, userId, deviceId])
   await tx.query(`INSERT INTO users (workspace_id, user_id) VALUES ($1, $2) ON CONFLICT (workspace_id, user_id) DO NOTHING`, [
     workspaceId,
     userId,

@@ -17,7 +17,7 @@ beforeAll(async () => {
   connection = stack.connection()
   processes = new SpecProcesses(stack)
   ;[orchestrator] = await Promise.all([processes.start('orchestrator'), processes.start('inapp-dispatcher')])
-  people = await processes.start('people-svc', { env: { ORCHESTRATOR_URL: orchestrator.url } })
+  people = await processes.start('people-svc', { env: { ORCHESTRATOR_URL: orchestrator.url, SMS_DISPATCHER_URL: 'http://127.0.0.1:9' } })
   await approveTwoSteps(connection, 'news')
   database = new Client({ connectionString: stack.databaseUrl })
   await database.connect()

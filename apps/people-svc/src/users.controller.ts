@@ -50,7 +50,7 @@ export class UsersController {
     return this.users.list(workspaceId, query.prefix, page(query, userOrder))
   }
 
-  /** The user with devices and preferences. */
+  /** The user with devices and preferences, and the senders that their number has told to stop (null: not known at the moment). */
   @Get(':userId')
   @RequireScope('read')
   read(@Caller() { workspaceId }: Caller, @Param('userId', { schema: userIdParam }) userId: string): Promise<UserView> {

@@ -1,4 +1,7 @@
 // people-svc over HTTP, on the real broker, registry and database.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { topics, type UserChanged } from '@stepcast/contracts'
 import {
   contextHeader,
@@ -21,13 +24,34 @@ interface Answer {
 
 let stack: SpecStack
 let service: RunningService
+let dispatcher: Awaited<ReturnType<typeof smsDispatcher>>
+
+/** Plays the SMS dispatcher: what it says of each number. */
+async function smsDispatcher(): Promise<{ url: string; says: Map<string, object[]>; asked: string[]; isAway: boolean; stop: () => Promise<void> }> {
+  const says = new Map<string, object[]>()
+  const asked: string[] = []
+  const played = { url: '', says, asked, isAway: false, stop: () => new Promise<void>((resolve) => void server.close(() => resolve())) }
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const { phoneNumber } = JSON.parse(body) as { phoneNumber: string }
+      asked.push(`${request.method} ${request.url} ${phoneNumber}`)
+      response.statusCode = played.isAway ? 503 : 200
+      response.end(JSON.stringify({ unsubscribed: says.get(phoneNumber) ?? [] }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  played.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return played
+}
 
 beforeAll(async () => {
   stack = await specStack(__filename)
-  service = await startService({ name: 'people-svc', module: AppModule, env: { ...stack.env, ORCHESTRATOR_URL: 'http://127.0.0.1:9' }, ownsProcess: false })
+  dispatcher = await smsDispatcher()
+  service = await startService({ name: 'people-svc', module: AppModule, env: { ...stack.env, ORCHESTRATOR_URL: 'http://127.0.0.1:9', SMS_DISPATCHER_URL: dispatcher.url }, ownsProcess: false })
 })
 afterAll(async () => {
   await service?.stop()
+  await dispatcher?.stop()
   await stack?.stop()
 })
 
@@ -123,6 +147,62 @@ it('a token belongs to one device: it is taken from its former owner, who is tol
   expect((await told('seller')).at(-1)).toMatchObject({ devices: [] })
   await call('PUT', '/v1/users/buyer/devices/other', { platform: 'fcm', token: 'handed_over' })
   expect((await call('GET', '/v1/users/buyer')).body.devices).toMatchObject([{ deviceId: 'other' }])
+})
+
+it('shows which senders the number has told to stop, of every person who has it, and of the number they have now', async () => {
+  const unsubscribed = [{ channelType: 'sms', sender: '+15005550006', since: '2026-01-31T09:00:00.000Z' }]
+  dispatcher.says.set('+821055550001', unsubscribed)
+  for (const user of ['stopped', 'shares-the-number']) {
+    expect((await call('PUT', `/v1/users/${user}`, { phoneNumber: '+82 10-5555-0001' })).body).toMatchObject({ unsubscribed })
+    expect((await call('GET', `/v1/users/${user}`)).body).toMatchObject({ unsubscribed })
+  }
+  expect(dispatcher.asked).toContain('POST /internal/unsubscribed +821055550001')
+  await call('PUT', '/v1/users/stopped', { phoneNumber: '+821055550002' })
+  expect((await call('GET', '/v1/users/stopped')).body).toMatchObject({ unsubscribed: [] })
+  await call('DELETE', '/v1/users/shares-the-number')
+  expect((await call('PUT', '/v1/users/shares-the-number', { phoneNumber: '+821055550001' })).body).toMatchObject({ unsubscribed })
+})
+
+it('does not know who has told a sender to stop while the dispatcher is away, and says so; nobody is asked where there is no number', async () => {
+  dispatcher.isAway = true
+  expect(await call('PUT', '/v1/users/unsure', { phoneNumber: '+821055550003' })).toMatchObject({ status: 200, body: { unsubscribed: null } })
+  expect(await call('PUT', '/v1/users/numberless', {})).toMatchObject({ status: 200, body: { unsubscribed: [] } })
+  dispatcher.isAway = false
+  expect((await call('GET', '/v1/users/unsure')).body).toMatchObject({ unsubscribed: [] })
+})
+
+it('a token of APNs in two spellings is one device, and moves in any of them', async () => {
+  const small = 'ab'.repeat(32)
+  const put = (user: string, device: string, token: string): Promise<Answer> => call('PUT', `/v1/users/${user}/devices/${device}`, { platform: 'apns', token })
+  const devicesOf = async (user: string): Promise<any[]> => (await call('GET', `/v1/users/${user}`)).body.devices
+  expect((await put('anna', 'phone', small.toUpperCase())).body).toMatchObject({ token: small })
+  await put('anna', 'the-same-phone', small)
+  expect(await devicesOf('anna')).toMatchObject([{ deviceId: 'the-same-phone', token: small }])
+  await put('bert', 'phone', `<${small.toUpperCase().replace(/(.{8})(?=.)/g, '$1 ')}>`)
+  expect([await devicesOf('anna'), await devicesOf('bert')]).toMatchObject([[], [{ token: small }]])
+  expect((await told('anna')).at(-1)).toMatchObject({ devices: [] })
+  expect(await put('anna', 'phone', '{length = 32, bytes = 0x740f4707 ... 61bb78ad }')).toMatchObject({ status: 422, body: { errors: [{ path: '/token' }] } })
+})
+
+it('a token registered in another spelling by an earlier version moves too', async () => {
+  await call('PUT', '/v1/users/earlier/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+  const database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=people_svc' })
+  await database.connect()
+  for (const stored of ['CD'.repeat(32), `<${'CD'.repeat(32)}>`, `Cd${'cD'.repeat(31)}`]) {
+    await call('PUT', '/v1/users/earlier/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+    await database.query('UPDATE devices SET token = $1 WHERE user_id = $2', [stored, 'earlier'])
+    await call('PUT', '/v1/users/later/devices/phone', { platform: 'apns', token: 'cd'.repeat(32) })
+    expect((await call('GET', '/v1/users/earlier')).body.devices).toEqual([])
+  }
+  await database.end()
+})
+
+it('takes languages and numbers as phones give them, and says why not', async () => {
+  const taken = await call('PUT', '/v1/users/copied', { phoneNumber: '\u202d+82 10-1234-5678\u202c', locale: 'zh_Hant_TW' })
+  expect(taken).toMatchObject({ status: 200, body: { phoneNumber: '+821012345678', locale: 'zh-Hant-TW' } })
+  expect((await call('PUT', '/v1/users/copied', { phoneNumber: '+８２１０１２３４５６７８', locale: 'ko_KR' })).body).toMatchObject({ phoneNumber: '+821012345678', locale: 'ko-KR' })
+  const refused = await call('PUT', '/v1/users/copied', { phoneNumber: '+52 1 55 1234 5678' })
+  expect(refused).toMatchObject({ status: 422, body: { errors: [{ path: '/phoneNumber', message: expect.stringContaining('too many digits for the country code +52') }] } })
 })
 
 it('one token registered by many at once ends with one owner, and topic and tables agree', async () => {

@@ -6,6 +6,7 @@ import type { Pool, PoolClient } from 'pg'
 import type { DataSource } from 'typeorm'
 import { erase, type Told, type UserName } from './changes'
 import type { Erasures } from './erasures'
+import type { UnsubscribedOf } from './unsubscribed'
 import { Device, User } from './user.entity'
 import { deviceView, listedUser, preferencesView, userView, type DeviceView, type ListedUser, type PreferencesView, type UserView } from './view'
 
@@ -41,6 +42,7 @@ export class Users {
     private readonly relay: OutboxRelay,
     private readonly erasures: Erasures,
     private readonly fingerprintKey: KeyObject,
+    private readonly unsubscribedOf: UnsubscribedOf,
   ) {}
 
   /**
@@ -86,7 +88,9 @@ export class Users {
     const devices = this.database
       .getRepository(Device)
       .find({ where: { workspaceId, userId }, order: { updatedAt: 'ASC', deviceId: 'ASC' } })
-    return userView(await this.row(workspaceId, userId), await devices)
+    const user = await this.row(workspaceId, userId)
+    const { phoneNumber } = user
+    return userView(user, await devices, phoneNumber === null ? [] : await this.unsubscribedOf(workspaceId, phoneNumber))
   }
 
   async device(workspaceId: string, userId: string, deviceId: string): Promise<DeviceView> {

@@ -1,4 +1,5 @@
 // A user as a workspace's backend sees it.
+import type { Unsubscribed } from './unsubscribed'
 import type { Device, User } from './user.entity'
 
 /** A device; the token is what the backend registered itself. */
@@ -24,6 +25,8 @@ export interface UserView {
   readonly timezone: string | null
   readonly devices: readonly DeviceView[]
   readonly preferences: PreferencesView
+  /** The senders that the number has told to stop (STOP); null: the SMS dispatcher does not answer at the moment. */
+  readonly unsubscribed: readonly Unsubscribed[] | null
   readonly createdAt: string
   readonly updatedAt: string
 }
@@ -40,15 +43,15 @@ export const preferencesView = ({ optOutChannels, optOutCategories, quietHoursSt
   quietHours: quietHoursStart === null || quietHoursEnd === null ? null : { start: quietHoursStart, end: quietHoursEnd },
 })
 
-/** A user in a list: without devices. */
-export type ListedUser = Omit<UserView, 'devices'>
+/** A user in a list: without devices, and without asking whom they have told to stop. */
+export type ListedUser = Omit<UserView, 'devices' | 'unsubscribed'>
 
 export function listedUser(user: User): ListedUser {
-  const { devices: _, ...view } = userView(user, [])
+  const { devices: _, unsubscribed: __, ...view } = userView(user, [], null)
   return view
 }
 
-export const userView = (user: User, devices: readonly Device[]): UserView => ({
+export const userView = (user: User, devices: readonly Device[], unsubscribed: UserView['unsubscribed']): UserView => ({
   userId: user.userId,
   phoneNumber: user.phoneNumber,
   kakaoPhoneNumber: user.kakaoPhoneNumber,
@@ -56,6 +59,7 @@ export const userView = (user: User, devices: readonly Device[]): UserView => ({
   timezone: user.timezone,
   devices: devices.map(deviceView),
   preferences: preferencesView(user),
+  unsubscribed,
   createdAt: user.createdAt.toISOString(),
   updatedAt: user.updatedAt.toISOString(),
 })

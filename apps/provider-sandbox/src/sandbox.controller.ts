@@ -16,6 +16,7 @@ const provider = z.enum(providerNames).optional()
 const logQuery = z.strictObject({ messageId: z.string().optional(), provider, since })
 const countQuery = z.strictObject({ provider, since })
 const reportSchema = z.enum(phoneReports)
+const answerSchema = z.strictObject({ workspaceId: z.string().optional() }).optional()
 const tapSchema = z.strictObject({ link: z.int().min(0).max(9).optional() }).optional()
 /** Credentials that requests and callbacks are signed with. */
 const accountSchema = z.discriminatedUnion('provider', [
@@ -108,6 +109,31 @@ export class SandboxController {
     const phones = this.phones.workspace(workspaceId)
     if (phones === null) throw notFound(`The phones of workspace ${workspaceId} are not registered.`)
     this.phones.register({ ...phones, ...behaviour })
+  }
+
+  /**
+   * The owner of a number answers STOP to whoever texted it last (`workspaceId`: of that workspace): Twilio keeps it, refuses what comes then
+   * (21610), and passes it on. → 204 once the product has it. 404: nobody has texted it here. 502: the product refused or is out of reach.
+   */
+  @Post('phones/:number/stop')
+  @HttpCode(204)
+  @Describe({ summary: 'Let the owner of a number answer STOP' })
+  stop(@Param('number') number: string, @Body({ schema: answerSchema }) answer: z.output<typeof answerSchema>): Promise<void> {
+    return this.answer(number, 'STOP', answer?.workspaceId)
+  }
+
+  /** The same with START, which lifts it. */
+  @Post('phones/:number/start')
+  @HttpCode(204)
+  @Describe({ summary: 'Let the owner of a number answer START' })
+  start(@Param('number') number: string, @Body({ schema: answerSchema }) answer: z.output<typeof answerSchema>): Promise<void> {
+    return this.answer(number, 'START', answer?.workspaceId)
+  }
+
+  private async answer(number: string, word: 'STOP' | 'START', workspaceId: string | null = null): Promise<void> {
+    const answer = await this.twilio.answer(number, word, workspaceId)
+    if (answer.kind === 'no_such_message') throw notFound('Nobody has sent an SMS to this number here.')
+    if (answer.kind === 'refused') throw new Problem({ status: 502, detail: `The product answered ${answer.status ?? 'nothing'}: ${answer.detail}` })
   }
 
   /**

@@ -35,6 +35,34 @@ describe('Twilio', () => {
     stage.told.length = 0
   })
 
+  it('lets whoever was texted answer STOP and START: kept for the sender, refused meanwhile, passed on with a signature', async () => {
+    const number = '+821099990001'
+    const phone = `/phones/${encodeURIComponent(number)}`
+    expect((await stage.call('POST', `${phone}/stop`)).status).toBe(404)
+    await text(number, newId())
+    expect((await stage.call('POST', `${phone}/stop`)).status).toBe(204)
+    const url = `${stage.productUrl}/v1/callbacks/twilio/demo`
+    const told = stage.told.find((one) => one.url === '/v1/callbacks/twilio/demo')!
+    const form = Object.fromEntries(new URLSearchParams(told.body))
+    expect(form).toMatchObject({ AccountSid: accountSid, From: number, To: '+15005550006', Body: 'STOP', SmsStatus: 'received', MessageSid: expect.stringMatching(/^SM/) })
+    expect(told.headers['x-twilio-signature']).toBe(twilioSignature(authToken, url, form))
+    expect(await text(number, newId())).toMatchObject({ status: 400, body: { code: 21610 } })
+    expect(await text(number, newId(), { From: '+15005550007' })).toMatchObject({ status: 201 })
+    expect((await stage.call('POST', `${phone}/start`, { workspaceId: 'other' })).status).toBe(404)
+    // Who texted last is answered: the other sender.
+    await stage.call('POST', `${phone}/start`)
+    expect(await text(number, newId())).toMatchObject({ status: 400, body: { code: 21610 } })
+  })
+
+  it('lets START lift what STOP has stopped', async () => {
+    const phone = `/phones/${encodeURIComponent('+821099990003')}`
+    await text('+821099990003', newId())
+    for (const word of ['stop', 'start']) expect((await stage.call('POST', `${phone}/${word}`, { workspaceId: 'demo' })).status).toBe(204)
+    expect(await text('+821099990003', newId())).toMatchObject({ status: 201 })
+    stage.answer = () => ({ status: 403 })
+    expect((await stage.call('POST', `${phone}/stop`)).status).toBe(502)
+  })
+
   it('takes a message, counts its segments, and shows it again', async () => {
     const id = newId()
     const answer = await text('+821012345678', id, { Body: '가'.repeat(71) })

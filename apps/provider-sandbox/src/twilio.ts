@@ -53,7 +53,11 @@ const maxValidityS = 36_000
 // As many as a long test asks for; 1 kB each.
 const maxMessages = 20_000
 const maxAccounts = 1_000
+// A number is texted by few, as a rule.
+const maxWorkspacesOfNumber = 20
 const apiVersion = '2010-04-01'
+/** A number of a messaging service. */
+const anyNumber = '+15005550006'
 
 const accountSidShape = /^AC[0-9a-fA-F]{32}$/
 
@@ -123,6 +127,10 @@ function problemOf({ To, From, MessagingServiceSid, Body, StatusCallback, Validi
 export class Twilio {
   private readonly accounts = new Map<string, string>()
   private readonly messages = new Map<string, TwilioMessage>()
+  /** By number and workspace, who texted it last: whom its owner answers. */
+  private readonly correspondents = new Map<string, Map<string, TwilioMessage>>()
+  /** Who has answered STOP to whom. */
+  private readonly unsubscribed = new Set<string>()
 
   constructor(
     private readonly desk: Desk,
@@ -142,7 +150,7 @@ export class Twilio {
     const authToken = this.authTokenOf(accountSid, authorization)
     const fields = fieldsOf(form)
     const { messageId, workspaceId } = namesIn(fields.StatusCallback)
-    const problem = problemOf(fields)
+    const problem = problemOf(fields) ?? (this.unsubscribed.has(stopOf(accountSid, fields)) ? 21610 : null)
     const message = new TwilioMessage(accountSid, authToken ?? '', fields)
     const answer: Answer = problem === null ? { status: 201, body: message.resource(), logged: '201' } : error(problem)
     const judged: Judged = {
@@ -164,9 +172,36 @@ export class Twilio {
     return { status: 200, body: message.resource(), logged: '200' }
   }
 
+  /**
+   * The owner of a number answers whoever texted it last (of a workspace): Twilio keeps it for the sender and passes it on to the product, where
+   * its status callbacks go too.
+   */
+  async answer(number: string, word: 'STOP' | 'START', workspaceId: string | null): Promise<ReportAnswer> {
+    const all = this.correspondents.get(number)
+    const message = workspaceId === null ? [...(all?.values() ?? [])].at(-1) : all?.get(workspaceId)
+    if (message === undefined) return { kind: 'no_such_message' }
+    const stop = stopOf(message.accountSid, message.fields)
+    if (word === 'STOP') this.unsubscribed.add(stop)
+    else this.unsubscribed.delete(stop)
+    if (this.unsubscribed.size > maxMessages) this.unsubscribed.delete(this.unsubscribed.values().next().value!)
+    return this.product.call(message.answered(word))
+  }
+
+  private corresponds(message: TwilioMessage, workspaceId: string): void {
+    const { To: number } = message.fields
+    const all = this.correspondents.get(number) ?? new Map<string, TwilioMessage>()
+    // Last again: the last is answered, and the first forgotten.
+    all.delete(workspaceId)
+    if (all.size < maxWorkspacesOfNumber) all.set(workspaceId, message)
+    this.correspondents.delete(number)
+    if (this.correspondents.size >= maxMessages) this.correspondents.delete(this.correspondents.keys().next().value!)
+    this.correspondents.set(number, all)
+  }
+
   private accept(message: TwilioMessage, messageId: string | null, workspaceId: string | null): void {
     if (this.messages.size >= maxMessages) this.messages.delete(this.messages.keys().next().value!)
     this.messages.set(message.sid, message)
+    if (workspaceId !== null) this.corresponds(message, workspaceId)
     const { To: to, Body: body } = message.fields
     const asked = twilioCodeOf(to) ?? 0
     const isDoomed = asked in laterErrors
@@ -192,6 +227,9 @@ export class Twilio {
     return registered === token ? token : null
   }
 }
+
+/** A STOP is of a number to a sender of an account; a service's counts for all of its numbers. */
+const stopOf = (accountSid: string, { To, From, MessagingServiceSid }: Fields): string => `${accountSid} ${MessagingServiceSid || From} ${To}`
 
 /** Stepcast's callback address names the message and its workspace: `…/{workspaceId}?m={messageId}`. */
 function namesIn(statusCallback: string): { readonly messageId: string | null; readonly workspaceId: string | null } {
@@ -267,6 +305,28 @@ class TwilioMessage implements Carrier {
     }
   }
 
+  /** What its receiver answers, as Twilio passes it on. */
+  answered(text: string): ProductCall {
+    const { To, From, MessagingServiceSid, StatusCallback } = this.fields
+    const url = StatusCallback.replace(/[?#].*$/s, '')
+    const sid = `SM${randomBytes(16).toString('hex')}`
+    const params: Record<string, string> = {
+      AccountSid: this.accountSid,
+      ApiVersion: apiVersion,
+      Body: text,
+      From: To,
+      MessageSid: sid,
+      NumMedia: '0',
+      NumSegments: '1',
+      SmsMessageSid: sid,
+      SmsSid: sid,
+      SmsStatus: 'received',
+      To: From || anyNumber,
+      ...(MessagingServiceSid === '' ? {} : { MessagingServiceSid }),
+    }
+    return this.signed(url, params)
+  }
+
   private become(status: string): void {
     this.status = status
     this.updatedAt = new Date()
@@ -283,7 +343,7 @@ class TwilioMessage implements Carrier {
     const params: Record<string, string> = {
       AccountSid: this.accountSid,
       ApiVersion: apiVersion,
-      From: From || '+15005550006',
+      From: From || anyNumber,
       MessageSid: this.sid,
       MessageStatus: this.status,
       SmsSid: this.sid,
@@ -292,6 +352,10 @@ class TwilioMessage implements Carrier {
       ...(MessagingServiceSid === '' ? {} : { MessagingServiceSid }),
       ...(this.errorCode === null ? {} : { ErrorCode: String(this.errorCode) }),
     }
+    return this.signed(url, params)
+  }
+
+  private signed(url: string, params: Readonly<Record<string, string>>): ProductCall {
     const headers = {
       'content-type': 'application/x-www-form-urlencoded',
       'user-agent': 'TwilioProxy/1.1',

@@ -5,6 +5,8 @@ import type { Env } from '@stepcast/service'
 /** The service's settings. The endpoint is the installation's: a workspace cannot make us call where it likes. */
 export interface Config extends PaidChannelConfig {
   readonly twilioEndpoint: string
+  /** What the numbers of those who have unsubscribed are hashed under: the present secret first, then the one before it. */
+  readonly numberSecrets: readonly [string, ...string[]]
 }
 
 // Twilio queues what comes faster than a sender may send, and answers 429 beyond 100 requests at a time of an account; a crash leaves at
@@ -12,12 +14,15 @@ export interface Config extends PaidChannelConfig {
 const defaults = { concurrency: 32, ratePerWorkspace: 100, ratePerProvider: 1_000, timeoutMs: 10_000 }
 
 /**
- * Reads what {@link dispatcherConfigFromEnv} does (prefix SMS), TWILIO_ENDPOINT and STEPCAST_LINK_DAYS.
+ * Reads what {@link dispatcherConfigFromEnv} does (prefix SMS), TWILIO_ENDPOINT, STEPCAST_LINK_DAYS and STEPCAST_ENCRYPTION_KEY_PREVIOUS.
  * @throws ConfigError naming the variable.
  */
 export function configFromEnv(env: Env): Config {
+  const config = dispatcherConfigFromEnv(env, 'SMS', defaults)
+  const before = env.STEPCAST_ENCRYPTION_KEY_PREVIOUS
   return {
-    ...dispatcherConfigFromEnv(env, 'SMS', defaults),
+    ...config,
+    numberSecrets: before ? [config.encryptionSecret, before] : [config.encryptionSecret],
     twilioEndpoint: address(env, 'TWILIO_ENDPOINT', 'https://api.twilio.com'),
     linkDays: linkDaysFromEnv(env),
   }

@@ -1,7 +1,8 @@
 // The SMS channel: one number per person, tracked links in the text, Twilio's or a compatible provider's network.
-import { numberAddress, paidChannel, replaceLinks, type DispatcherOptions } from '@stepcast/channel'
+import { numberAddress, paidChannel, replaceLinks, Unsubscribes, Unsubscribes1764900000001, type DispatcherOptions } from '@stepcast/channel'
 import { configFromEnv, type Config } from './config'
 import { TwilioKind } from './twilio'
+import { UnsubscribedController } from './unsubscribed.controller'
 
 /** The service's name, and that of its consumer group. */
 export const serviceName = 'sms-dispatcher'
@@ -9,6 +10,10 @@ export const serviceName = 'sms-dispatcher'
 const maxTracked = 20_000
 /** The service's PostgreSQL schema. */
 export const schema = 'sms_dispatcher'
+
+const paid = paidChannel<'sms', Config>('s', (content, track) =>
+  content.trackLinks && content.body.length <= maxTracked ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) } : content,
+)
 
 /** What the channel declares. The links of a text are replaced by short tracked ones where the template says so. */
 export const smsDispatcher: DispatcherOptions<'sms', Config> = {
@@ -21,7 +26,8 @@ export const smsDispatcher: DispatcherOptions<'sms', Config> = {
     new TwilioKind({ endpoint: twilioEndpoint, publicUrl, connections: concurrency }),
   ],
   addressesOf: ({ phoneNumber }) => numberAddress(phoneNumber, 'twilio'),
-  ...paidChannel('s', (content, track) =>
-    content.trackLinks && content.body.length <= maxTracked ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) } : content,
-  ),
+  ...paid,
+  steps: (parts) => ({ ...paid.steps?.(parts), unsubscribes: new Unsubscribes(parts.pool, parts.config.numberSecrets) }),
+  migrations: [...(paid.migrations ?? []), Unsubscribes1764900000001],
+  controllers: [...(paid.controllers ?? []), UnsubscribedController],
 }

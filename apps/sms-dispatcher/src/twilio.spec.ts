@@ -82,9 +82,8 @@ describe('Twilio', () => {
   })
   it('knows who answered STOP', async () => {
     expect(await provider.send(messageTo('+15550216100', messageId(2)), permit)).toEqual({
-      kind: 'rejected',
+      kind: 'unwanted',
       reason: 'unsubscribed',
-      deadAddress: false,
     })
   })
   it('waits for an account that Twilio does not know to be mended', async () => {

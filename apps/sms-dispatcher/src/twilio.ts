@@ -11,11 +11,14 @@ import {
   type ProviderKind,
   type ProviderMessage,
   type ProviderStatus,
+  type Wish,
 } from '@stepcast/channel'
 import { segmentsOf } from './segments'
 import { readTwilioCallback } from './twilioCallback'
 import { twilioForm } from './twilioMessage'
 import { outcomeOf } from './twilioOutcome'
+import { senderOf } from './twilioSender'
+import { readTwilioWish } from './twilioWish'
 
 // https://www.twilio.com/docs/api/errors/21617: 1,600 characters, of two code units at most. A variable may hold forty times as many, and a
 // text repeat it: neither is worth the upload.
@@ -54,6 +57,7 @@ export class TwilioKind implements ProviderKind<'sms', 'twilio'> {
 /** The provider `twilio` with one account. */
 class Twilio implements Provider<'sms'> {
   readonly name = 'twilio'
+  readonly sender: string
   private readonly origin: string
   private readonly path: string
   private readonly headers: Readonly<Record<string, string>>
@@ -63,6 +67,7 @@ class Twilio implements Provider<'sms'> {
     private readonly agent: Agent,
     private readonly options: TwilioOptions,
   ) {
+    this.sender = senderOf(account)
     const { origin, pathname } = new URL(options.endpoint)
     this.origin = origin
     this.path = `${pathname.replace(/\/$/, '')}/2010-04-01/Accounts/${account.accountSid}/Messages.json`
@@ -81,7 +86,11 @@ class Twilio implements Provider<'sms'> {
   }
 
   readCallback(request: CallbackRequest): readonly ProviderStatus[] | null {
-    return readTwilioCallback(request, this.account.authToken)
+    return readTwilioCallback(request, this.account)
+  }
+
+  readWish(request: CallbackRequest): Wish | null {
+    return readTwilioWish(request, this.account)
   }
 
   /** Nothing is held open for one account. */

@@ -50,8 +50,8 @@ describe('an SMS handed to Twilio', () => {
   ])('is rejected when the message is: %i. No number is ever forgotten', (code, status) =>
     expect(error(code, status)).toEqual({ kind: 'rejected', reason: String(code), deadAddress: false }),
   )
-  it('is rejected as unsubscribed when the person has answered STOP', () =>
-    expect(error(21610, 400)).toEqual({ kind: 'rejected', reason: 'unsubscribed', deadAddress: false }))
+  it('is unwanted when the person has answered STOP', () =>
+    expect(error(21610, 400)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }))
 
   it.each([500, 502, 503, 504, 302])('was perhaps sent after a %i: a repeat could reach the person twice', (status) =>
     expect(outcome(status, { code: 20500 })).toEqual({ kind: 'unknown', reason: '20500', detail: { segments: '2' } }),

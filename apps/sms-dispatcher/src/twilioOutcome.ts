@@ -13,18 +13,24 @@ interface TwilioAnswer {
 const throttled = new Set([20429, 21611])
 /** The recipient has answered STOP to this sender. */
 const unsubscribedCode = 21610
+/** Its reason in reports: the same for every provider, and the same as where we know of it without asking. */
+export const unsubscribed = 'unsubscribed'
 // Below it codes speak of the account and the API; from it on of the message: its number, its sender, its text.
 const firstMessageCode = 21_000
 
 /** The reason of a code, as reports carry it: the code itself, but for the one that means the same for every provider. */
-export const reasonOfCode = (code: number | string): string => (Number(code) === unsubscribedCode ? 'unsubscribed' : String(code))
+export const reasonOfCode = (code: number | string): string => (isUnsubscribed(code) ? unsubscribed : String(code))
+
+/** Whether a code says that the person does not want to hear of this sender. */
+export const isUnsubscribed = (code: number | string | null): boolean => code !== null && Number(code) === unsubscribedCode
 
 /**
  * The outcome of one call.
  *
  * A 5xx is unknown, not a retry: Twilio's page on error 20500 says that a message sent again after one may reach the person twice, and
  * that costs money. What blames the account (401, 403, 404 with a code below 21000) is the workspace's to mend and no fault of the
- * number: retry. No code says that a number is gone for good, so none is ever forgotten.
+ * number: retry. No code says that a number is gone for good, so none is ever forgotten. Who has answered STOP is not failed: nobody has
+ * done anything wrong, and there is nothing to wait for.
  * @param segments of the text, asked where Twilio does not tell (a messaging service that has not chosen a sender yet says 0)
  */
 export function outcomeOf(result: CallResult, segments: () => number, nowMs: number): Outcome {
@@ -56,6 +62,7 @@ function refused(status: number, code: number | null, afterMs: number | null, se
   if (status === 429 || (code !== null && throttled.has(code))) return { kind: 'retry', reason, afterMs }
   // 408: the request did not arrive in full (RFC 9110 §15.5.9).
   if (status === 408) return { kind: 'retry', reason, afterMs }
+  if (isUnsubscribed(code)) return { kind: 'unwanted', reason }
   // Neither taken nor refused as far as we can tell: server errors, and what no document speaks of.
   if (status < 400 || status >= 500) return unknown(reason, segments)
   const isOfAccount = [401, 403, 404].includes(status) && (code === null || code < firstMessageCode)

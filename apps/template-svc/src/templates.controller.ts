@@ -1,6 +1,6 @@
 // The HTTP edge of templates: who may call what, which input is read, which status is answered.
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
-import { Caller, fingerprintOf, IdempotencyKey, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
+import { Caller, fingerprintOf, IdempotencyKey, locale, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
 import { z } from 'zod'
 import { templateBody } from './draft'
 import { Templates, templateOrder, versionOrder, type Listed, type Write } from './templates'
@@ -11,7 +11,7 @@ const listQuery = pageQuery.extend({ status: z.enum(['draft', 'approved', 'archi
 const versionQuery = z.object({ version: queryInt4(1).optional() })
 const previewBody = z.strictObject({
   variables: z.record(z.string(), z.string()).default({}),
-  locale: z.string().max(35).optional().describe('BCP 47; content has one language so far, so it changes nothing yet'),
+  locale: locale.optional().describe('BCP 47; content has one language so far, so it changes nothing yet'),
 })
 
 @Controller('v1/templates')

@@ -27,20 +27,23 @@ export class CallbacksController {
   @RequireScope('public')
   @ReadsBody({ raw: maxBytes })
   @Describe({
-    summary: "Take a provider's status callback",
+    summary: "Take a provider's status callback, or a person's answer to an SMS (STOP, START)",
     description:
       "Called by providers, not by you; the provider's own signature is the credential. Repeats and disorder are harmless. " +
       "403: not signed by this workspace's account.",
   })
   async take(@Param('provider') provider: string, @Param('workspaceId') workspaceId: string, @Req() request: Request): Promise<void> {
     const account = await this.dispatch.account(provider, workspaceId)
-    const statuses = account?.readCallback?.({
+    const called = {
       url: this.config.publicUrl + request.originalUrl,
       headers: request.headers,
       body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-    })
+    }
+    const statuses = account?.readCallback?.(called)
     // One answer for all: a stranger does not learn which workspaces have an account.
     if (!statuses) throw forbidden("This call is not signed by the workspace's account with this provider.")
     await takeStatuses(this.dispatch, this.pool, { workspaceId, provider }, statuses)
+    const wish = account?.readWish?.(called) ?? null
+    if (wish !== null) await this.dispatch.unsubscribes?.take(workspaceId, wish)
   }
 }

@@ -18,6 +18,7 @@ import { Settler } from './settler'
 import { TokenBuckets } from './tokenBucket'
 import type { Fact, Resolution } from './transition'
 import { resolveUncertain, type Resolved } from './uncertain'
+import type { Unsubscribes } from './unsubscribes'
 
 /** What a dispatcher is made of. */
 export interface DispatchOptions<C extends ChannelType> {
@@ -40,6 +41,8 @@ export interface DispatchOptions<C extends ChannelType> {
   readonly resendUnknown: 'always' | 'as_the_workspace_says'
   /** Called with messages about to be sent; answers them, in the same order, as they shall be sent. They are stored by then. */
   readonly prepare?: Prepare<C>
+  /** Whom a provider's sender must not write to, since the person has told it to stop; absent: nobody can tell a sender of this channel. */
+  readonly unsubscribes?: Unsubscribes
   /** Called for users erased (rule 22), in the transaction that removes what is known of them, while messages still say whose they are. */
   readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
   /** Calls under way at a time, of each provider; 64 unless told: thousands a second, and a crash leaves at most as many unknown. */
@@ -98,6 +101,7 @@ export class Dispatch<C extends ChannelType> {
     this.accounts = new Accounts({ workspaces: this.workspaces, seal: options.seal, kinds, connections: concurrency, minuteMs, log })
     const settling: SettleOptions = {
       service,
+      unsubscribes: options.unsubscribes ?? null,
       backoffMs: (attempts, afterMs) => backoffMs(attempts, afterMs, minuteMs),
       resendUnknown: options.resendUnknown === 'always' ? 'always' : (tx, workspaceIds) => this.resending(tx, workspaceIds),
     }
@@ -140,6 +144,7 @@ export class Dispatch<C extends ChannelType> {
           leaseMs,
           noAddress,
           prepare: options.prepare,
+          unsubscribes: options.unsubscribes,
           settle: (facts) => this.settler.add(facts),
           onAttempt: options.onAttempt ?? (() => {}),
         }),
@@ -150,6 +155,11 @@ export class Dispatch<C extends ChannelType> {
     const store: HandOverOptions<C>['store'] = (messages, attempting) => storeMessages(messages, attempting, { pool, service, leaseMs })
     this.handOver = options.prepare === undefined ? new HandOver({ users, lanes, store }) : null
     this.intake = { ...settling, pool, users, channel, noAddress, accounts, handOver: this.handOver, leaseMs }
+  }
+
+  /** See {@link DispatchOptions}. */
+  get unsubscribes(): Unsubscribes | null {
+    return this.options.unsubscribes ?? null
   }
 
   /** Its lanes, for metrics. */

@@ -33,7 +33,7 @@ export interface DispatcherOptions<C extends ChannelType, Config extends Dispatc
   readonly config: (env: Env) => Config
   readonly kinds: (config: Config) => readonly ProviderKind<C>[]
   /** What the channel adds to the way of a message, given what it may use. */
-  readonly steps?: (parts: DispatcherParts<Config>) => Pick<DispatchOptions<C>, 'prepare' | 'onErased'>
+  readonly steps?: (parts: DispatcherParts<Config>) => Pick<DispatchOptions<C>, 'prepare' | 'onErased' | 'unsubscribes'>
   /** Removes addresses that a provider called gone; absent: no provider of this channel does. */
   readonly removeAddress?: (config: Config) => DeadAddressRemover
   /** After those every dispatcher has. */

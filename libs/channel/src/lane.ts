@@ -13,6 +13,7 @@ import type { Outcome, Permit, Provider, ProviderKind, ProviderMessage } from '.
 import { TimeLimits } from './timeLimits'
 import type { TokenBuckets } from './tokenBucket'
 import type { Fact } from './transition'
+import { keyOf, type Unsubscribes } from './unsubscribes'
 import { sleep, Wake } from './wake'
 
 /** What a lane is made of. */
@@ -36,6 +37,8 @@ export interface LaneOptions<C extends ChannelType> {
   readonly noAddress: string
   /** Absent: messages are sent as they are rendered. */
   readonly prepare: Prepare<C> | undefined
+  /** Who has told a sender to stop; absent: nobody can. */
+  readonly unsubscribes?: Pick<Unsubscribes, 'among'> | undefined
   readonly settle: (facts: readonly Fact[]) => void
   readonly onAttempt: (provider: string, outcome: Outcome['kind'], seconds: number) => void
 }
@@ -163,15 +166,29 @@ export class Lane<C extends ChannelType> {
       accounts.open(kind.name, new Set(claimed.map(({ workspaceId }) => workspaceId))),
       this.templatesOf(claimed),
     ])
-    const ready: Ready<C>[] = []
+    const able: Ready<C>[] = []
     const notSent: NotSent[] = []
     for (const one of claimed) {
       const recipient = recipients.get(userKey(one.workspaceId, one.userId))
       const verdict = this.verdict(one, recipient, templates.get(templateKey(one))!, opened.get(one.workspaceId)!)
-      if ('message' in verdict) ready.push({ claimed: one, ...verdict })
+      if ('message' in verdict) able.push({ claimed: one, ...verdict })
       else notSent.push({ ...verdict, messageId: one.messageId, target: one.target, fence: one.fence })
     }
-    return { ready, notSent }
+    const unsubscribed = await this.unsubscribedAmong(able)
+    for (const { claimed: one } of able.filter((each) => unsubscribed.has(each)))
+      notSent.push({ kind: 'skipped', reason: 'unsubscribed', messageId: one.messageId, target: one.target, fence: one.fence })
+    return { ready: able.filter((each) => !unsubscribed.has(each)), notSent }
+  }
+
+  private async unsubscribedAmong(able: readonly Ready<C>[]): Promise<ReadonlySet<Ready<C>>> {
+    const { unsubscribes } = this.options
+    if (unsubscribes === undefined) return new Set()
+    const asked = able.flatMap((one) => {
+      const { message: { workspaceId, address }, provider: { sender } } = one
+      return sender === undefined ? [] : [{ one, key: { workspaceId, address, sender } }]
+    })
+    const found = await unsubscribes.among(asked.map(({ key }) => key))
+    return new Set(asked.filter(({ key }) => found.has(keyOf(key))).map(({ one }) => one))
   }
 
   // ── Claims ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -340,6 +357,8 @@ export class Lane<C extends ChannelType> {
     onAttempt(this.name, outcome.kind, (performance.now() - startedAt) / 1_000)
     const { messageId, target, fence, workspaceId, userId, alone } = claimed
     const isDead = outcome.kind === 'rejected' && outcome.deadAddress
+    const { sender } = provider
+    const isRefused = outcome.kind === 'unwanted' && sender !== undefined
     settle([
       {
         kind: 'attempted',
@@ -348,6 +367,7 @@ export class Lane<C extends ChannelType> {
         fence,
         outcome,
         alone,
+        refused: isRefused ? { workspaceId, sender, address: message.address, atMs: claimed.nowMs } : null,
         dead: isDead ? { workspaceId, userId, address: message.address, sinceMs: outcome.deadSinceMs ?? sinceMs } : null,
       },
     ])

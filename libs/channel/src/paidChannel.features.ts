@@ -247,7 +247,8 @@ export class PaidChannelSpec<C extends Paid> {
     return response
   }
 
-  private async approve(workspaceId: string): Promise<void> {
+  /** Approves the channel's template for a workspace. */
+  async approve(workspaceId: string): Promise<void> {
     const { channel, content } = this.of
     await (
       await this.connection.producer()

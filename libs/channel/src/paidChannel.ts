@@ -12,7 +12,7 @@ import { CONFIG, POOL } from './dispatcherTokens'
 import { eraseLinks, trackLinks, type Track } from './links'
 import { LinksController } from './linksController'
 import { LinkTokens, type LinkLetter } from './linkTokens'
-import { LinksAndStatuses1764000000001 } from './paidTables'
+import { LinksAndStatuses1764000000001, SkippedStatuses1764900000000 } from './paidTables'
 
 /** Settings of a paid channel. */
 export interface PaidChannelConfig extends DispatcherConfig {
@@ -39,7 +39,7 @@ export function paidChannel<C extends ChannelType, Config extends PaidChannelCon
         trackLinks(messages, replace, { pool, tokens: tokensOf(config), publicUrl: config.publicUrl, days: config.linkDays }),
       onErased: eraseLinks,
     }),
-    migrations: [LinksAndStatuses1764000000001],
+    migrations: [LinksAndStatuses1764000000001, SkippedStatuses1764900000000],
     controllers: [CallbacksController, LinksController],
     providers: [
       {

@@ -10,6 +10,21 @@ CREATE TABLE statuses (
 );
 `
 
+/** Whom a message was accepted for may have told the sender to stop: it is skipped then, and has not failed. */
+export class SkippedStatuses1764900000000 implements MigrationInterface {
+  name = 'SkippedStatuses1764900000000'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE statuses DROP CONSTRAINT statuses_status_check,
+      ADD CONSTRAINT statuses_status_check CHECK (status IN ('delivered', 'failed', 'skipped')) NOT VALID`)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`UPDATE statuses SET status = 'failed' WHERE status = 'skipped';
+      ALTER TABLE statuses DROP CONSTRAINT statuses_status_check, ADD CONSTRAINT statuses_status_check CHECK (status IN ('delivered', 'failed'))`)
+  }
+}
+
 /** Comes after the migrations of every dispatcher. */
 export class LinksAndStatuses1764000000001 implements MigrationInterface {
   name = 'LinksAndStatuses1764000000001'

@@ -2,7 +2,7 @@
 import type { AccountOf, ProviderName } from '@stepcast/accounts'
 import type { ChannelType } from '@stepcast/contracts'
 import type { ContentOf } from '@stepcast/template'
-import type { CallbackRequest, ProviderStatus } from './callback'
+import type { CallbackRequest, ProviderStatus, Wish } from './callback'
 
 /** What became of one attempt. */
 export type Outcome =
@@ -13,6 +13,8 @@ export type Outcome =
    * provider says since when (else the attempt's time): one registered again after that is alive.
    */
   | { readonly kind: 'rejected'; readonly reason: string; readonly deadAddress: boolean; readonly deadSinceMs?: number }
+  /** Not taken because the person has told this sender to stop: nobody's fault, and nothing to wait for. */
+  | { readonly kind: 'unwanted'; readonly reason: string }
   /** Provably not taken, worth another try; `afterMs` where the provider said when. */
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs: number | null }
   /** Bytes were sent and no answer came: perhaps taken. */
@@ -46,10 +48,14 @@ export interface Permit {
 export interface Provider<C extends ChannelType> {
   /** As in reports' `detail.provider`. */
   readonly name: string
+  /** Whom people answer when they want to hear no more: a number, or what stands for several. Absent: nobody is answered. */
+  readonly sender?: string
   /** One attempt, no retry inside. Never rejects for what the world does: that is an {@link Outcome}. */
   send(message: ProviderMessage<C>, permit: Permit): Promise<Outcome>
   /** What a callback says of messages; null: it is not signed by this account. Absent: this provider calls nobody back. */
   readCallback?(request: CallbackRequest): readonly ProviderStatus[] | null
+  /** What a person has told the sender, where a callback that {@link readCallback} has found signed says so; null: it says nothing of that. */
+  readWish?(request: CallbackRequest): Wish | null
   /** The account was replaced or lay idle. Calls under way end as they would have; connections shared with others stay. */
   close(): Promise<void>
 }

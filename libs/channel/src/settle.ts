@@ -5,12 +5,15 @@ import { enqueueTogether, ints, texts } from '@stepcast/postgres'
 import { answerOf, improves, reportOf, type Answer } from './answer'
 import { targetKey } from './ledger'
 import { transition, type Alone, type DeadAddress, type Fact, type RetryPolicy, type Target, type Transition } from './transition'
+import type { Unsubscribes } from './unsubscribes'
 
 /** What {@link settle} needs to know of its dispatcher. */
 export interface SettleOptions {
   /** The service's name, as `source` of its reports. */
   readonly service: string
   readonly backoffMs: RetryPolicy['backoffMs']
+  /** Where it is written down whom a provider refuses because the person says so; null: this channel has no such thing. */
+  readonly unsubscribes: Pick<Unsubscribes, 'refused'> | null
   /** Where attempts of unknown outcome are repeated: `always` where repeats collapse, else for the workspaces that say so. */
   readonly resendUnknown: 'always' | ((tx: PoolClient, workspaceIds: readonly string[]) => Promise<ReadonlySet<string>>)
 }
@@ -106,6 +109,11 @@ export async function settleAlone(tx: PoolClient, facts: readonly Fact[], option
     tx,
     settled.flatMap(({ fact }) => (fact.dead === null ? [] : [{ ...fact.dead, target: fact.target }])),
   )
+  await writeRefused(
+    tx,
+    settled.map(({ fact }) => fact),
+    options,
+  )
   return new Set(settled.map(({ fact }) => fact))
 }
 
@@ -156,6 +164,7 @@ export async function settle(tx: PoolClient, facts: readonly Fact[], options: Se
   await writeTargets(tx, [...changed.values()])
   await writeAnswers(tx, [...byMessage.values()], options.service)
   await writeDead(tx, dead)
+  await writeRefused(tx, facts, options)
   return [...changed.values()].some(({ isOpen }) => isOpen)
 }
 
@@ -225,6 +234,11 @@ async function writeDead(tx: PoolClient, dead: readonly (DeadAddress & { target:
     last.map(({ address }) => address),
     last.map(({ sinceMs }) => sinceMs),
   ])
+}
+
+async function writeRefused(tx: PoolClient, facts: readonly Fact[], { unsubscribes }: SettleOptions): Promise<void> {
+  const refused = facts.flatMap((fact) => (fact.kind === 'attempted' && fact.refused ? [fact.refused] : []))
+  if (refused.length > 0) await unsubscribes?.refused(tx, refused)
 }
 
 /** A message with what it answers. */

@@ -1,6 +1,7 @@
 // What a fact makes of a target: the rules of the ledger, without a database.
 import type { AnsweringTarget } from './answer'
 import type { Outcome } from './provider'
+import type { RefusedByProvider } from './unsubscribes'
 
 /** A target as the ledger holds it. */
 export interface Target extends AnsweringTarget {
@@ -29,7 +30,14 @@ interface OfOneClaim {
 /** Something that happened to a target. */
 export type Fact =
   /** An attempt ended. */
-  | (OfOneClaim & { readonly kind: 'attempted'; readonly outcome: Outcome; readonly dead: DeadAddress | null; readonly alone: Alone | null })
+  | (OfOneClaim & {
+      readonly kind: 'attempted'
+      readonly outcome: Outcome
+      readonly dead: DeadAddress | null
+      readonly alone: Alone | null
+      /** Who does not want to hear of whom, where that was the outcome. */
+      readonly refused?: RefusedByProvider | null
+    })
   /** A claim found that there is nothing to send. */
   | (OfOneClaim & { readonly kind: 'skipped'; readonly reason: string })
   /** A claim found that it cannot be sent, ever. */
@@ -138,6 +146,8 @@ function attempted(row: Target, { outcome, fence }: Extract<Fact, { kind: 'attem
   switch (outcome.kind) {
     case 'rejected':
       return ended(row, 'rejected', outcome.reason)
+    case 'unwanted':
+      return ended(row, 'skipped', outcome.reason)
     case 'retry':
       return {
         state: 'retry_at',

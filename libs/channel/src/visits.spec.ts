@@ -13,6 +13,21 @@ describe('a visit of a tracked link', () => {
     // KakaoTalk's own browser, in which its buttons open.
     'Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 KAKAOTALK 10.8.0',
     'Mozilla/5.0 (Linux; Android 13; SM-S911N Build/TP1A; wv) AppleWebKit/537.36 Chrome/114.0 Mobile Safari/537.36;KAKAOTALK 2410550',
+    // Facebook's apps: their fields alone, in any order, some missing, or behind a browser's.
+    '[FBAN/FB4A;FBAV/420.0.0.32.71;FBLC/ko_KR;FBCR/SKTelecom;FBMF/samsung;FBPN/com.facebook.katana;FBDV/SM-S911N;FBSV/13;]',
+    '[FBAN/FB4A;FBAV/222.0.0.48.113;FBPN/com.facebook.katana;FBLC/ko_KR;FBBV/155323366;FBCR/SKTelecom;FBMF/samsung;FBBD/samsung;FBDV/SM-G960N;FBSV/9;' +
+      'FBCA/arm64-v8a:null;FBDM/{density=3.0,width=1080,height=2076};FB_FW/1;FBRV/156625696;]',
+    '[FBAN/FB4A;FBAV/420.0;FBLC/ko_KR;FBCR/SKTelecom]',
+    '[FBLC/ko_KR;FBCR/SKTelecom;FBAN/FB4A]',
+    '[FBAN/FBIOS;FBAV/420.0;FBBV/1;FBDV/iPhone14,2;FBMD/iPhone;FBSN/iOS;FBSV/16.0;FBSS/3;FBID/phone;FBLC/ko_KR;FBOP/5;FBRV/0]',
+    '[FBAN/FBIOS;FBDV/iPhone14,2]',
+    '[FBAN/MessengerForiOS;FBAV/1.0;FBLC/ko_KR',
+    '[FB_IAB/FB4A;FBAV/420.0.0.32.71;]',
+    'Mozilla/5.0 (Linux; Android 13; SM-S911N Build/TP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/114.0 Mobile Safari/537.36 ' +
+      '[FB_IAB/FB4A;FBAV/420.0.0.32.71;]',
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 16_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBLC/ko_KR;FBCR/KT]',
+    // An app's browser that names its client behind its engine.
+    'Mozilla/5.0 (Linux; Android 13; SM-S911N Build/TP1A; wv) AppleWebKit/537.36 Chrome/114.0 Mobile Safari/537.36 Dalvik/2.1.0',
   ])('by a browser is a click: %s', (userAgent) => expect(visit({ 'user-agent': userAgent })).toBe(true))
 
   it.each([
@@ -26,7 +41,19 @@ describe('a visit of a tracked link', () => {
     'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)',
     'curl/8.5.0',
     'node',
+    // Apps' own HTTP clients.
+    'CFNetwork/1410.0.3 Darwin/22.6.0',
+    'Shop/1.0 CFNetwork/1410.0.3 Darwin/22.6.0',
+    'com.apple.WebKit.Networking/8614 CFNetwork/1404 Darwin/22.3',
+    'Dalvik/2.1.0 (Linux; U; Android 13; SM-S911N Build/TP1A.220624.014)',
+    'Dalvik/2.1.0 (Linux; U; Android 13; SM-S911N Build/TP1A.220624.014) [FBAN/FB4A;FBAV/420.0;FBLC/ko_KR;]',
+    'okhttp/4.12.0',
+    'Shop/3.1 okhttp/4.12.0',
+    'Dart/3.4 (dart:io)',
+    'Shop/2 (Android 13) Cronet/119.0',
+    'facebookexternalhit/1.1 [FBAN/FB4A;FBLC/ko_KR;]',
     '',
+    ' ',
   ])('by a preview, a crawler or a script is none: %s', (userAgent) => expect(visit({ 'user-agent': userAgent })).toBe(false))
 
   it('without a user agent is none', () => expect(visit({})).toBe(false))

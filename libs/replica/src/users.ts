@@ -25,6 +25,11 @@ export interface UserName {
 export interface UsersReplicaOptions<Kept> extends ReplicaOptions {
   /** The part this service needs, null for nothing; personal data that it does not need never reaches its tables. */
   readonly keep: (user: UserChanged) => Kept | null
+  /**
+   * Called for users of whom something was kept that is another thing now, or nothing any more, in the transaction that writes it; not for those
+   * erased. Absent: nobody looks.
+   */
+  readonly onReplaced?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
   /** Called for users erased (rule 22), in the transaction that removes their rows. */
   readonly onErased?: (tx: PoolClient, users: readonly UserName[]) => Promise<void>
 }
@@ -84,6 +89,7 @@ export class UsersReplica<Kept> {
     })
     const nothing = records.flatMap(({ value }) => (value && this.options.keep(value) === null ? [value] : []))
     const erased = [...gone].map(parseUserKey).filter((name) => name !== null)
+    const replaced = await this.replaced(tx, [...kept, ...nothing.map((user) => ({ ...user, data: null }))].filter(({ workspaceId, userId }) => !gone.has(userKey(workspaceId, userId))))
     // First: who was erased and has come back since is kept as they are now.
     const leaving = [...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })), ...erased.map((name) => ({ ...name, at: null }))]
     if (leaving.length > 0) {
@@ -104,5 +110,20 @@ export class UsersReplica<Kept> {
       )
     }
     if (erased.length > 0) await this.options.onErased?.(tx, erased)
+    if (replaced.length > 0) await this.options.onReplaced?.(tx, replaced)
+  }
+
+  /** Those of whom something else is kept so far. */
+  private async replaced(tx: PoolClient, told: readonly (UserName & { readonly data: Kept | null })[]): Promise<readonly UserName[]> {
+    if (this.options.onReplaced === undefined || told.length === 0) return []
+    const { rows } = await tx.query<{ workspace_id: string; user_id: string }>(
+      `SELECT workspace_id, user_id FROM users JOIN unnest($1::text[], $2::text[], $3::jsonb[]) AS told (w, u, d) ON workspace_id = w AND user_id = u
+       WHERE data - '${updatedAtField}' IS DISTINCT FROM d`,
+      [
+        told.map(({ workspaceId }) => workspaceId), told.map(({ userId }) => userId),
+        told.map(({ data }) => (data === null ? null : JSON.stringify(data))),
+      ],
+    )
+    return rows.map((row) => ({ workspaceId: row.workspace_id, userId: row.user_id }))
   }
 }

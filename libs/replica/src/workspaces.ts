@@ -25,12 +25,20 @@ export interface WorkspaceSettings {
   readonly resendUnknown?: { readonly sms?: boolean; readonly kakao?: boolean }
 }
 
+/** What the replica tells. */
+export interface WorkspacesReplicaOptions extends ReplicaOptions {
+  /** Called for workspaces whose timezone is another one now, in the transaction that writes it. Absent: nobody looks. */
+  readonly onTimezoneChanged?: (tx: PoolClient, workspaceIds: readonly string[]) => Promise<void>
+}
+
 /** Workspaces, read from the service's own table. */
 export class WorkspacesReplica {
   private readonly follower: Follower<'WorkspaceChanged'>
 
-  constructor(private readonly options: ReplicaOptions) {
-    this.follower = new Follower({ ...options, topic: topics.workspaces, problem: workspaceProblem, newer: isNewer, apply: applyWorkspaces })
+  constructor(private readonly options: WorkspacesReplicaOptions) {
+    this.follower = new Follower({
+      ...options, topic: topics.workspaces, problem: workspaceProblem, newer: isNewer, apply: (tx, records) => applyWorkspaces(tx, records, options),
+    })
   }
 
   start(): Promise<void> {
@@ -66,7 +74,16 @@ function workspaceProblem({ workspaceId, settings, updatedAt }: WorkspaceChanged
   return detail === null ? null : { reason: 'invalid_workspace', detail }
 }
 
-async function applyWorkspaces(tx: PoolClient, records: readonly IncomingRecord<'WorkspaceChanged'>[]): Promise<void> {
+async function applyWorkspaces(
+  tx: PoolClient, records: readonly IncomingRecord<'WorkspaceChanged'>[], { onTimezoneChanged }: WorkspacesReplicaOptions,
+): Promise<void> {
+  const told = records.flatMap(({ value }) => (value ? [value.workspaceId] : []))
+  const timezones = async (): Promise<ReadonlyMap<string, string | null>> => {
+    const { rows } = await tx.query<{ workspace_id: string; timezone: string | null }>(
+      `SELECT workspace_id, settings->>'timezone' AS timezone FROM workspaces WHERE workspace_id = ANY($1::text[])`, [told])
+    return new Map(rows.map((row) => [row.workspace_id, row.timezone]))
+  }
+  const before = onTimezoneChanged && (await timezones())
   for (const { value } of records) {
     if (!value) continue
     await tx.query(
@@ -76,4 +93,7 @@ async function applyWorkspaces(tx: PoolClient, records: readonly IncomingRecord<
       [value.workspaceId, value.settings, value.updatedAt],
     )
   }
+  if (before === undefined) return
+  const changed = [...(await timezones())].filter(([workspaceId, timezone]) => (before.get(workspaceId) ?? null) !== timezone).map(([workspaceId]) => workspaceId)
+  if (changed.length > 0) await onTimezoneChanged!(tx, changed)
 }

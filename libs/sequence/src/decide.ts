@@ -6,7 +6,7 @@ import { record } from './evolve'
 import { failure } from './failure'
 import { channelTypeOf, isAwaited, meets, reportedOf, wasSent } from './message'
 import type {
-  Decision, Ended, EngagementInput, Plan, Refusal, Running, Sequence, SequenceEvent, SequenceInput, StartInput, TimerInput,
+  Decision, Ended, EngagementInput, Plan, ReconsiderInput, Refusal, Running, Sequence, SequenceEvent, SequenceInput, StartInput, TimerInput,
 } from './sequence'
 import { anySent, conditionOf, currentStep, endingOf, isTerminal, planOf } from './step'
 
@@ -29,6 +29,8 @@ export function decide(state: Sequence, input: SequenceInput): Decision {
       return state.status === 'notStarted' ? refused('not_started', `${input.messageId} came before its send`) : engage(state, input)
     case 'timer':
       return state.status === 'running' ? fire(state, input) : nothingNew
+    case 'reconsider':
+      return state.status === 'running' ? reconsider(state, input) : nothingNew
     case 'cancel':
       return state.status === 'running' ? cancel(state) : nothingNew
   }
@@ -121,6 +123,20 @@ function fire(state: Running, { now, note, quietUntil }: TimerInput): readonly S
   if (ending !== null && (ending.dueAt ?? now) <= now) return endStep(state, ending.reason, note, now, quietUntil)
   const due = current.messages.filter((message) => message.standing === 'deferred' && message.until <= now)
   return commandOrDefer(state.plan, state.step, due.map((message) => message.channelType), now, quietUntil)
+}
+
+/**
+ * Quiet hours were taken away or changed while messages waited for their end: those wait no longer than they would if they were held back
+ * now. Never longer either: who sleeps longer than before is asked again at the old end.
+ */
+function reconsider(state: Running, { now, quietUntil }: ReconsiderInput): readonly SequenceEvent[] {
+  const current = currentStep(state)
+  if (current === null) return nothingNew
+  const ending = endingOf(state.plan, current)
+  // The step is about to end by its timer: what waits is not wanted any more.
+  if (ending !== null && (ending.dueAt ?? now) <= now) return nothingNew
+  const longer = current.messages.filter((message) => message.standing === 'deferred' && message.until > Math.max(now, quietUntil ?? now))
+  return commandOrDefer(state.plan, state.step, longer.map((message) => message.channelType), now, quietUntil)
 }
 
 // ── From step to step ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -45,7 +45,9 @@ function whyStarted({ steps, source, requestedAt, tag }: SequenceStarted, record
 }
 
 function whyCommanded(state: Running | Ended, { step, channels, commandedAt, expiresAt }: StepCommanded): string {
-  const why = state.entered[step - 1] === undefined ? whyEntered(state, step) : 'Quiet hours are over'
+  const entered = state.entered[step - 1]
+  const isEarly = entered?.messages.some((message) => message.standing === 'deferred' && channels.includes(message.channelType) && message.until > commandedAt)
+  const why = entered === undefined ? whyEntered(state, step) : isEarly ? 'Quiet hours have changed since and hold nothing back now' : 'Quiet hours are over'
   const were = channels.length === 1 ? 'was' : 'were'
   return `${why}: ${channelList(channels)} ${were} commanded, to be answered within ${duration(expiresAt - commandedAt)}.`
 }
@@ -55,8 +57,9 @@ function whyDeferred(state: Running | Ended, { step, channels, until, reason }: 
   const why = reason === 'quiet_hours' ? 'quiet hours' : reason
   const held = `${why} hold ${channelList(channels)} of step ${step} back for ${duration(until - recordedAt)}`
   if (entered === undefined) return `${whyEntered(state, step)}, but ${held}.`
-  const again = entered.messages.some(({ standing, channelType }) => standing === 'deferred' && channels.includes(channelType))
-  return again ? `Asked again: ${held} more.` : `The rest of the step goes on, but ${held}.`
+  const waiting = entered.messages.filter((message) => message.standing === 'deferred' && channels.includes(message.channelType))
+  if (waiting.some((message) => message.standing === 'deferred' && message.until > until)) return `Quiet hours have changed since and end earlier: they hold ${channelList(channels)} of step ${step} back for ${duration(until - recordedAt)}.`
+  return waiting.length > 0 ? `Asked again: ${held} more.` : `The rest of the step goes on, but ${held}.`
 }
 
 function whyEntered(state: Running | Ended, step: number): string {

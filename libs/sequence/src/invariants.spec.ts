@@ -21,6 +21,7 @@ fc.configureGlobal({ numRuns: Number(process.env['STEPCAST_LIVES'] ?? 200) })
 type Turn =
   | Report
   | { readonly do: 'fire'; readonly aroundMs: number; readonly quietMs: number | null }
+  | { readonly do: 'reconsider'; readonly afterMs: number; readonly quietMs: number | null }
   | { readonly do: 'cancel'; readonly afterMs: number }
   | { readonly do: 'start'; readonly afterMs: number }
 
@@ -82,6 +83,7 @@ const turns: fc.Arbitrary<Turn> = fc.oneof(
     }),
   },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('fire' as const), aroundMs: aroundDue, quietMs: quiet }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('reconsider' as const), afterMs: minutes(20), quietMs: quiet }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const), afterMs: minutes(20) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('start' as const), afterMs: minutes(20) }) },
 )
@@ -105,6 +107,10 @@ function inputOf(life: Life, { state, now }: Run, turn: Turn): SequenceInput {
     case 'fire': {
       const at = Math.max(now, (timerOf(state)?.dueAt ?? now) + turn.aroundMs)
       return { type: 'timer', now: at, note: null, quietUntil: until(at, turn.quietMs) }
+    }
+    case 'reconsider': {
+      const at = now + turn.afterMs
+      return { type: 'reconsider', now: at, quietUntil: until(at, turn.quietMs) }
     }
     case 'cancel':
       return { type: 'cancel', now: now + turn.afterMs }

@@ -87,8 +87,10 @@ export function report(message: Exclude<Message, { standing: 'deferred' }>, kind
       if (kind === 'failed' || kind === 'skipped') return closed(kind, at)
       return { standing: 'sent', channelType, commandedAt, expiresAt, reported }
     case 'sent':
-      // Accepted, then found undeliverable. Whoever engaged has got it, whatever the provider says; and what was sent cannot be skipped.
+      // Accepted, then found undeliverable. Whoever engaged has got it, whatever the provider says.
       if (kind === 'failed' && !message.reported.some(isEngagement)) return closed('failed', at)
+      // Accepted, then found unwanted: the person has told the sender to stop. Else what was sent, possibly or not, cannot be skipped.
+      if (kind === 'skipped' && message.reported.includes('requested') && !message.reported.some(isEngagement)) return closed('skipped', at)
       return { standing: 'sent', channelType, commandedAt, expiresAt, reported }
     case 'failed':
     case 'skipped':

@@ -7,7 +7,7 @@ import { timerOf } from './timer'
 import type { Effect, Message, Sequence } from './sequence'
 import {
   at, cancelled, clicked, commanded, deferred, delivered, elapsed, ended, failed, given, last, live, minute, nothingYet, occurredAt, over,
-  quietUntil, receiptsBehind, recorded, regretted, requested, sequenceId, skipped, started, startedAt, startedWith, step, storyOf, timer,
+  quietUntil, receiptsBehind, reconsidered, recorded, regretted, requested, sequenceId, skipped, started, startedAt, startedWith, step, storyOf, timer,
   traceOf, twoSteps, unknown, viewed,
 } from './testing'
 
@@ -261,7 +261,20 @@ describe('rule 11: no token, no number, opted out, channel disabled', () => {
   it('all steps skipped: unreachable', () =>
     given(started, skipped(1)).when(skipped(2)).then(recorded(2, 'skipped'), ended(2, 'skipped'), over('unreachable')))
 
-  it('what was sent cannot be skipped', () => given(started, requested(1)).when(skipped(1)).then(recorded(1, 'skipped')))
+  it('what was accepted and then found unwanted (STOP) sends the next step now', () =>
+    given(started, requested(1)).when(skipped(1, 'in_app', 'unsubscribed')).then(
+      recorded(1, 'skipped', { reason: 'unsubscribed' }), ended(1, 'skipped'), commanded(2, 'push')))
+
+  it('also where a failure would wait, and in the last step, which ends as sent', () => {
+    given(startedWith(twoSteps, { onFailure: 'wait' }), requested(1)).when(skipped(1)).then(
+      recorded(1, 'skipped'), ended(1, 'skipped'), commanded(2, 'push'))
+    given(started, skipped(1), requested(2)).when(skipped(2)).then(recorded(2, 'skipped'))
+  })
+
+  it('what reached the person, or was possibly sent, cannot be skipped', () => {
+    given(started, requested(1), delivered(1)).when(skipped(1)).then(recorded(1, 'skipped'))
+    given(started, unknown(1)).when(skipped(1)).then(recorded(1, 'skipped'))
+  })
 })
 
 describe('rule 12: the provider\'s outcome is unknown', () => {
@@ -442,6 +455,29 @@ describe('rule 21: quiet hours at fire time', () => {
   it('in-app is exempt: it goes now, the others of the step wait', () =>
     expect(traceOf(quietUntil(60, startedWith(bothThenSms)))).toBe('St C(1.in_app) D(1.push)'))
 
+  it('taken away meanwhile: what waited goes now', () =>
+    given(started, requested(1), quietUntil(480, elapsed(1))).when(at(20, reconsidered)).then(commanded(2, 'push')))
+
+  it('ending earlier meanwhile: it waits until then', () => {
+    given(started, requested(1), quietUntil(480, elapsed(1))).when(at(20, quietUntil(60, reconsidered))).then(deferred(2, 60, 'push'))
+    given(started, requested(1), quietUntil(480, elapsed(1)), at(20, quietUntil(60, reconsidered))).when(elapsed(2)).then(commanded(2, 'push'))
+  })
+
+  it('ending later meanwhile, or not changed at all: asked again at the old end', () => {
+    given(started, requested(1), quietUntil(480, elapsed(1))).when(at(20, quietUntil(600, reconsidered)), at(21, quietUntil(480, reconsidered))).thenNothing()
+    given(started, requested(1), quietUntil(480, elapsed(1)), at(20, quietUntil(600, reconsidered))).when(quietUntil(600, elapsed(2))).then(deferred(2, 600, 'push'))
+  })
+
+  it('taken away where nothing is deferred, nothing runs, or the step is about to end: nothing', () => {
+    given(started).when(reconsidered).thenNothing()
+    given().when(reconsidered).thenNothing()
+    given(started, requested(1), viewed(1)).when(reconsidered).thenNothing()
+    given(quietUntil(480, startedWith(bothThenSms)), requested(1, 'in_app')).when(at(400, reconsidered)).thenNothing()
+  })
+
+  it('only what is deferred goes', () =>
+    given(quietUntil(480, startedWith(bothThenSms)), requested(1, 'in_app')).when(at(2, reconsidered)).then(commanded(1, 'push')))
+
   it('the deferred channel is commanded at its time, with a deadline of its own', () =>
     given(quietUntil(60, startedWith(bothThenSms)), skipped(1, 'in_app')).when(elapsed(1)).then(commanded(1, 'push')))
 
@@ -569,6 +605,11 @@ describe('the story says why', () => {
       'No message of the step can engage any more: push failed.',
       'The last step is over and at least one message was sent, but no stop condition was met.',
     ]],
+    ['a STOP that the provider found out later', [startedWith(twoSteps, { onFailure: 'wait' }), requested(1), at(2, skipped(1, 'in_app', 'unsubscribed'))], [
+      'In-app of step 1 was skipped (unsubscribed), as test reported: it can no longer engage.',
+      'No message of the step can engage any more: in-app was skipped.',
+      'Step 2 follows because step 1 ended skipped: push was commanded, to be answered within 1 h.',
+    ]],
     ['a stop', [started, requested(1), at(3, clicked(1))], [
       'In-app of step 1 was clicked, as test reported: clicked meets the stop condition viewed, too.',
       'Clicked came in 3 min after its window of 5 min began and met the stop condition viewed.',
@@ -594,6 +635,11 @@ describe('the story says why', () => {
       'In-app of step 1 was skipped, as test reported: it can no longer engage.',
       'Asked again: quiet hours hold push of step 1 back for 30 min more.',
       'Quiet hours are over: push was commanded, to be answered within 1 h.',
+    ]],
+    ['quiet hours that change', [started, requested(1), quietUntil(480, elapsed(1)), at(20, quietUntil(60, reconsidered)), at(30, reconsidered)], [
+      'Step 2 follows because step 1 ended waitElapsed, but quiet hours hold push of step 2 back for 7 h 55 min.',
+      'Quiet hours have changed since and end earlier: they hold push of step 2 back for 40 min.',
+      'Quiet hours have changed since and hold nothing back now: push was commanded, to be answered within 1 h.',
     ]],
     ['a silence', [startedWith(twoSteps, { onFailure: 'wait' }), at(65, timer)], [
       'No message of the step can engage any more: in-app stayed silent until 10 s after its deadline, '

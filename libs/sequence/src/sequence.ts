@@ -176,6 +176,13 @@ export interface TimerInput {
   readonly quietUntil: number | null
 }
 
+/** What holds deferred messages back may have changed: ask again, whenever. Where nothing is deferred it changes nothing (rule 21). */
+export interface ReconsiderInput {
+  readonly type: 'reconsider'
+  readonly now: number
+  readonly quietUntil: number | null
+}
+
 /** End the sequence where it stands (rule 15). */
 export interface CancelInput {
   readonly type: 'cancel'
@@ -183,7 +190,7 @@ export interface CancelInput {
 }
 
 /** What the shell may put to a sequence. Time and quiet hours are data: the core has no clock and knows no timezone. */
-export type SequenceInput = StartInput | EngagementInput | TimerInput | CancelInput
+export type SequenceInput = StartInput | EngagementInput | TimerInput | ReconsiderInput | CancelInput
 
 // ── What it answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

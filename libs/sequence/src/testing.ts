@@ -134,6 +134,9 @@ export const cancelled: Happening = ({ now }) => ({ type: 'cancel', now })
 /** A timer fires now, due or not. */
 export const timer: Happening = ({ now }) => ({ type: 'timer', now, note: null, quietUntil: null })
 
+/** What holds deferred messages back may have changed. */
+export const reconsidered: Happening = ({ now }) => ({ type: 'reconsider', now, quietUntil: null })
+
 /** The step's live timer comes due: its window elapses, its dispatcher's silence is taken for good, its wait or its deferral ends. */
 export const elapsed = (stepNumber: number): Happening => ({ now, state }) => {
   const live = timerOf(state)

@@ -1,6 +1,6 @@
 // What a call takes is what the database, a date and the wire take.
 import { z } from 'zod'
-import { freeId, instant, instantMs, int4, int8, queryInt4, templateIdField } from './fields'
+import { freeId, instant, instantMs, int4, int8, locale, queryInt4, templateIdField } from './fields'
 
 it.each<[string, z.ZodType, unknown[], unknown[]]>([
   ['freeId', freeId, ['a', '주문 1', 'x'.repeat(128), '__proto__'], ['', 'x'.repeat(129), 'a\u0000', 'a\ud800b', 'a\nb', 5]],
@@ -16,3 +16,9 @@ it.each<[string, z.ZodType, unknown[], unknown[]]>([
   for (const value of taken) expect([value, schema.safeParse(value).success]).toEqual([value, true])
   for (const value of refused) expect([value, schema.safeParse(value).success]).toEqual([value, false])
 })
+
+it.each([
+  ['ko-KR', 'ko-KR'], ['ko-kr', 'ko-KR'], ['ko_KR', 'ko-KR'], ['zh_Hant_TW', 'zh-Hant-TW'], ['zh-hant_tw', 'zh-Hant-TW'], ['ko', 'ko'], ['en_US_POSIX', 'en-US-u-va-posix'],
+])('a locale %s is %s', (given, kept) => expect(locale.parse(given)).toBe(kept))
+
+it.each(['', '_', 'ko_', 'ko KR', 'ko_KR.UTF-8', 'Korean language', 'k', 5])('a locale %j is refused', (given) => expect(locale.safeParse(given).success).toBe(false))

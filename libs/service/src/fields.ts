@@ -41,3 +41,16 @@ export const instantMs = z.int().superRefine((ms, context) => {
   const problem = instantProblem(ms)
   if (problem !== null) context.addIssue({ code: 'custom', message: problem })
 })
+
+/** A language as BCP 47 has it, in canonical spelling; Android's and iOS' `ko_KR` means `ko-KR`. */
+export const locale = z
+  .string()
+  .max(35)
+  .transform((given, context) => {
+    try {
+      return Intl.getCanonicalLocales(given.replaceAll('_', '-'))[0]!
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a BCP 47 language tag such as ko-KR' })
+      return z.NEVER
+    }
+  })

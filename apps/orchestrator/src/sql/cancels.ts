@@ -113,7 +113,7 @@ interface Stretch {
 }
 
 /** The heads that a job covers, in order of their ids: those of this partition that run, among at most so many that are read. */
-async function walk(tx: PoolClient, partition: number, job: Job, room: { readonly reached: number; readonly walked: number }): Promise<Stretch> {
+async function walk(tx: PoolClient, partition: number, job: Pick<Job, 'workspaceId' | 'scope' | 'id' | 'after'>, room: { readonly reached: number; readonly walked: number }): Promise<Stretch> {
   if (job.scope === 'sequence') {
     const { rows } = await tx.query<{ sequence_id: string }>(
       'SELECT sequence_id FROM sequences WHERE sequence_id = $1::uuid AND workspace_id = $2 AND partition = $3 AND outcome IS NULL',
@@ -132,6 +132,12 @@ async function walk(tx: PoolClient, partition: number, job: Job, room: { readonl
   if (running.length === room.reached) return { sequenceIds: running, walked, goesOnAfter: running[running.length - 1]! }
   return { sequenceIds: running, walked, goesOnAfter: walked < room.walked ? null : last }
 }
+
+/** The running sequences of a user in this partition, likewise. */
+export const walkUser = (
+  tx: PoolClient, partition: number, user: { readonly workspaceId: string; readonly id: string; readonly after: string },
+  room: { readonly reached: number; readonly walked: number },
+): Promise<Stretch> => walk(tx, partition, { ...user, scope: 'user' }, room)
 
 async function moveOn(tx: PoolClient, partition: number, { workspaceId, cancelId }: Job, after: string | null): Promise<void> {
   if (after === null) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, workspaceId, cancelId])

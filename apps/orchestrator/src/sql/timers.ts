@@ -37,6 +37,8 @@ export interface PartitionAgenda {
   readonly nextDueAt: number | null
   /** Whether a cancel job waits. */
   readonly hasJobs: boolean
+  /** Whether somebody's deferred messages are to be judged again. */
+  readonly reconsiders: boolean
 }
 
 /** A partition and the instant before which it has no timer. */
@@ -51,7 +53,8 @@ export async function agenda(pool: Queryable, questions: readonly AgendaQuestion
     name: 'agenda',
     text: `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now, p AS partition,
                   (SELECT due_at FROM timers t WHERE t.partition = p AND t.due_at >= bound ORDER BY due_at LIMIT 1) AS "nextDueAt",
-                  EXISTS (SELECT FROM cancel_jobs j WHERE j.partition = p) AS "hasJobs"
+                  EXISTS (SELECT FROM cancel_jobs j WHERE j.partition = p) AS "hasJobs",
+                  EXISTS (SELECT FROM reconsiderations r WHERE r.partition = p) AS reconsiders
            FROM unnest($1::smallint[], $2::bigint[]) AS asked (p, bound)`,
     values: [ints(questions.map(({ partition }) => partition)), ints(questions.map(({ from }) => from))],
   })
