@@ -23,6 +23,9 @@ describe('an Alimtalk handed to Solapi', () => {
   it.each(['1042', '1043', '1045', '1060', '2064'])('is rejected when it was not registered for a fault of its own: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'rejected', reason: code, deadAddress: false }),
   )
+  it.each(['1031', '1048', '1049', '1050'])('is too large, as every provider means it: %s', (code) =>
+    expect(failed(code)).toEqual({ kind: 'rejected', reason: 'too_large', deadAddress: false }),
+  )
   it.each(['1061', '2061'])('is rejected as unsubscribed when the person refuses messages: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'rejected', reason: 'unsubscribed', deadAddress: false }),
   )

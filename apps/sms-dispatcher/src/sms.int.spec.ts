@@ -56,6 +56,27 @@ describe('sms-dispatcher', () => {
     expect(spec.reportsOf(sent.messageId)[0]!.detail).toMatchObject({ segments: '2' })
   })
 
+  it.each([
+    ['보기 https://shop.example/상품/42 감사', 'https://shop.example/%EC%83%81%ED%92%88/42', /^보기 \S+ 감사$/],
+    ['https://shop.example/find?q=신발&id=42', 'https://shop.example/find?q=%EC%8B%A0%EB%B0%9C&id=42', /^\S+$/],
+    ['https://shop.example/p?utm_term=red|blue&id=7', 'https://shop.example/p?utm_term=red|blue&id=7', /^\S+$/],
+    ['https://shop.example/p?q={x}&id=7', 'https://shop.example/p?q={x}&id=7', /^\S+$/],
+  ])('a link is tracked as a phone cuts it: %s', async (body, target, shape) => {
+    await spec.approve('demo', 'cut', { body: '{{orderNo}}', trackLinks: true })
+    const sent = await spec.send(undefined, { templateId: 'cut', variables: { orderNo: body } })
+    await spec.reported(sent, 'requested')
+    const { body: held } = await spec.call('GET', `${spec.sandboxUrl}/phones?to=${encodeURIComponent(sent.user.phoneNumber!)}&limit=20`)
+    expect(held.items[0].body).toMatch(shape)
+    expect((await spec.open(await spec.link(sent))).headers.get('location')).toBe(target)
+  })
+
+  it('a text that was no address stays one', async () => {
+    const sent = await spec.send(undefined, { templateId: 'cut', variables: { orderNo: 'http:///x' } })
+    await spec.reported(sent, 'requested')
+    const { body: held } = await spec.call('GET', `${spec.sandboxUrl}/phones?to=${encodeURIComponent(sent.user.phoneNumber!)}&limit=20`)
+    expect(held.items[0].body).toBe('http:///x')
+  })
+
   it('reports as unsubscribed whom Twilio knows to have answered STOP', async () => {
     const sent = await spec.send(await spec.user({ phoneNumber: '+15550216100' }))
     await spec.reported(sent, 'failed(unsubscribed)')

@@ -46,10 +46,11 @@ describe('an SMS handed to Twilio', () => {
     [21614, 400],
     [21408, 403],
     [21606, 400],
-    [21617, 400],
   ])('is rejected when the message is: %i. No number is ever forgotten', (code, status) =>
     expect(error(code, status)).toEqual({ kind: 'rejected', reason: String(code), deadAddress: false }),
   )
+  it.each([[21617, 'too_large'], [30019, 'too_large'], [21602, 'empty'], [21619, 'empty']])('%i is what every provider means by %s', (code, reason) =>
+    expect(error(code, 400)).toEqual({ kind: 'rejected', reason, deadAddress: false }))
   it('is rejected as unsubscribed when the person has answered STOP', () =>
     expect(error(21610, 400)).toEqual({ kind: 'rejected', reason: 'unsubscribed', deadAddress: false }))
 

@@ -28,9 +28,9 @@ export const pushDataOf = ({ data, url }: PushContent, { messageId, workspaceId,
   ...(url === null ? {} : { [pushDataKeys.url]: url }),
 })
 
-// Versions before 0.2 turned what was no address into null, and FCM takes only strings.
-const strings = (data: Readonly<Record<string, string | null>>): Record<string, string> =>
-  Object.fromEntries(Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+// FCM takes only strings, and an approval that somebody wrote by hand may have no data at all.
+const strings = (data: Readonly<Record<string, string | null>> | undefined): Record<string, string> =>
+  Object.fromEntries(Object.entries(data ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 
 /** What FCM counts of a message: its notification and its data. */
 export const fcmPayload = (content: PushContent, names: PushNames): { notification: { title: string; body: string }; data: Record<string, string> } => ({
