@@ -97,6 +97,15 @@ it.each<[string, object, string]>([
   expect(errorsOf({ templateId: 't', receivers: [{ userId: 'u' }], ...part })).toMatchObject([{ path }])
 })
 
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__defineGetter__', 'prototype'])('a variable may be called %s, of the send and of a receiver', (name) => {
+  const request = (where: string): SendRequest => parse(sendBody, JSON.parse(where.replace('NAME', name)))
+  const schema = [variable(name)]
+  const ofSend = receiversOf(schema, request('{"templateId":"t","receivers":[{"userId":"u"}],"variables":{"NAME":"VAL"}}'))
+  const ofUser = receiversOf(schema, request('{"templateId":"t","receivers":[{"userId":"u","variables":{"NAME":"VAL"}}]}'))
+  expect([ofSend.errors, ofUser.errors, Object.entries(ofUser.receivers[0]!.variables)]).toEqual([[], [], [[name, 'VAL']]])
+  expect(receiversOf(schema, request('{"templateId":"t","receivers":[{"userId":"u"}]}')).errors).toHaveLength(1)
+})
+
 it('text of any language and its line breaks are taken', () => {
   expect(errorsOf({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] })).toEqual([])
 })
@@ -117,4 +126,7 @@ it('an image or action is an http(s) URL, wherever it comes from', () => {
     { path: '/receivers/0/variables/link' },
   ])
   expect(receiversOf(schema, body({ variables: { link: 'https://shop.example' } })).errors).toEqual([])
+  for (const link of ['https://good.example@evil.example', 'https://good.example\\@evil.example', 'https://a.example/\n', 'https:///x']) {
+    expect(receiversOf(schema, body({ variables: { link } })).errors).toMatchObject([{ path: '/variables/link' }])
+  }
 })

@@ -1,6 +1,6 @@
 // What a call takes is what the database, a date and the wire take.
 import { z } from 'zod'
-import { freeId, instant, instantMs, int4, int8, queryInt4, templateIdField } from './fields'
+import { freeId, instant, instantMs, int4, int8, namedTexts, queryInt4, templateIdField } from './fields'
 
 it.each<[string, z.ZodType, unknown[], unknown[]]>([
   ['freeId', freeId, ['a', '주문 1', 'x'.repeat(128), '__proto__'], ['', 'x'.repeat(129), 'a\u0000', 'a\ud800b', 'a\nb', 5]],
@@ -15,4 +15,18 @@ it.each<[string, z.ZodType, unknown[], unknown[]]>([
 ])('%s', (_name, schema, taken, refused) => {
   for (const value of taken) expect([value, schema.safeParse(value).success]).toEqual([value, true])
   for (const value of refused) expect([value, schema.safeParse(value).success]).toEqual([value, false])
+})
+
+describe('texts by name', () => {
+  const texts = namedTexts((name, text) => (name.length + text.length > 20 ? 'is too long' : null))
+  it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__', 'valueOf', ''])('keep the name %j', (name) => {
+    const body: unknown = JSON.parse(`{"${name}":"VAL","other":"x"}`)
+    const taken = z.strictObject({ variables: texts.nullish(), more: texts.default({}) }).parse({ variables: body })
+    expect([Object.entries(taken.variables!), taken.more]).toEqual([[[name, 'VAL'], ['other', 'x']], {}])
+    expect(Object.getPrototypeOf(taken.variables)).toBe(Object.prototype)
+  })
+  it.each([[5], [null], [[]], ['x'], [{ a: 1 }], [{ a: null }], [JSON.parse('{"__proto__":{"a":"b"}}')], [{ a: 'x'.repeat(20) }]])('are not %j', (value) => expect(texts.safeParse(value).success).toBe(false))
+  it('are described as an object of texts', () => {
+    expect(z.toJSONSchema(texts, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' })).toMatchObject({ type: 'object', additionalProperties: { type: 'string' } })
+  })
 })

@@ -1,7 +1,7 @@
 // The frame of every service: start, callers and scopes, problems, pages, idempotency, readiness, logs, metrics, traces.
 export { type CallerContext, contextHeader, contextKey, type KeyScope, keyScopes, signContext, verifyContext } from './context'
 export { type CallDescription, Describe, Undescribed } from './describe'
-export { freeId, instant, instantMs, int4, int8, queryInt4, templateIdField } from './fields'
+export { freeId, instant, instantMs, int4, int8, namedTexts, queryInt4, templateIdField } from './fields'
 export { fingerprintOf, idempotencyTableSql, IdempotencyKey, idempotent } from './idempotency'
 export { type Log, LOG } from './log'
 export { awayAfterMs, KafkaWatch, standsAfterMs, watchKafka, type FollowedTopic, type KafkaWatchOptions } from './kafkaWatch'
