@@ -1,13 +1,16 @@
 // The calls on templates: reads by TypeORM, writes answered once Kafka has acknowledged what was told.
-import { idempotent, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
+import { idempotent, notFound, pageOf, pointerStep, refused, unavailable, type Caller, type Page } from '@stepcast/service'
 import type { OutboxRelay } from '@stepcast/postgres'
 import type { TemplateDefinition, Variables } from '@stepcast/template'
 import type { Pool, PoolClient } from 'pg'
 import { IsNull, LessThan, Not, type DataSource } from 'typeorm'
 import { approve, create, noSuchTemplate, replaceDraft, setArchived } from './changes'
+import { installationProblems, type RuleProblem } from './contentRules'
 import { previewOf, type Preview } from './preview'
+import { ruleProblems } from './rules'
 import { ApprovedVersion, Template } from './template.entity'
 import { versionViewOf, viewOf, type TemplateView, type VersionView } from './view'
+import { warningsOf, type Warning } from './warnings'
 
 /** A list's answer. */
 export interface Listed<T> {
@@ -36,6 +39,8 @@ export class Templates {
     private readonly database: DataSource,
     private readonly pool: Pool,
     private readonly relay: OutboxRelay,
+    /** Where people reach the gateway: in tracked links. */
+    private readonly publicUrl: string,
   ) {}
 
   async list(workspaceId: string, page: Page<typeof templateOrder>, status: TemplateView['status'] | undefined): Promise<Listed<TemplateView>> {
@@ -78,23 +83,29 @@ export class Templates {
   }
 
   async preview(workspaceId: string, templateId: string, version: number | undefined, variables: Variables): Promise<Preview> {
-    return previewOf(await this.read(workspaceId, templateId, version), variables)
+    return previewOf(await this.read(workspaceId, templateId, version), variables, { workspaceId, publicUrl: this.publicUrl })
   }
 
   async create(write: Write, givenId: string | undefined, definition: TemplateDefinition): Promise<TemplateView> {
+    refuse(installationProblems(definition, this.publicUrl))
     return this.once(write, async (tx) => viewOf(await create(tx, write.caller.workspaceId, givenId, definition)))
   }
 
   async replaceDraft(write: Write, templateId: string, definition: TemplateDefinition): Promise<TemplateView> {
     const { workspaceId } = write.caller
+    refuse(installationProblems(definition, this.publicUrl))
     return this.once(write, async (tx) => viewOf(await replaceDraft(tx, { workspaceId, templateId }, definition)))
   }
 
-  async approve(write: Write, templateId: string): Promise<{ templateId: string; version: number }> {
+  /** A draft may be older than the rules, so they are asked again. `warnings` where there are any. */
+  async approve(write: Write, templateId: string): Promise<{ templateId: string; version: number; warnings?: readonly Warning[] }> {
     const { workspaceId } = write.caller
+    const draft = await this.database.getRepository(Template).findOneBy({ workspaceId, templateId })
+    if (draft?.hasDraft) refuse([...ruleProblems(draft.definition), ...installationProblems(draft.definition, this.publicUrl)])
+    const warnings = draft === null ? [] : warningsOf(draft.definition)
     const { answer: version, told } = await this.once(write, (tx) => approve(tx, { workspaceId, templateId }))
     await this.acknowledged(told, `Version ${version} of template "${templateId}" is approved`)
-    return { templateId, version }
+    return { templateId, version, ...(warnings.length === 0 ? {} : { warnings }) }
   }
 
   async setArchived(write: Write, templateId: string, archived: boolean): Promise<TemplateView> {
@@ -116,6 +127,10 @@ export class Templates {
       throw unavailable(`${done} and kept, but Kafka has not confirmed it within 5 s: it will be published as soon as Kafka is back.`)
     }
   }
+}
+
+function refuse(problems: readonly RuleProblem[]): void {
+  if (problems.length > 0) throw refused(problems.map(({ path, message }) => ({ path: path.map(pointerStep).join(''), message })))
 }
 
 function whereStatus(status: TemplateView['status'] | undefined): object {
