@@ -21,15 +21,20 @@ export const templateIdField = z.string().regex(templateIdPattern, 'must be 1 to
  * @param problemOf what else is wrong with a name and its text; null: nothing
  */
 export const namedTexts = (problemOf: (name: string, text: string) => string | null): z.ZodType<Readonly<Record<string, string>>> =>
+  // Documents can describe what is unknown, by `meta`; a custom type they cannot.
   z
-    .custom<Readonly<Record<string, string>>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object')
+    .unknown()
     .superRefine((value, context) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        context.addIssue({ code: 'custom', message: `must be an object${value === undefined ? '' : `, not ${kindOf(value)}`}` })
+        return
+      }
       for (const [name, text] of Object.entries(value)) {
         const problem = typeof text === 'string' ? problemOf(name, text) : `must be a string, not ${kindOf(text)}`
         if (problem !== null) context.addIssue({ code: 'custom', path: [name], message: problem })
       }
     })
-    .meta({ type: 'object', additionalProperties: { type: 'string' } })
+    .meta({ type: 'object', additionalProperties: { type: 'string' } }) as unknown as z.ZodType<Readonly<Record<string, string>>>
 
 const kindOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value))
 
