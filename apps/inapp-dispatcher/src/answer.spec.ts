@@ -92,7 +92,7 @@ describe('content that is not stored', () => {
   }
   it.each(['', ' \u200b', '\u3164'])('has nothing to read: %j', (v) => expect(answered({ body: '{{orderNo}}' }, v)).toEqual({ answer: 'failed', reason: 'empty' }))
   it('is more than an item may be', () => {
-    expect(answered({ body: '{{orderNo}}' }, '가'.repeat(11_000))).toEqual({ answer: 'failed', reason: 'too_large' })
+    expect(answered({ body: '{{orderNo}}' }, '가'.repeat(44_000))).toEqual({ answer: 'failed', reason: 'too_large' })
     expect(answered({ body: '{{orderNo}}'.repeat(300) }, 'x'.repeat(60_000))).toEqual({ answer: 'failed', reason: 'too_large' })
   })
   it('would lead elsewhere', () => {

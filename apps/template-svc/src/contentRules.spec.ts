@@ -65,8 +65,6 @@ describe('what is too large whatever the variables are', () => {
     expect(refusal(template('push', { data }))).toMatchObject([{ path: `${at}/data`, message: expect.stringMatching(/2\d{4} bytes/) }])
     expect(refusal(template('push', { body: `{{v}}${'"'.repeat(1_490)}`, title: '"'.repeat(200), url: `https://a.example/${'"'.repeat(400)}` }))).toMatchObject([{ path: expect.stringMatching(/body|url/) }])
     expect(refusal(template('kakao', { buttons: [{ id: 'b', label: '열다섯 글자가 넘는 긴 버튼 이름' }] }))).toMatchObject([{ path: `${at}/buttons/0/label`, message: expect.stringContaining('at most 14') }])
-    const long = { label: '가'.repeat(80), url: `https://a.example/${'가'.repeat(2_000)}` }
-    expect(refusal(template('in_app', { body: '가'.repeat(4_000), buttons: ['a', 'b', 'c', 'd', 'e'].map((id) => ({ id, ...long })) }))).toMatchObject([{ path: `${at}/buttons`, message: expect.stringContaining('at most 32768') }])
   })
   it('an SMS counts with its tracked links', () => {
     const links = (n: number): string => Array.from({ length: n }, () => 'https://a.io').join(' ').padEnd(1_600, '.')
@@ -135,7 +133,7 @@ describe('a preview', () => {
     ])
     expect(preview('push', { body: '{{v}}' }, { v: '가' }).sizes).toMatchObject([{ provider: 'fcm', unit: 'bytes', limit: 4_096 }, { provider: 'apns', unit: 'bytes', limit: 4_096 }])
     expect(preview('kakao', button('https://shop.example/{{v}}'), { v: 'x'.repeat(500) }).sizes).toMatchObject([{ size: 1 }, { path: `${at}/buttons/0/label`, limit: 14 }, { path: `${at}/buttons/0/url`, size: publicUrl.length + 28, limit: 100 }])
-    expect(preview('in_app', {}, {}).sizes).toMatchObject([{ path: at, unit: 'bytes', limit: 32_768 }])
+    expect(preview('in_app', {}, {}).sizes).toMatchObject([{ path: at, unit: 'bytes', limit: 131_072 }])
   })
   it.each([4_000, 60_000])('says that a value of %i characters is too much', (length) => {
     expect(said('push', { body: '{{v}}' }, { v: 'x'.repeat(length) })).toEqual([expect.stringMatching(/as fcm counts them.*too_large/), expect.stringMatching(/as apns counts them.*too_large/)])

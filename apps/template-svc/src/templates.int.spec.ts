@@ -203,7 +203,7 @@ it('previews say how large each message is, and what is not sent with these valu
   await call('POST', '/v1/templates', template('sizes'))
   const { body } = await call('POST', '/v1/templates/sizes/preview', { variables: { orderNo: '가'.repeat(4_000) } })
   expect(body.sizes).toMatchObject([
-    { channelType: 'in_app', path: '/channels/0/content', unit: 'bytes', limit: 32_768 }, { channelType: 'push', provider: 'fcm', unit: 'bytes', limit: 4_096 },
+    { channelType: 'in_app', path: '/channels/0/content', unit: 'bytes', limit: 131_072 }, { channelType: 'push', provider: 'fcm', unit: 'bytes', limit: 4_096 },
     { channelType: 'push', provider: 'apns', unit: 'bytes', limit: 4_096 },
   ])
   expect(body.sizes[1].size).toBeGreaterThan(12_000)

@@ -73,7 +73,8 @@ describe('sizes', () => {
     const button = (label: string, url: string | null) => oversize('kakao', { ...kakao, body: 'b', buttons: [{ id: 'b', label, url }] }, names, 'solapi')
     expect([button('가'.repeat(14), null), button('가'.repeat(15), null)]).toEqual([null, { path: '/buttons/0/label', unit: 'characters', size: 15, limit: 14 }])
     expect(button('l', `https://shop.example/${'x'.repeat(80)}`)).toMatchObject({ path: '/buttons/0/url', size: 101 })
-    expect(oversize('in_app', { ...inApp, body: '가'.repeat(11_000) }, names, 'feed')).toMatchObject({ unit: 'bytes', limit: 32_768 })
+    expect(oversize('in_app', { ...inApp, body: '가'.repeat(44_000) }, names, 'feed')).toMatchObject({ unit: 'bytes', limit: 131_072 })
+    expect(oversize('in_app', { ...inApp, body: 'x'.repeat(64 * 1024) }, names, 'feed')).toBeNull()
   })
   it('beyond every limit are not even written out', () => {
     const begun = performance.now()

@@ -5,8 +5,8 @@ import type { ContentOf } from './template'
 
 /** The limits of every channel. Characters are UTF-16 units: an emoji is two, for providers as for us. */
 export const limits = {
-  /** Ours: a page of 100 items stays below some megabytes. Texts at their longest fit, in any alphabet. */
-  in_app: { bytes: 32_768 },
+  /** Ours: texts at their longest and the 64 kB that variables may have fit, in any alphabet; a long value repeated again and again does not. */
+  in_app: { bytes: 131_072 },
   /** https://firebase.google.com/docs/cloud-messaging/concept-options and Apple's "Generating a remote notification": 4,096 bytes each. */
   push: { bytes: 4_096 },
   /** https://www.twilio.com/docs/api/errors/21617. */
