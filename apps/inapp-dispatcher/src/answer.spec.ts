@@ -83,3 +83,29 @@ it('fails what cannot be rendered, with the reason', () => {
   expect(answerTo(command, { ...known, template })).toEqual({ answer: 'failed', reason: 'no_content' })
   expect(answerTo({ ...command, variables: {} }, known)).toEqual({ answer: 'failed', reason: 'missing_variables' })
 })
+
+describe('content that is not stored', () => {
+  const answered = (content: object, orderNo: string): unknown => {
+    const inApp = { title: 't', body: 'b', imageUrl: null, buttons: [], ...content }
+    const template = { ...known.template!, channels: [{ channelType: 'in_app', content: inApp }] } as unknown as Known['template']
+    return answerTo({ ...command, variables: { orderNo } }, { ...known, template })
+  }
+  it.each(['', ' \u200b', '\u3164'])('has nothing to read: %j', (v) => expect(answered({ body: '{{orderNo}}' }, v)).toEqual({ answer: 'failed', reason: 'empty' }))
+  it('is more than an item may be', () => {
+    expect(answered({ body: '{{orderNo}}' }, '가'.repeat(44_000))).toEqual({ answer: 'failed', reason: 'too_large' })
+    expect(answered({ body: '{{orderNo}}'.repeat(300) }, 'x'.repeat(60_000))).toEqual({ answer: 'failed', reason: 'too_large' })
+  })
+  it('would lead elsewhere', () => {
+    for (const body of ['https://shop.example{{orderNo}}', 'https://{{orderNo}}/x']) {
+      expect(answered({ body }, '.evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
+      expect(answered({ buttons: [{ id: 'b', label: 'l', url: body }] }, '@evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
+      expect(answered({ imageUrl: body }, '@evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
+    }
+  })
+})
+
+it('a value in an address is one component of it', () => {
+  expect(answerTo({ ...command, variables: { orderNo: 'A 12/b' } }, known)).toMatchObject({
+    content: { body: 'Order A 12/b of our shop', buttons: [{ url: 'https://shop.example/A%2012%2Fb' }] },
+  })
+})

@@ -1,6 +1,6 @@
 // What a command is answered with: into the feed, skipped, or failed. Pure.
 import type { DispatchStep } from '@stepcast/contracts'
-import { render, resolveVariables, type ContentOf, type TemplateVersion } from '@stepcast/template'
+import { compose, oversize, resolveVariables, type ContentOf, type ContentProblem, type TemplateVersion } from '@stepcast/template'
 
 /** The channel of this dispatcher. */
 export const channelType = 'in_app'
@@ -31,7 +31,7 @@ export type Answer =
   /** `expiresAt`: when the item leaves the feed, milliseconds since the epoch; null: it is kept 90 days. */
   | { readonly answer: 'requested'; readonly category: string; readonly content: Content; readonly expiresAt: number | null }
   | { readonly answer: 'skipped'; readonly reason: 'withdrawn' | 'opted_out' | 'erased' }
-  | { readonly answer: 'failed'; readonly reason: 'expired' | 'template_unknown' | 'no_content' | 'missing_variables' }
+  | { readonly answer: 'failed'; readonly reason: 'expired' | 'template_unknown' | 'no_content' | 'missing_variables' | ContentProblem }
 
 const skipped = (reason: Extract<Answer, { answer: 'skipped' }>['reason']): Answer => ({ answer: 'skipped', reason })
 const failed = (reason: Extract<Answer, { answer: 'failed' }>['reason']): Answer => ({ answer: 'failed', reason })
@@ -49,6 +49,9 @@ export function answerTo(command: DispatchStep, { now, minuteMs, template, optOu
   const { variables, missing } = resolveVariables(template.variableSchema, command.variables, {})
   if (missing.length > 0) return failed('missing_variables')
   const { expiresInMinutes, ...content } = channel.content as ContentOf[typeof channelType]
+  const composed = compose(channelType, content, variables, template.variableSchema)
+  if ('problem' in composed) return failed(composed.problem)
+  if (oversize(channelType, composed.content, command, 'feed') !== null) return failed('too_large')
   const expiresAt = expiresInMinutes ? now + expiresInMinutes * minuteMs : null
-  return { answer: 'requested', category: template.category, content: render(content, variables), expiresAt }
+  return { answer: 'requested', category: template.category, content: composed.content, expiresAt }
 }

@@ -26,6 +26,9 @@ describe('an Alimtalk handed to Solapi', () => {
   it.each(['1061', '2061'])('is unwanted when the person refuses messages: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }),
   )
+  it.each(['1031', '1048', '1049', '1050'])('is too large, as every provider means it: %s', (code) =>
+    expect(failed(code)).toEqual({ kind: 'rejected', reason: 'too_large', deadAddress: false }),
+  )
   it.each(['1020', '1024', '1030'])('is tried again when it was not registered for what passes or is the account: %s', (code) =>
     expect(failed(code)).toEqual({ kind: 'retry', reason: code, afterMs: null }),
   )

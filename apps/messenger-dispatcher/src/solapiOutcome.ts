@@ -13,6 +13,8 @@ interface SolapiAnswer {
 
 // 1061, 2061: the person refuses messages (080 number).
 const unsubscribed = new Set(['1061', '2061'])
+// 1031: the text has over 1,000 characters. 1048: a button's address over 100. 1049: its label over 14. 1050: more than 5 buttons.
+const tooLarge = new Set(['1031', '1048', '1049', '1050'])
 // 1020: wrong account or password. 1024: server error at registration. 1030: no balance left. Not registered, and none blames the message.
 const passing = new Set(['1020', '1024', '1030'])
 // Ours to mend. DuplicatedSignature is not among them: it says that this very request has been there before.
@@ -29,7 +31,7 @@ const ofAccount = new Set([
 export const isUnsubscribed = (code: string): boolean => unsubscribed.has(code)
 
 /** The reason of a status code, as reports carry it: the code itself, but for those that mean the same for every provider. */
-export const reasonOfStatus = (code: string): string => (isUnsubscribed(code) ? 'unsubscribed' : code)
+export const reasonOfStatus = (code: string): string => (isUnsubscribed(code) ? 'unsubscribed' : tooLarge.has(code) ? 'too_large' : code)
 
 /**
  * The outcome of one call with one message. A 5xx is unknown, not a retry: Solapi does not document that nothing was registered by then,

@@ -50,6 +50,15 @@ it('those of a sequence that has ended go within a second of its end, though not
   expect(Date.now() - ended).toBeLessThan(2_000)
 })
 
+it.each([['short', 'VAL'], ['long', 'x'.repeat(5_000)]])('one called __proto__ comes from Kafka to the command of every step: %s', async (size, value) => {
+  const templateId = `proto-${size}`
+  await approveTwoSteps(connection, templateId, 5, [{ name: '__proto__', type: 'string', required: true, default: null }])
+  const variables = JSON.parse(JSON.stringify({ NAME: value }).replace('NAME', '__proto__')) as Record<string, string>
+  await produceSends(connection, [sendRequested(templateId, 'proto', size, { variables })])
+  const command = await eventually(() => commands.values().find(({ userId }) => userId === size), { withinMs: 60_000 })
+  expect(Object.entries(command.variables)).toEqual([['__proto__', value]])
+})
+
 it('those of a person who is erased likewise, while their neighbour’s stay', async () => {
   await start('grace')
   await start('neighbour')

@@ -116,6 +116,9 @@ describe('APNs', () => {
       status: 413,
       body: { reason: 'PayloadTooLarge' },
     })
+    await push('t', { 'apns-collapse-id': 'too-large.1.push' }, { ...payload(), filler: 'x'.repeat(4_097) })
+    const listed = (await (await fetch(`${stage.sandbox.url}/log?messageId=too-large.1.push`)).json()) as { items: object[] }
+    expect(listed.items).toMatchObject([{ provider: 'apns', answer: '413 PayloadTooLarge' }])
     expect(await push('')).toMatchObject({ status: 400, body: { reason: 'MissingDeviceToken' } })
     expect(await push('no%20token')).toMatchObject({ status: 400, body: { reason: 'BadDeviceToken' } })
     expect(await request({ ':path': '/4/device/t' }, '')).toMatchObject({ status: 404, body: { reason: 'BadPath' } })

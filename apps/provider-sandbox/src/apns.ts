@@ -211,14 +211,15 @@ export class Apns {
       provider: 'apns',
       refusal: credentials === null ? null : refusal(credentials),
       answer,
-      messages: [this.judged(token, typeof payload === 'string' ? null : payload, answer)],
+      // A payload that cannot be read says nothing of its message; its collapse id does.
+      messages: [this.judged(token, typeof payload === 'string' ? null : payload, answer, text(headers['apns-collapse-id']) || null)],
       faultAnswer,
     } as const
     return withId(this.desk.take(submission, true), headers['apns-id'])
   }
 
-  private judged(to: string, payload: Payload | null, { status, logged }: Answer): Judged {
-    const messageId = text(payload?.[dataKeys.messageId]) || null
+  private judged(to: string, payload: Payload | null, { status, logged }: Answer, collapseId: string | null): Judged {
+    const messageId = text(payload?.[dataKeys.messageId]) || (payload === null ? collapseId : null)
     const accept = (): void => {
       const workspaceId = text(payload?.[dataKeys.workspaceId])
       const userId = text(payload?.[dataKeys.userId])

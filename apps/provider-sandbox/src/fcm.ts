@@ -228,11 +228,15 @@ export class Fcm {
     const message = readMessage(body)
     const answer = answerTo(project, message)
     const refusal = this.tokens.accepts(authorization, Date.now()) ? null : unauthenticated()
-    return this.desk.take({ provider: 'fcm', refusal, answer, messages: [this.judged(message, answer)], faultAnswer }, isHttp2)
+    return this.desk.take({ provider: 'fcm', refusal, answer, messages: [this.judged(message, answer, body)], faultAnswer }, isHttp2)
   }
 
-  private judged(message: ReturnType<typeof readMessage>, { status, logged }: Answer): Judged {
-    if (!('token' in message)) return { messageId: null, to: '', isAccepted: false, logged }
+  private judged(message: ReturnType<typeof readMessage>, { status, logged }: Answer, body: unknown): Judged {
+    if (!('token' in message)) {
+      // What it cannot read it still lists, as far as it says whose it is.
+      const { token: to = '', data } = (body as { message?: { token?: string; data?: Record<string, string> } } | undefined)?.message ?? {}
+      return { messageId: text.safeParse(data?.[dataKeys.messageId]).data ?? null, to: text.safeParse(to).data ?? '', isAccepted: false, logged }
+    }
     const { token: to, data = {}, notification = {} } = message
     const { [dataKeys.messageId]: messageId = null, [dataKeys.workspaceId]: workspaceId, [dataKeys.userId]: userId } = data
     const accept = (): void => {

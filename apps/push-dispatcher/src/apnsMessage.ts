@@ -1,7 +1,7 @@
 // A push as APNs takes it: an alert that collapses with its own repeats and is never shown after the next step.
 import { uuidV5 } from '@stepcast/contracts'
 import type { ProviderMessage } from '@stepcast/channel'
-import { dataOf } from './pushData'
+import { apnsPayload } from '@stepcast/template'
 
 const notificationNamespace = Buffer.from('6a7d0f3b9c1e5d248f60b1a2c3d4e5f6', 'hex')
 
@@ -18,7 +18,6 @@ export interface ApnsRequest {
  */
 export function apnsRequest(message: ProviderMessage<'push'>, topic: string, nowMs: number): ApnsRequest {
   const { address, messageId, target, content, timeToLiveMs } = message
-  const { title, body } = content
   return {
     path: `/3/device/${encodeURIComponent(address)}`,
     headers: {
@@ -31,11 +30,7 @@ export function apnsRequest(message: ProviderMessage<'push'>, topic: string, now
       'apns-collapse-id': messageId,
       ...(timeToLiveMs === null ? {} : { 'apns-expiration': expirationOf(timeToLiveMs, nowMs) }),
     },
-    body: JSON.stringify({
-      ...dataOf(message),
-      // `mutable-content` wakes the app's notification extension, which alone can report `delivered`.
-      'aps': { 'alert': { title, body }, 'mutable-content': 1 },
-    }),
+    body: JSON.stringify(apnsPayload(content, message)),
   }
 }
 

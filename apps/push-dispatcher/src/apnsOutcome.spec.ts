@@ -45,7 +45,6 @@ describe('an answer of APNs', () => {
     [405, 'MethodNotAllowed', 'rejected', false],
     [410, 'ExpiredToken', 'rejected', true],
     [410, 'Unregistered', 'rejected', true],
-    [413, 'PayloadTooLarge', 'rejected', false],
     [429, 'TooManyProviderTokenUpdates', 'retry', false],
     [429, 'TooManyRequests', 'retry', false],
     [500, 'InternalServerError', 'retry', false],
@@ -56,6 +55,9 @@ describe('an answer of APNs', () => {
     expect(outcome).toMatchObject({ kind, reason })
     expect('deadAddress' in outcome && outcome.deadAddress).toBe(isDead)
   })
+
+  it('413 has the reason that is the same for every provider', () =>
+    expect(refused(413, 'PayloadTooLarge')).toEqual({ kind: 'rejected', reason: 'too_large', deadAddress: false }))
 
   it('410 says since when the token is dead, so that one registered later stays', () => {
     expect(of(answered(410, { reason: 'Unregistered', timestamp: 1_700_000_000_000 }))).toEqual({

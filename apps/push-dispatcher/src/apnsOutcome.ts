@@ -74,7 +74,10 @@ function refusal(
     // The connection lay idle, and the request was not read.
     case 'IdleTimeout':
       return retry(null)
-    // "Don't retry": Forbidden, PayloadTooLarge. A request APNs cannot read will not be readable later: the other codes of 400, 404, 405.
+    case 'PayloadTooLarge':
+    case 'HTTP_413':
+      return { ...rejected, reason: 'too_large' }
+    // "Don't retry": Forbidden. A request APNs cannot read will not be readable later: the other codes of 400, 404, 405.
     case 'Forbidden':
       return rejected
     // A 403 that is not documented is about the credentials, as all of them are.

@@ -1,26 +1,24 @@
 // A push as FCM HTTP v1 takes it: shown by the system, collapsing with its own repeats, never later than the next step.
 import { createHash } from 'node:crypto'
 import type { ProviderMessage } from '@stepcast/channel'
-import { dataOf } from './pushData'
+import { fcmPayload, oversize, pushDataOf } from '@stepcast/template'
 
 /** FCM's longest time to live: 4 weeks. */
 const maxTtlS = 2_419_200
-const maxPayloadBytes = 4_096
 // Names FCM keeps for itself in `data`.
 const reservedKey = /^(from$|message_type$|gcm|google)/
 
 /** The body of `messages:send`. */
 export function fcmBody(message: ProviderMessage<'push'>, nowMs: number): object {
   const { address, messageId, content, timeToLiveMs } = message
-  const { title, body, url } = content
+  const { url } = content
   // FCM takes whole seconds; 0 means now or never.
   const ttlS = timeToLiveMs === null ? null : Math.min(maxTtlS, Math.floor(timeToLiveMs / 1_000))
   const link = url?.startsWith('https://') ? { fcm_options: { link: url } } : {}
   return {
     message: {
       token: address,
-      notification: { title, body },
-      data: dataOf(message),
+      ...fcmPayload(content, message),
       android: {
         priority: 'high',
         // FCM ignores the collapse key of notifications; their tag is what replaces a repeat on the screen.
@@ -52,8 +50,6 @@ export function fcmBody(message: ProviderMessage<'push'>, nowMs: number): object
 
 /** Whether FCM can take the payload by its documents: at most 4,096 bytes of content and data, no key of FCM's own. */
 export function isWithinFcmLimits(message: ProviderMessage<'push'>): boolean {
-  const data = dataOf(message)
-  const { title, body } = message.content
-  const bytes = Buffer.byteLength(JSON.stringify([title, body, data]))
-  return bytes <= maxPayloadBytes && !Object.keys(data).some((key) => reservedKey.test(key))
+  const keys = Object.keys(pushDataOf(message.content, message))
+  return oversize('push', message.content, message, 'fcm') === null && !keys.some((key) => reservedKey.test(key))
 }

@@ -43,6 +43,14 @@ describe('an answer of FCM', () => {
     expect(of(refused(400, 'INVALID_ARGUMENT', [badRequest('message.data')]))).toMatchObject({ deadAddress: false })
     expect(of(refused(400, 'INVALID_ARGUMENT'))).toMatchObject({ kind: 'rejected', deadAddress: false })
   })
+  it.each([
+    ['Message too big', [badRequest('message')]], ['Android message is too big', [fcmError('INVALID_ARGUMENT')]], ['APNs payload exceeds maximum size', []],
+  ])('INVALID_ARGUMENT for its size has the reason that is the same for every provider: %s', (words, details) => {
+    const { body, ...answer } = refused(400, 'INVALID_ARGUMENT', details) as { body: string }
+    const made = JSON.parse(body) as { error: object }
+    const told = { ...answer, body: JSON.stringify({ error: { ...made.error, message: words } }) } as never
+    expect(of(told)).toEqual({ kind: 'rejected', reason: 'too_large', deadAddress: false })
+  })
   it('INVALID_ARGUMENT does not kill the token where the payload may be meant: too long, or a reserved key', () => {
     const outcome = of(refused(400, 'INVALID_ARGUMENT', [fcmError('INVALID_ARGUMENT')]), false)
     expect(outcome).toMatchObject({ kind: 'rejected', deadAddress: false })

@@ -13,10 +13,11 @@ export interface Circumstances {
 interface Detail {
   readonly '@type'?: string
   readonly errorCode?: string
-  readonly fieldViolations?: readonly { readonly field?: string }[]
+  readonly fieldViolations?: readonly { readonly field?: string; readonly description?: string }[]
 }
 interface GoogleError {
   readonly status?: string
+  readonly message?: string
   readonly details?: readonly Detail[]
 }
 
@@ -58,7 +59,9 @@ function refusal(
   switch (reason) {
     case 'UNREGISTERED':
       return rejected(true)
+    case 'HTTP_413':
     case 'INVALID_ARGUMENT':
+      if (status === 413 || isTooBig(error)) return { kind: 'rejected', reason: 'too_large', deadAddress: false }
       return rejected(blamesToken(error) && isPayloadSound())
     // For people to mend, and meant for no one message: the service account's sign-in or rights, the app's APNs or web push key.
     case 'UNAUTHENTICATED':
@@ -80,6 +83,12 @@ function blamesToken(error: GoogleError): boolean {
     error.details?.filter((detail) => detail['@type'] === badRequestType).flatMap(({ fieldViolations }) => fieldViolations ?? []) ?? []
   return fields.every(({ field }) => field === 'message.token')
 }
+
+// Its code for a message that is too big is the one for everything it cannot take; only its words tell ("Android message is too big").
+const isTooBig = ({ message, details = [] }: GoogleError): boolean =>
+  [message, ...details.flatMap(({ fieldViolations = [] }) => fieldViolations.map(({ description }) => description))].some(
+    (words) => words !== undefined && /\btoo (?:big|large|long)\b|exceeds? .*(?:size|length|bytes)/i.test(words),
+  )
 
 function errorOf(body: string): GoogleError {
   try {

@@ -165,19 +165,19 @@ describe('push-dispatcher', () => {
     await produce(one)
     return { command: one, messageId: one.messageId }
   }
-  const approve = async (workspaceId: string): Promise<void> =>
+  const approve = async (workspaceId: string, templateId = 'shipped', content: object = {}): Promise<void> =>
     (await connection.producer()).send(topics.templates, [
       {
-        key: `${workspaceId}/shipped/1`,
+        key: `${workspaceId}/${templateId}/1`,
         value: {
           workspaceId,
-          templateId: 'shipped',
+          templateId,
           changedAt: Date.now(),
           change: templateApproved(1, {
             name: 'Shipped',
             category: 'Transactional',
             variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
-            channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}', url: null, data: {} } }],
+            channels: [{ channelType: 'push', content: { title: 'Shipped', body: 'Order {{orderNo}}', url: null, data: {}, ...content } }],
             config: { sequenceEnabled: false, sequence: null },
           }),
         },
@@ -210,6 +210,9 @@ describe('push-dispatcher', () => {
     }
     await approve('demo')
     await approve('throttled')
+    await approve('demo', 'bare', { body: '{{orderNo}}' })
+    // Approved before such an address was refused.
+    await approve('demo', 'led', { url: 'https://shop.example{{orderNo}}' })
     for (const workspaceId of ['demo', 'throttled']) await giveAccounts(connection, env, workspaceId, accounts)
     service = await startDispatcher(trusting(sandbox), { env, ownsProcess: false })
     reader = await consumeRecords(connection, {
@@ -244,6 +247,17 @@ describe('push-dispatcher', () => {
       detail: { provider: 'fcm', target: 'phone' },
       traceparent,
     })
+  })
+
+  it.each(['fcm', 'apns'] as const)('a push over %s that nobody can send is not tried: too large, empty, led astray', async (platform) => {
+    const user = await putUser([device(`limits-${platform}`, `token-limits-${platform}`, platform)])
+    for (const [templateId, v, reason] of [
+      ['shipped', '가'.repeat(1_500), 'too_large'], ['shipped', 'x'.repeat(60_000), 'too_large'], ['bare', ' \u200b', 'empty'], ['led', '@evil.example/', 'unsafe_address'],
+    ] as const) {
+      const sent = await command(user, { templateId, variables: { orderNo: v } })
+      await reported(sent, `failed(${reason})`)
+      expect(await answers(sent)).toEqual([])
+    }
   })
 
   it('answers a repeated command by its report, not by another push', async () => {

@@ -99,6 +99,16 @@ it('text of any language and its line breaks are taken', async () => {
   expect(await errorsOf({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] })).toEqual([])
 })
 
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__defineGetter__', 'prototype'])('a variable may be called %s, of the send and of a receiver', async (name) => {
+  const request = async (where: string): Promise<SendRequest> =>
+    (await readSend([Buffer.from(where.replace('NAME', name))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))).request
+  const schema = [variable(name)]
+  const ofSend = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}],"variables":{"NAME":"VAL"}}'))
+  const ofUser = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u","variables":{"NAME":"VAL"}}]}'))
+  expect([ofSend.errors, ofUser.errors, Object.entries(variablesOf(ofUser.receivers[0]!) as object)]).toEqual([[], [], [[name, 'VAL']]])
+  expect((await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}]}'))).errors).toHaveLength(1)
+})
+
 async function errorsOf(request: unknown): Promise<readonly { path: string }[]> {
   try {
     await readSend([Buffer.from(JSON.stringify(request))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))
@@ -116,4 +126,7 @@ it('an image or action is an http(s) URL, wherever it comes from', async () => {
     { path: '/receivers/0/variables/link' },
   ])
   expect((await receiversOf(schema, await asked({ variables: { link: 'https://shop.example' } }))).errors).toEqual([])
+  for (const link of ['https://good.example@evil.example', 'https://good.example\\@evil.example', 'https://a.example/\n', 'https:///x']) {
+    expect((await receiversOf(schema, await asked({ variables: { link } }))).errors).toMatchObject([{ path: '/variables/link' }])
+  }
 })

@@ -1,11 +1,12 @@
 // What a send request may say, and what it comes to: one receiver a user, every variable accounted for.
 import { setImmediate as turn } from 'node:timers/promises'
 import { maxVariablesBytes } from '@stepcast/contracts'
-import { freeId, int4, templateIdField, type FieldError } from '@stepcast/service'
-import { isHttpUrl, own, resolveVariables, type Variable, type Variables } from '@stepcast/template'
+import { freeId, int4, namedTexts, templateIdField, type FieldError } from '@stepcast/service'
+import { isPlainHttpUrl, own, resolveVariables, type Variable, type Variables } from '@stepcast/template'
 import { z } from 'zod'
 
-const variables = z.record(z.string().max(64), z.string())
+// Names of the template's own are no longer.
+const variables = namedTexts((name) => (name.length > 64 ? 'has a name of over 64 characters' : null))
 
 /** Receivers of one send, at most. */
 export const maxReceivers = 10_000
@@ -102,9 +103,9 @@ function receiverErrors(schema: readonly Variable[], sendVariables: Variables, u
 const urlErrors = (schema: readonly Variable[], given: Variables, path: string): FieldError[] =>
   schema.flatMap(({ name, type }) => {
     const value = own(given, name)
-    return type === 'string' || value === null || isHttpUrl(value)
+    return type === 'string' || value === null || isPlainHttpUrl(value)
       ? []
-      : [{ path: `${path}/${name}`, message: `must be an http:// or https:// URL, since the type is ${type}` }]
+      : [{ path: `${path}/${name}`, message: `must be an http:// or https:// URL without a user name, since the type is ${type}` }]
   })
 
 function bytesOf(resolved: Variables): number {

@@ -174,6 +174,21 @@ it('a template approved a moment ago can be sent at once, with variables resolve
   ])
 })
 
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('a variable called %s reaches Kafka, of the send, of a receiver and by default', async (variable) => {
+  await approve(`named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`, 1, [{ ...orderNo, name: variable }])
+  const templateId = `named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`
+  const body: unknown = JSON.parse(`{"templateId":"${templateId}","receivers":[{"userId":"a"},{"userId":"b","variables":{"${variable}":"OWN"}}],"variables":{"${variable}":"VAL"}}`)
+  const { status, body: answer } = await call('POST', '/v1/sends', body)
+  expect(status).toBe(202)
+  const requests = await eventually(async () => {
+    const found = await fannedOut(answer.sendId)
+    return found.length === 2 ? found : null
+  })
+  expect(requests.map(({ userId, variables }) => [userId, Object.entries(variables)]).sort()).toEqual([['a', [[variable, 'VAL']]], ['b', [[variable, 'OWN']]]])
+  const without = { templateId, receivers: [{ userId: 'a' }] }
+  expect(await call('POST', '/v1/sends', without)).toMatchObject({ status: 422, body: { errors: [{ message: expect.stringContaining(`lacks ${variable}`) }] } })
+})
+
 it('refuses what is not approved, no version, archived or lacks a variable', async () => {
   await approve('known')
   await approve('shelved')
@@ -455,6 +470,15 @@ it('nothing hostile is answered with 5xx: no text, number, time or cursor of any
   })
   expect(breaches).toEqual([])
   expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['202', '400', '404', '422']))
+})
+
+it.each([
+  ['variables', { variables: { orderNo: 'Ann \ud83d' } }, '/variables/orderNo'], ['a receiver’s variables', { receivers: [{ userId: 'u', variables: { orderNo: '\udc4b' } }] }, '/receivers/0/variables/orderNo'],
+  ['the name of a variable', { variables: { 'a\ud83d': 'x' } }, '/variables'], ['userId', { receivers: [{ userId: 'a\ud83d' }] }, '/receivers/0/userId'], ['tag', { tag: 'a\ud83d' }, '/tag'],
+  ['NUL in variables', { variables: { orderNo: 'a\0' } }, '/variables/orderNo'], ['NUL in tag', { tag: '\0' }, '/tag'],
+])('what is no text is refused where it stands: %s', async (_what, part, path) => {
+  await approve('halves')
+  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers: [{ userId: 'u' }], ...part })).toMatchObject({ status: 422, body: { errors: [{ path }] } })
 })
 
 it('two users who differ in half an emoji only are refused, not made one', async () => {

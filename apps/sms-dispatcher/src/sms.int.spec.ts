@@ -203,7 +203,7 @@ describe('sms-dispatcher', () => {
       const messagingServiceSid = `MG${'2'.repeat(32)}`
       const { from: _, ...credentials } = account
       await giveAccounts(spec.connection, spec.env, 'served', { twilio: { ...credentials, messagingServiceSid } })
-      await spec.approve('served')
+      await spec.approve('served', 'shipped', sms.content)
       const user = await spec.user({ workspaceId: 'served' })
       expect(await oneMore(user)).toEqual(['requested', 1])
       await spec.callBack(textOf(user.phoneNumber!, { Body: 'STOP', To: '+15005550099', MessagingServiceSid: messagingServiceSid }, 'served'))
@@ -240,6 +240,27 @@ describe('sms-dispatcher', () => {
       expect([await knows(during), await knows(during), await knows(after), await knows(before)]).toEqual([true, true, true, false])
       await pool.end()
     })
+  })
+
+  it.each([
+    ['보기 https://shop.example/상품/42 감사', 'https://shop.example/%EC%83%81%ED%92%88/42', /^보기 \S+ 감사$/],
+    ['https://shop.example/find?q=신발&id=42', 'https://shop.example/find?q=%EC%8B%A0%EB%B0%9C&id=42', /^\S+$/],
+    ['https://shop.example/p?utm_term=red|blue&id=7', 'https://shop.example/p?utm_term=red|blue&id=7', /^\S+$/],
+    ['https://shop.example/p?q={x}&id=7', 'https://shop.example/p?q={x}&id=7', /^\S+$/],
+  ])('a link is tracked as a phone cuts it: %s', async (body, target, shape) => {
+    await spec.approve('demo', 'cut', { body: '{{orderNo}}', trackLinks: true })
+    const sent = await spec.send(undefined, { templateId: 'cut', variables: { orderNo: body } })
+    await spec.reported(sent, 'requested')
+    const { body: held } = await spec.call('GET', `${spec.sandboxUrl}/phones?to=${encodeURIComponent(sent.user.phoneNumber!)}&limit=20`)
+    expect(held.items[0].body).toMatch(shape)
+    expect((await spec.open(await spec.link(sent))).headers.get('location')).toBe(target)
+  })
+
+  it('a text that was no address stays one', async () => {
+    const sent = await spec.send(undefined, { templateId: 'cut', variables: { orderNo: 'http:///x' } })
+    await spec.reported(sent, 'requested')
+    const { body: held } = await spec.call('GET', `${spec.sandboxUrl}/phones?to=${encodeURIComponent(sent.user.phoneNumber!)}&limit=20`)
+    expect(held.items[0].body).toBe('http:///x')
   })
 
   it('says what was charged where Twilio took it although its answer was lost', async () => {

@@ -76,7 +76,7 @@ describe('Twilio', () => {
   it('refuses a text that no SMS holds at once: counting its segments would hold up every other', async () => {
     const begun = performance.now()
     const endless = messageTo('+15551234567', messageId(4), 'x'.repeat(60_000))
-    expect(await provider.send(endless, permit)).toEqual({ kind: 'rejected', reason: '21617', deadAddress: false })
+    expect(await provider.send(endless, permit)).toEqual({ kind: 'rejected', reason: 'too_large', deadAddress: false })
     expect(performance.now() - begun).toBeLessThan(500)
     expect(await arrivals(messageId(4))).toBe(0)
   })

@@ -13,17 +13,13 @@ import {
   type ProviderStatus,
   type Wish,
 } from '@stepcast/channel'
+import { oversize } from '@stepcast/template'
 import { segmentsOf } from './segments'
 import { readTwilioCallback } from './twilioCallback'
 import { twilioForm } from './twilioMessage'
 import { outcomeOf } from './twilioOutcome'
 import { senderOf } from './twilioSender'
 import { readTwilioWish } from './twilioWish'
-
-// https://www.twilio.com/docs/api/errors/21617: 1,600 characters, of two code units at most. A variable may hold forty times as many, and a
-// text repeat it: neither is worth the upload.
-const maxBody = 2 * 1_600
-const tooLong = '21617'
 
 /** Where Twilio is, and where it finds us. */
 export interface TwilioOptions {
@@ -79,7 +75,8 @@ class Twilio implements Provider<'sms'> {
   }
 
   async send(message: ProviderMessage<'sms'>, permit: Permit): Promise<Outcome> {
-    if (message.content.body.length > maxBody) return { kind: 'rejected', reason: tooLong, deadAddress: false }
+    // Refused before, as a rule; counting the segments of what is a hundred times as long would hold up every other message.
+    if (oversize('sms', message.content, message, 'twilio') !== null) return { kind: 'rejected', reason: 'too_large', deadAddress: false }
     const body = twilioForm(message, this.account, this.options.publicUrl).toString()
     const result = await postOnce(this.agent, { origin: this.origin, path: this.path, headers: this.headers, body }, permit)
     return outcomeOf(result, () => segmentsOf(message.content.body), Date.now())

@@ -46,12 +46,13 @@ describe('an SMS handed to Twilio', () => {
     [21614, 400],
     [21408, 403],
     [21606, 400],
-    [21617, 400],
   ])('is rejected when the message is: %i. No number is ever forgotten', (code, status) =>
     expect(error(code, status)).toEqual({ kind: 'rejected', reason: String(code), deadAddress: false }),
   )
   it('is unwanted when the person has answered STOP', () =>
     expect(error(21610, 400)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }))
+  it.each([[21617, 'too_large'], [30019, 'too_large'], [21602, 'empty'], [21619, 'empty']])('%i is what every provider means by %s', (code, reason) =>
+    expect(error(code, 400)).toEqual({ kind: 'rejected', reason, deadAddress: false }))
 
   it.each([500, 502, 503, 504, 302])('was perhaps sent after a %i: a repeat could reach the person twice', (status) =>
     expect(outcome(status, { code: 20500 })).toEqual({ kind: 'unknown', reason: '20500', detail: { segments: '2' } }),

@@ -18,11 +18,14 @@ export const unsubscribed = 'unsubscribed'
 // Below it codes speak of the account and the API; from it on of the message: its number, its sender, its text.
 const firstMessageCode = 21_000
 
-/** The reason of a code, as reports carry it: the code itself, but for the one that means the same for every provider. */
-export const reasonOfCode = (code: number | string): string => (isUnsubscribed(code) ? unsubscribed : String(code))
-
 /** Whether a code says that the person does not want to hear of this sender. */
 export const isUnsubscribed = (code: number | string | null): boolean => code !== null && Number(code) === unsubscribedCode
+
+/** 21617: over 1,600 characters. 30019: more than the carrier takes. 21602, 21619: without a text. */
+const reasons: Readonly<Record<string, string>> = { [unsubscribedCode]: unsubscribed, 21617: 'too_large', 30019: 'too_large', 21602: 'empty', 21619: 'empty' }
+
+/** The reason of a code, as reports carry it: the code itself, but for those that mean the same for every provider. */
+export const reasonOfCode = (code: number | string): string => reasons[String(code)] ?? String(code)
 
 /**
  * The outcome of one call.

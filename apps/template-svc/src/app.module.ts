@@ -1,5 +1,6 @@
 // template-svc put together: database, Kafka, outbox, templates.
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
+import { address } from '@stepcast/channel'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
@@ -58,8 +59,9 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
     },
     {
       provide: Templates,
-      inject: [DataSource, OutboxRelay],
-      useFactory: (database: DataSource, relay: OutboxRelay) => new Templates(database, poolOf(database), relay),
+      inject: [ENV, DataSource, OutboxRelay],
+      useFactory: (env: Env, database: DataSource, relay: OutboxRelay) =>
+        new Templates(database, poolOf(database), relay, address(env, 'STEPCAST_PUBLIC_URL', 'http://localhost:8080')),
     },
   ],
 })

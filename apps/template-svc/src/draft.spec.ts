@@ -168,6 +168,11 @@ it.each<[string, unknown, string[]]>([
   ['an SMS over 1,600 characters', broadcast(withContent(sms, { body: 'a'.repeat(1_601) })), ['/channels/0/content/body']],
   ['trackLinks that is no boolean', broadcast(withContent(sms, { trackLinks: 1 })), ['/channels/0/content/trackLinks']],
   ['a KakaoTalk body over 1,000 characters', broadcast(withContent(kakao, { body: 'a'.repeat(1_001) })), ['/channels/0/content/body']],
+  [
+    'a KakaoTalk button over 14 characters',
+    broadcast(sms, withContent(kakao, { buttons: [{ id: 'a', label: 'a very long label' }] })),
+    ['/channels/1/content/buttons/0/label'],
+  ],
   ['KakaoTalk without a senderKey', broadcast(withContent(kakao, { senderKey: undefined })), ['/channels/0/content/senderKey']],
   ['push data under a key FCM reserves', broadcast(withContent(push, { data: { google_x: 'a' } })), ['/channels/0/content/data']],
   ['push data that is no text', broadcast(withContent(push, { data: { a: 1 } })), ['/channels/0/content/data/a']],
@@ -330,10 +335,6 @@ describe('warns of', () => {
     expect(warned(broadcast(sms, withContent(push, { body: '한'.repeat(100) })))).toEqual([])
     expect(warned(broadcast(withContent(sms, { body: `{{orderNo}}${'한'.repeat(60)}` })))).toEqual(['/channels/0/content/body'])
   })
-  it('long KakaoTalk buttons', () =>
-    expect(warned(broadcast(sms, withContent(kakao, { buttons: [{ id: 'a', label: 'a very long label' }] })))).toEqual([
-      '/channels/1/content/buttons/0/label',
-    ]))
   it('a sequence of a single step', () =>
     expect(warned(withSteps({ channels: ['in_app', 'push', 'sms'] }))).toEqual(['/config/sequence/steps']))
 })

@@ -4,6 +4,7 @@ import { channelTypes, type ChannelType, type StopCondition } from '@stepcast/co
 import {
   categories,
   feedMinutesAtMost,
+  limits,
   sequenceDefaults,
   variableNamePattern,
   variableTypes,
@@ -11,7 +12,7 @@ import {
   type TemplateDefinition,
   type WaitMinutes,
 } from '@stepcast/template'
-import { templateIdField } from '@stepcast/service'
+import { namedTexts, templateIdField } from '@stepcast/service'
 import { ruleProblems } from './rules'
 
 /** Text of `min` to `max` characters. */
@@ -32,7 +33,7 @@ const buttons = z
       url: urlOrNull.describe('http(s), may hold {{variables}}; null: the button only reports the click'),
     }),
   )
-  .max(5)
+  .max(limits.kakao.buttons)
   .default([])
 
 const inApp = z.strictObject({
@@ -54,11 +55,12 @@ const reservedDataKey = /^(from$|message_type$|google|gcm|stepcast_)/
 
 const push = z.strictObject({
   title: text(1, 200),
-  // FCM and APNs take 4,096 bytes for the whole payload.
   body: text(1, 1_500),
   url: urlOrNull.describe('Opened by a tap'),
-  data: z
-    .record(z.string().regex(/^[a-zA-Z0-9_.-]{1,64}$/), text(0, 1_000))
+  data: namedTexts((name, value) => {
+    if (!/^[a-zA-Z0-9_.-]{1,64}$/.test(name)) return 'must have a name of 1 to 64 of a-z A-Z 0-9 _ . -'
+    return value.length > 1_000 ? `must have at most 1000 characters, not ${value.length}` : null
+  })
     .refine((data) => Object.keys(data).length <= 20, 'must have at most 20 fields')
     .refine(
       (data) => !Object.keys(data).some((key) => reservedDataKey.test(key)),
@@ -68,11 +70,9 @@ const push = z.strictObject({
     .describe('Passed to the app as it is'),
 })
 
-// 1,600 characters are the most a Twilio-compatible provider takes in one request.
-const sms = z.strictObject({ body: text(1, 1_600), trackLinks: z.boolean().default(true).describe('Links become short tracked ones') })
+const sms = z.strictObject({ body: text(1, limits.sms.characters), trackLinks: z.boolean().default(true).describe('Links become short tracked ones') })
 
-// 1,000 characters are Alimtalk's limit.
-const kakao = z.strictObject({ senderKey: text(1, 64), templateCode: text(1, 64), body: text(1, 1_000), buttons })
+const kakao = z.strictObject({ senderKey: text(1, 64), templateCode: text(1, 64), body: text(1, limits.kakao.characters), buttons })
 
 const channel = z.discriminatedUnion('channelType', [
   z.strictObject({ channelType: z.literal('in_app'), content: inApp }),

@@ -1,21 +1,7 @@
 // The rules between the fields of a template (product rules 1 to 7): which field, what is wrong, what is allowed.
 import type { ChannelType } from '@stepcast/contracts'
-import {
-  isHttpUrl,
-  strangePlaceholder,
-  variablesIn,
-  waitMinutesAllowed,
-  withoutVariables,
-  type SequenceConfig,
-  type TemplateDefinition,
-  type Variable,
-} from '@stepcast/template'
-
-/** A broken rule; `path` are the keys from the body's root. */
-export interface RuleProblem {
-  readonly path: (string | number)[]
-  readonly message: string
-}
+import { isPlainHttpUrl, waitMinutesAllowed, type SequenceConfig, type TemplateDefinition, type Variable } from '@stepcast/template'
+import { contentProblems, limitProblems, type RuleProblem } from './contentRules'
 
 /** The channels that can tell that a person saw the message (rule 7). */
 const viewable: ReadonlySet<ChannelType> = new Set(['in_app'])
@@ -26,6 +12,7 @@ export function ruleProblems(definition: TemplateDefinition): RuleProblem[] {
     ...variableProblems(definition.variableSchema),
     ...channelProblems(definition.channels),
     ...contentProblems(definition),
+    ...limitProblems(definition),
     ...sequenceProblems(definition),
   ]
 }
@@ -36,10 +23,10 @@ function variableProblems(schema: readonly Variable[]): RuleProblem[] {
     if (schema.findIndex(({ name }) => name === variable.name) < i) {
       problems.push({ path: ['variableSchema', i, 'name'], message: `"${variable.name}" is there twice; names must be unique` })
     }
-    if (variable.type !== 'string' && variable.default !== null && !isHttpUrl(variable.default)) {
+    if (variable.type !== 'string' && variable.default !== null && !isPlainHttpUrl(variable.default)) {
       problems.push({
         path: ['variableSchema', i, 'default'],
-        message: `must be an http:// or https:// URL, since the type is ${variable.type}`,
+        message: `must be an http:// or https:// URL without a user name, since the type is ${variable.type}`,
       })
     }
     return problems
@@ -63,46 +50,6 @@ function channelProblems(channels: TemplateDefinition['channels']): RuleProblem[
     })
     return problems
   })
-}
-
-/** Every text with variables: only known ones, nothing else in double braces, and addresses that can only become http(s). */
-function contentProblems({ channels, variableSchema }: TemplateDefinition): RuleProblem[] {
-  const known = new Map(variableSchema.map((variable) => [variable.name, variable]))
-  const problems: RuleProblem[] = []
-  for (const { path, text } of channels.flatMap(({ content }, i) => textsIn(content, ['channels', i, 'content']))) {
-    const strange = strangePlaceholder(text)
-    if (strange !== null)
-      problems.push({ path, message: `"${strange}" is no variable; only {{name}} with letters, digits and _ is possible` })
-    for (const name of new Set(variablesIn(text))) {
-      if (!known.has(name))
-        problems.push({
-          path,
-          message: `{{${name}}} is not in variableSchema${known.size > 0 ? ` (${[...known.keys()].join(', ')})` : ''}`,
-        })
-    }
-    const field = path.at(-1)
-    if (field === 'imageUrl' || (field === 'url' && path.at(-2) !== 'data')) problems.push(...urlProblems(path, text, known))
-  }
-  return problems
-}
-
-function urlProblems(path: RuleProblem['path'], text: string, known: ReadonlyMap<string, Variable>): RuleProblem[] {
-  if (!text.startsWith('{{'))
-    return isHttpUrl(withoutVariables(text, 'x'))
-      ? []
-      : [{ path, message: `must be an http:// or https:// URL, not "${text.slice(0, 60)}"` }]
-  const variable = known.get(variablesIn(text)[0] ?? '')
-  if (variable === undefined || variable.type !== 'string') return []
-  return [
-    { path, message: `must begin with http:// or https://, or with a variable of type action or image; {{${variable.name}}} is a string` },
-  ]
-}
-
-function textsIn(value: unknown, path: (string | number)[]): { path: (string | number)[]; text: string }[] {
-  if (typeof value === 'string') return [{ path, text: value }]
-  if (Array.isArray(value)) return value.flatMap((item, i) => textsIn(item, [...path, i]))
-  if (value === null || typeof value !== 'object') return []
-  return Object.entries(value).flatMap(([name, inner]) => textsIn(inner, [...path, name]))
 }
 
 function sequenceProblems({ channels, config }: TemplateDefinition): RuleProblem[] {

@@ -1,6 +1,6 @@
 // The HTTP edge of templates: who may call what, which input is read, which status is answered.
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
-import { Caller, fingerprintOf, IdempotencyKey, locale, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
+import { Caller, fingerprintOf, IdempotencyKey, locale, namedTexts, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
 import { z } from 'zod'
 import { templateBody } from './draft'
 import { Templates, templateOrder, versionOrder, type Listed, type Write } from './templates'
@@ -10,7 +10,7 @@ import type { ListedTemplate, TemplateView, VersionView } from './view'
 const listQuery = pageQuery.extend({ status: z.enum(['draft', 'approved', 'archived']).optional() })
 const versionQuery = z.object({ version: queryInt4(1).optional() })
 const previewBody = z.strictObject({
-  variables: z.record(z.string(), z.string()).default({}),
+  variables: namedTexts(() => null).default({}),
   locale: locale.optional().describe('BCP 47; content has one language so far, so it changes nothing yet'),
 })
 
@@ -87,7 +87,7 @@ export class TemplatesController {
     @IdempotencyKey() key: string | null,
     @Param('templateId') templateId: string,
     @Headers('if-match') ifMatch: string | undefined,
-  ): Promise<{ templateId: string; version: number }> {
+  ): ReturnType<Templates['approve']> {
     const asked = write('POST /v1/templates/{templateId}/approve', caller, key, { templateId })
     return this.templates.approve(asked, { templateId, ifMatch: ifMatch ?? null })
   }

@@ -205,6 +205,63 @@ it('previews what would be sent and names what is missing', async () => {
   })
 })
 
+it('previews say how large each message is, and what is not sent with these values', async () => {
+  await call('POST', '/v1/templates', template('sizes'))
+  const { body } = await call('POST', '/v1/templates/sizes/preview', { variables: { orderNo: '가'.repeat(4_000) } })
+  expect(body.sizes).toMatchObject([
+    { channelType: 'in_app', path: '/channels/0/content', unit: 'bytes', limit: 131_072 }, { channelType: 'push', provider: 'fcm', unit: 'bytes', limit: 4_096 },
+    { channelType: 'push', provider: 'apns', unit: 'bytes', limit: 4_096 },
+  ])
+  expect(body.sizes[1].size).toBeGreaterThan(12_000)
+  expect(body.warnings).toMatchObject([{ path: '/channels/1/content' }, { path: '/channels/1/content' }])
+})
+
+it.each(['__proto__', 'constructor', 'hasOwnProperty'])('a variable may be called %s', async (name) => {
+  const templateId = `named-${name.replaceAll('_', '').toLowerCase()}`
+  await call('POST', '/v1/templates', { ...template(templateId, `v={{${name}}}`), variableSchema: [{ name, required: true }] })
+  const preview = await call('POST', `/v1/templates/${templateId}/preview`, JSON.parse(`{"variables":{"${name}":"VAL"}}`))
+  expect(preview.body).toMatchObject({ missing: [], channels: [{ content: { body: 'v=VAL' } }, {}] })
+  expect((await call('POST', `/v1/templates/${templateId}/preview`, {})).body.missing).toEqual([name])
+})
+
+it('what nobody could be sent is refused when it is saved, with field, size and limit', async () => {
+  const pushing = (content: object): object => ({
+    templateId: 'unsendable', name: 'n', category: 'Alerts', variableSchema: [{ name: 'v' }], channels: [{ channelType: 'push', content: { title: 't', body: 'b', ...content } }],
+  })
+  for (const [content, path, message] of [
+    [{ body: '가'.repeat(1_500) }, '/channels/0/content/body', /^comes to 4\d{3} bytes .* at most 4096$/], [{ url: 'https://shop.example{{v}}' }, '/channels/0/content/url', /host/],
+    [{ body: `as before: ${stack.env.STEPCAST_PUBLIC_URL}/l/sAAAAAAAAAAAAAAAAAAAAAAAA` }, '/channels/0/content/body', /tracked link/],
+  ] as const) {
+    for (const [method, address] of [['POST', '/v1/templates'], ['PUT', '/v1/templates/seen']] as const) {
+      const body = { ...pushing(content), templateId: method === 'PUT' ? 'seen' : 'unsendable' }
+      expect(await call(method, address, body)).toMatchObject({ status: 422, body: { errors: [{ path, message: expect.stringMatching(message) }] } })
+    }
+  }
+  expect((await call('GET', '/v1/templates/unsendable')).status).toBe(404)
+})
+
+it('a draft of before is judged by the rules of today when it is approved, and warned of', async () => {
+  await call('POST', '/v1/templates', template('older', 'Order {{{orderNo}}}'))
+  const database = new Client({ connectionString: stack.databaseUrl })
+  await database.connect()
+  const stored = async (body: string): Promise<void> =>
+    void (await database.query(`UPDATE template_svc.templates SET definition = jsonb_set(definition::jsonb, '{channels,0,content,body}', to_jsonb($1::text)) WHERE template_id = 'older'`, [body]))
+  for (const body of ['https://{{orderNo}}/x', `${stack.env.STEPCAST_PUBLIC_URL}/l/x`]) {
+    await stored(body)
+    expect(await call('POST', '/v1/templates/older/approve')).toMatchObject({ status: 422, body: { errors: [{ path: '/channels/0/content/body' }] } })
+  }
+  await stored('Order {{{orderNo}}}')
+  await database.end()
+  const warning = { path: '/channels/0/content/body', message: '"{{{orderNo}}}" is sent with a brace on each side of the value: write {{orderNo}}' }
+  expect((await call('GET', '/v1/templates/older')).body.warnings).toContainEqual(warning)
+  expect((await call('POST', '/v1/templates/older/preview', { variables: { orderNo: '42' } })).body.warnings).toContainEqual(warning)
+  expect((await call('POST', '/v1/templates/older/approve')).body).toEqual({ templateId: 'older', version: 1, warnings: expect.arrayContaining([warning]) })
+})
+
+it.each([['a value', { variables: { orderNo: 'Ann \ud83d' } }], ['a name', { variables: { 'a\ud83d': 'x' } }], ['NUL', { variables: { orderNo: 'a\0' } }]])('a preview refuses what is no text: %s', async (_what, body) => {
+  expect((await call('POST', '/v1/templates/seen/preview', body)).status).toBe(422)
+})
+
 it('the same Idempotency-Key gives the first answer again, another body is refused', async () => {
   const first = await call('POST', '/v1/templates', template('once'), { key: 'k1' })
   await call('PUT', '/v1/templates/once', template('once', 'changed'))

@@ -1,14 +1,17 @@
 // The calls on templates: reads by TypeORM, writes answered once Kafka has acknowledged what was told.
-import { answerWith, idempotent, keyset, notFound, pageOf, unavailable, type Caller, type Page } from '@stepcast/service'
+import { answerWith, idempotent, keyset, notFound, pageOf, pointerStep, refused, unavailable, type Caller, type Page } from '@stepcast/service'
 import type { OutboxRelay } from '@stepcast/postgres'
 import type { TemplateDefinition, Variables } from '@stepcast/template'
 import type { Pool, PoolClient } from 'pg'
 import { IsNull, LessThan, Not, type DataSource } from 'typeorm'
 import { approve, create, noSuchTemplate, replaceDraft, setArchived, type ReadTemplate } from './changes'
+import { installationProblems, type RuleProblem } from './contentRules'
 import { etagOf } from './etag'
 import { previewOf, type Preview } from './preview'
+import { ruleProblems } from './rules'
 import { ApprovedVersion, Template } from './template.entity'
 import { listedViewOf, versionViewOf, viewOf, type ListedTemplate, type TemplateView, type VersionView } from './view'
+import { warningsOf, type Warning } from './warnings'
 
 /** A list's answer. */
 export interface Listed<T> {
@@ -37,6 +40,8 @@ export class Templates {
     private readonly database: DataSource,
     private readonly pool: Pool,
     private readonly relay: OutboxRelay,
+    /** Where people reach the gateway: in tracked links. */
+    private readonly publicUrl: string,
   ) {}
 
   async list(workspaceId: string, page: Page<typeof templateOrder.shape>, status: TemplateView['status'] | undefined): Promise<Listed<ListedTemplate>> {
@@ -77,25 +82,31 @@ export class Templates {
   }
 
   async preview(workspaceId: string, templateId: string, version: number | undefined, variables: Variables): Promise<Preview> {
-    return previewOf(await this.read(workspaceId, templateId, version), variables)
+    return previewOf(await this.read(workspaceId, templateId, version), variables, { workspaceId, publicUrl: this.publicUrl })
   }
 
   async create(write: Write, givenId: string | undefined, definition: TemplateDefinition): Promise<TemplateView> {
+    refuse(installationProblems(definition, this.publicUrl))
     const view = await this.once(write, async (tx) => tagged(await create(tx, write.caller.workspaceId, givenId, definition)))
     answerWith('location', `/v1/templates/${view.templateId}`)
     return view
   }
 
   async replaceDraft(write: Write, name: AskedTemplate, definition: TemplateDefinition): Promise<TemplateView> {
+    refuse(installationProblems(definition, this.publicUrl))
     const { workspaceId } = write.caller
     return this.once(write, async (tx) => tagged(await replaceDraft(tx, { workspaceId, ...name }, definition)))
   }
 
-  async approve(write: Write, name: AskedTemplate): Promise<{ templateId: string; version: number }> {
+  /** A draft may be older than the rules, so they are asked again. `warnings` where there are any. */
+  async approve(write: Write, name: AskedTemplate): Promise<{ templateId: string; version: number; warnings?: readonly Warning[] }> {
     const { workspaceId } = write.caller
+    const draft = await this.database.getRepository(Template).findOneBy({ workspaceId, templateId: name.templateId })
+    if (draft?.hasDraft) refuse([...ruleProblems(draft.definition), ...installationProblems(draft.definition, this.publicUrl)])
+    const warnings = draft === null ? [] : warningsOf(draft.definition)
     const { answer: version, told } = await this.once(write, (tx) => approve(tx, { workspaceId, ...name }))
     await this.acknowledged(told, `Version ${version} of template "${name.templateId}" is approved`)
-    return { templateId: name.templateId, version }
+    return { templateId: name.templateId, version, ...(warnings.length === 0 ? {} : { warnings }) }
   }
 
   async setArchived(write: Write, name: AskedTemplate, archived: boolean): Promise<TemplateView> {
@@ -126,6 +137,10 @@ export type AskedTemplate = Omit<ReadTemplate, 'workspaceId'>
 function tagged(template: Template): TemplateView {
   answerWith('etag', etagOf(template))
   return viewOf(template)
+}
+
+function refuse(problems: readonly RuleProblem[]): void {
+  if (problems.length > 0) throw refused(problems.map(({ path, message }) => ({ path: path.map(pointerStep).join(''), message })))
 }
 
 function whereStatus(status: TemplateView['status'] | undefined): object {

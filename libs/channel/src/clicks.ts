@@ -6,7 +6,7 @@ import { enqueue, type OutboxRecord } from '@stepcast/postgres'
 import { Counter, type Registry } from 'prom-client'
 import type { Dispatch } from './dispatch'
 import { findLink, type Link } from './links'
-import { isTrackable } from './linksInText'
+import { isFollowable } from './linksInText'
 import type { LinkTokens } from './linkTokens'
 import { numberTarget } from './number'
 import { isClick, type VisitRequest } from './visits'
@@ -48,7 +48,7 @@ export class LinkVisits {
     const token = tokenIn(asked)
     if (!tokens.isGenuine(token)) return this.counted('unknown', { kind: 'unknown' })
     const link = await findLink(pool, token)
-    if (link === null || !isTrackable(link.target)) return this.counted('gone', { kind: 'gone' })
+    if (link === null || !isFollowable(link.target)) return this.counted('gone', { kind: 'gone' })
     // As a URL is serialised: no character of it can end the header it goes into.
     const answer: LinkAnswer = { kind: 'redirect', target: new URL(link.target).href }
     if (!isClick(request)) return this.counted('preview', answer)

@@ -3,7 +3,7 @@ import type { Pool } from 'pg'
 import { userKey, type ChannelType } from '@stepcast/contracts'
 import type { Log } from '@stepcast/kafka'
 import type { TemplatesReplica, UsersReplica } from '@stepcast/replica'
-import { render, type ContentOf, type TemplateVersion } from '@stepcast/template'
+import { compose, oversize, type ContentOf, type TemplateVersion } from '@stepcast/template'
 import type { Accounts, NoAccount } from './accounts'
 import { Breakers } from './breakers'
 import type { Address, Recipient } from './intake'
@@ -285,10 +285,20 @@ export class Lane<C extends ChannelType> {
   }
 
   private async prepared(ready: readonly Ready<C>[]): Promise<readonly Ready<C>[]> {
-    const { prepare } = this.options
+    const { prepare, settle } = this.options
     if (prepare === undefined || ready.length === 0) return ready
     const messages = await prepare(ready.map(({ message }) => message))
-    return ready.map((one, i) => ({ ...one, message: messages[i]! }))
+    const prepared = ready.map((one, i) => ({ ...one, message: messages[i]! }))
+    const tooLarge = prepared.filter(({ message }) => this.isTooLarge(message))
+    if (tooLarge.length === 0) return prepared
+    settle(
+      tooLarge.map(({ claimed: { messageId, target, fence } }) => ({ kind: 'unsendable', reason: 'too_large', messageId, target, fence })),
+    )
+    return prepared.filter(({ message }) => !this.isTooLarge(message))
+  }
+
+  private isTooLarge(message: ProviderMessage<C>): boolean {
+    return oversize(this.options.channel, message.content, message, this.name) !== null
   }
 
   private verdict(
@@ -297,7 +307,7 @@ export class Lane<C extends ChannelType> {
     template: Template | null,
     provider: Provider<C> | NoAccount,
   ): Pick<Ready<C>, 'message' | 'provider'> | { kind: 'skipped' | 'unsendable'; reason: string } {
-    const { channel, noAddress } = this.options
+    const { channel, noAddress, prepare } = this.options
     if (recipient === undefined) return { kind: 'skipped', reason: 'no_user' }
     if (template === null) return { kind: 'unsendable', reason: 'no_such_template_version' }
     if (recipient.optOutChannels.includes(channel) || recipient.optOutCategories.includes(template.category))
@@ -309,7 +319,12 @@ export class Lane<C extends ChannelType> {
     if (timeLeftInWindow(claimed) === 0 && !claimed.isAskedFor) return { kind: 'skipped', reason: 'window_elapsed' }
     const content = template.channels.find(({ channelType }) => channelType === channel)?.content as ContentOf[C] | undefined
     if (content === undefined) return { kind: 'unsendable', reason: 'no_content_for_channel' }
-    return { message: messageTo(claimed, address, render(content, claimed.variables)), provider }
+    const composed = compose(channel, content, claimed.variables, template.variableSchema)
+    if ('problem' in composed) return { kind: 'unsendable', reason: composed.problem }
+    const message = messageTo(claimed, address, composed.content)
+    // Where links are to be replaced the text is measured after that.
+    if (prepare === undefined && this.isTooLarge(message)) return { kind: 'unsendable', reason: 'too_large' }
+    return { message, provider }
   }
 
   // Versions never change, so the replica answers from memory but for the first of each.

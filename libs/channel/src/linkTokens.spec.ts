@@ -12,6 +12,8 @@ describe('a token of a tracked link', () => {
   it('says nothing of the message', () => expect(Buffer.from(token.slice(1), 'base64url').toString('latin1')).not.toContain('623f8d79'))
   it('is the same each time, and another for each link and message', () => {
     expect(sms.of(messageId, 0)).toBe(token)
+    expect(sms.of(messageId, 0, 'https://shop.example/a')).toBe(sms.of(messageId, 0, 'https://shop.example/a'))
+    expect(sms.of(messageId, 0, 'https://shop.example/a')).not.toBe(sms.of(messageId, 0, 'https://shop.example/b'))
     expect(new Set([token, sms.of(messageId, 1), sms.of(messageId.replace('.3.', '.2.'), 0)]).size).toBe(3)
   })
   it('is genuine', () => expect(sms.isGenuine(token)).toBe(true))

@@ -11,6 +11,9 @@ const macBytes = 8
 // 18 bytes are 24 characters without a bit to spare, so that no other text decodes to the same token.
 const pattern = /^[A-Za-z0-9_-]{24}$/
 
+/** Characters of a tracked link; `publicUrl`: the address people reach the gateway at, without a slash at its end. */
+export const trackedLinkLength = (publicUrl: string): number => `${publicUrl}/l/`.length + 25
+
 /** Makes and checks the tokens of one service. */
 export class LinkTokens {
   private readonly key: Buffer
@@ -23,9 +26,12 @@ export class LinkTokens {
     this.key = Buffer.from(hkdfSync('sha256', secret, '', 'stepcast tracked links', 32))
   }
 
-  /** The token of a message's link: the same for every attempt, so that a text sent again is the same text. */
-  of(messageId: string, index: number): string {
-    const id = this.hmac(`id\n${messageId}\n${index}`).subarray(0, idBytes)
+  /**
+   * The token of a message's link: the same for every attempt, so that a text sent again is the same text. `target` tells apart what versions
+   * of Stepcast that find other links in a text number alike.
+   */
+  of(messageId: string, index: number, target = ''): string {
+    const id = this.hmac(`id\n${messageId}\n${index}${target === '' ? '' : `\n${target}`}`).subarray(0, idBytes)
     return this.letter + Buffer.concat([id, this.mac(id)]).toString('base64url')
   }
 

@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg'
 import type { ChannelType } from '@stepcast/contracts'
 import { ConfigError } from '@stepcast/kafka'
 import type { Env } from '@stepcast/service'
-import type { ContentOf } from '@stepcast/template'
+import { holdsTrackedLink, type ContentOf } from '@stepcast/template'
 import { whole } from './dispatcherConfig'
 import { isTrackable } from './linksInText'
 import type { LinkTokens } from './linkTokens'
@@ -46,7 +46,10 @@ export function linkDaysFromEnv(env: Env): number {
   return days
 }
 
-/** Gives the tracked address of a link; one that cannot be tracked comes back as it is. `buttonId`: the button it belongs to. */
+/**
+ * Gives the tracked address of a link; one that cannot be tracked comes back as it is, and so does one that is tracked already: a value brought
+ * it, it belongs to another message, and behind ours both persons would have clicked. `buttonId`: the button it belongs to.
+ */
 export type Track = (url: string, buttonId: string | null) => string
 
 interface NewLink {
@@ -72,8 +75,8 @@ export async function trackLinks<C extends ChannelType>(
     const { messageId, workspaceId, userId } = message
     let index = 0
     const track: Track = (target, buttonId) => {
-      if (!isTrackable(target)) return target
-      const token = tokens.of(messageId, index++)
+      if (!isTrackable(target) || holdsTrackedLink(target, publicUrl)) return target
+      const token = tokens.of(messageId, index++, target)
       links.push({ token, workspaceId, messageId, userId, buttonId, target })
       return `${publicUrl}/l/${token}`
     }

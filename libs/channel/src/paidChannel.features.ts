@@ -101,7 +101,7 @@ export class PaidChannelSpec<C extends Paid> {
     await giveAccounts(this.connection, this.env, 'demo', of.accounts)
     await giveAccounts(this.connection, this.env, 'bold', of.accounts, { resendUnknown: { sms: true, kakao: true } })
     await giveAccounts(this.connection, this.env, 'bare', {})
-    for (const workspaceId of ['demo', 'bold', 'bare']) await this.approve(workspaceId)
+    for (const workspaceId of ['demo', 'bold', 'bare']) await this.approve(workspaceId, 'shipped', of.content)
     this.service = await of.startDispatcher(this.env)
     this.reader = await consumeRecords(this.connection, {
       topic: topics.engagements,
@@ -247,17 +247,17 @@ export class PaidChannelSpec<C extends Paid> {
     return response
   }
 
-  /** Approves the channel's template for a workspace. */
-  async approve(workspaceId: string): Promise<void> {
-    const { channel, content } = this.of
+  /** Approves a template with one variable, `orderNo`. */
+  async approve(workspaceId: string, templateId: string, content: ContentOf[C]): Promise<void> {
+    const { channel } = this.of
     await (
       await this.connection.producer()
     ).send(topics.templates, [
       {
-        key: `${workspaceId}/shipped/1`,
+        key: `${workspaceId}/${templateId}/1`,
         value: {
           workspaceId,
-          templateId: 'shipped',
+          templateId,
           changedAt: Date.now(),
           change: templateApproved(1, {
             name: 'Shipped',
@@ -421,6 +421,34 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
     })
   })
 
+  describe('nobody is called with a message', () => {
+    const longest = channel === 'sms' ? 1_600 : 1_000
+    const reasons: readonly (readonly [string, string, string])[] = [
+      ['that is empty', '', 'empty'], ['that is blank', ' \u3164\u200b', 'empty'], ['that is longer than the provider takes', '가'.repeat(longest + 1), 'too_large'],
+      ['that is longer than anybody takes', 'x'.repeat(60_000), 'too_large'],
+    ]
+    it.each(reasons)('%s', async (_what, orderNo, reason) => {
+      await spec.approve('demo', 'bare-text', { ...of.content, body: '{{orderNo}}', buttons: [] })
+      const sent = await spec.send(undefined, { templateId: 'bare-text', variables: { orderNo } })
+      await spec.reported(sent, `failed(${reason})`)
+      expect(await spec.answers(sent)).toEqual([])
+    })
+    it('as long as it may be it is sent', async () => {
+      const sent = await spec.send(undefined, { templateId: 'bare-text', variables: { orderNo: '가'.repeat(longest) } })
+      await spec.reported(sent, 'requested')
+    })
+    it('whose address a value would lead elsewhere', async () => {
+      // Approved before such an address was refused.
+      await spec.approve('demo', 'led', { ...of.content, body: 'Go https://shop.example{{orderNo}} now', buttons: [] })
+      for (const orderNo of ['.evil.example/', '@evil.example/', '\\@evil.example']) {
+        const sent = await spec.send(undefined, { templateId: 'led', variables: { orderNo } })
+        await spec.reported(sent, 'failed(unsafe_address)')
+        expect(await spec.answers(sent)).toEqual([])
+      }
+      await spec.reported(await spec.send(undefined, { templateId: 'led', variables: { orderNo: '/orders/42' } }), 'requested')
+    })
+  })
+
   describe('a callback', () => {
     const orders: readonly (readonly CallbackWord[])[] = [
       ['sent', 'delivered'],
@@ -517,6 +545,23 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
       await eventually(() => clicks(sent) === 1)
       await spec.quiet()
       expect(clicks(sent)).toBe(1)
+    })
+    it('leads to one page for one value, whatever is in it', async () => {
+      const orderNo = 'A 12/b & 신발 #5 50%'
+      const sent = await spec.send(undefined, { variables: { orderNo } })
+      await spec.reported(sent, 'requested')
+      expect((await spec.open(await spec.link(sent))).headers.get('location')).toBe(`https://shop.example/${encodeURIComponent(orderNo)}`)
+    })
+    it('of another message that a value brings stays what it is', async () => {
+      const annas = await spec.send()
+      await spec.reported(annas, 'requested')
+      const link = await spec.link(annas)
+      await spec.approve('demo', 'as-before', { ...of.content, body: 'as before: {{orderNo}}', buttons: [] })
+      const berts = await spec.send(undefined, { templateId: 'as-before', variables: { orderNo: link } })
+      await spec.reported(berts, 'requested')
+      const pool = spec.pool()
+      expect((await pool.query('SELECT FROM links WHERE message_id = $1', [berts.messageId])).rowCount).toBe(0)
+      await pool.end()
     })
     it('is found though a phone takes the words behind it for a part of it', async () => {
       const sent = await spec.send()

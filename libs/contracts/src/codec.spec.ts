@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as avro from 'avsc'
-import { avroSchemas, avroTypeFor, avroTypes, CodecError, encodeRecord, RecordDecoder, type SendRequested, type SequenceChanged } from './index'
+import { avroSchemas, avroTypeFor, avroTypes, CodecError, dataSchemaOf, encodeRecord, RecordDecoder, type SendRequested, type SequenceChanged } from './index'
 
 const released = join(__dirname, '..', 'avro', 'released')
 const releases = readdirSync(released, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
@@ -41,6 +41,22 @@ it('records come back as they were written, their tagged unions with a type', as
     ],
   }
   expect(JSON.parse(JSON.stringify(await decoder.decode(encodeRecord('SequenceChanged', 3, value))))).toEqual(value)
+})
+
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__defineGetter__', ''])('a variable called %j comes back, by our own schema and by the registry’s', async (name) => {
+  const variables = JSON.parse(JSON.stringify({ a: 'b', NAME: 'VAL' }).replace('NAME', name)) as Record<string, string>
+  const bytes = encodeRecord('SendRequested', 3, { ...send, variables })
+  const decoder = new RecordDecoder('SendRequested', async () => avroSchemas.SendRequested)
+  for (const decoded of [await decoder.decode(bytes), await decoder.decode(bytes, dataSchemaOf('SendRequested'))]) {
+    expect(Object.entries(decoded.variables)).toEqual([['a', 'b'], [name, 'VAL']])
+    expect(Object.getPrototypeOf(decoded.variables)).toBe(Object.prototype)
+  }
+})
+
+it('a map in several blocks of told sizes is read', () => {
+  const map = avroTypeFor({ type: 'record', name: 'R', fields: [{ name: 'm', type: { type: 'map', values: 'string' } }] })
+  // -1 entry, 4 bytes, "a" = "b"; 1 entry, "c" = "d"; the end.
+  expect(map.fromBuffer(Buffer.from([0x01, 0x08, 0x02, 0x61, 0x02, 0x62, 0x02, 0x02, 0x63, 0x02, 0x64, 0x00]))).toEqual({ m: { a: 'b', c: 'd' } })
 })
 
 it('a field added since, inside a union of records, gets its default', async () => {

@@ -82,6 +82,38 @@ class TaggedUnion extends avro.types.LogicalType {
   }
 }
 
+interface MapTap extends Tap {
+  pos: number
+  readString(): string
+}
+
+/** A map whose names are whatever they are: avsc assigns each, so that `__proto__` would be lost. */
+class MapOfAnyName extends avro.types.MapType {
+  // avsc calls it for every map, and for one of another writer with that one's way of reading values.
+  protected _read(this: { valuesType: { _read(tap: MapTap): unknown } }, tap: MapTap): object {
+    const values: Record<string, unknown> = {}
+    for (let left = blockSize(tap); left > 0; left = blockSize(tap)) {
+      for (; left > 0; left--) {
+        const name = tap.readString()
+        const value = this.valuesType._read(tap)
+        if (name === '__proto__') Object.defineProperty(values, name, { value, enumerable: true, configurable: true, writable: true })
+        else values[name] = value
+      }
+    }
+    return values
+  }
+}
+
+/** Entries of the next block; 0: that was the last. A negative count is followed by the block's bytes. */
+function blockSize(tap: MapTap): number {
+  const count = tap.readLong()
+  if (count >= 0) return count
+  tap.readLong()
+  return -count
+}
+
+const isMap = (schema: unknown): boolean => typeof schema === 'object' && schema !== null && (schema as { type?: unknown }).type === 'map'
+
 const tags = new Map<string, string>()
 /** `StepEnded` of `stepcast.v1.StepEnded`; the same string each time. */
 function tagOf(name: string): string {
@@ -99,6 +131,7 @@ export function avroTypeFor(schema: unknown): avro.Type {
   return avro.Type.forSchema(schema as avro.Schema, {
     wrapUnions: 'auto',
     typeHook(part: avro.Schema, options: avro.ForSchemaOptions) {
+      if (isMap(part)) return new MapOfAnyName(part as never, options as never) as unknown as avro.Type
       if (!isTaggedUnion(part) || inside.has(part as object)) return undefined
       inside.add(part as object)
       return new TaggedUnion(part as never, options as never) as unknown as avro.Type

@@ -1,6 +1,6 @@
 // What a call takes is what the database, a date and the wire take.
 import { z } from 'zod'
-import { freeId, instant, instantMs, int4, int8, locale, queryInt4, templateIdField } from './fields'
+import { freeId, instant, instantMs, int4, int8, locale, namedTexts, queryInt4, templateIdField } from './fields'
 
 it.each<[string, z.ZodType, unknown[], unknown[]]>([
   ['freeId', freeId, ['a', '주문 1', 'x'.repeat(128), '__proto__'], ['', 'x'.repeat(129), 'a\u0000', 'a\ud800b', 'a\nb', 5]],
@@ -22,3 +22,16 @@ it.each([
 ])('a locale %s is %s', (given, kept) => expect(locale.parse(given)).toBe(kept))
 
 it.each(['', '_', 'ko_', 'ko KR', 'ko_KR.UTF-8', 'Korean language', 'k', 5])('a locale %j is refused', (given) => expect(locale.safeParse(given).success).toBe(false))
+describe('texts by name', () => {
+  const texts = namedTexts((name, text) => (name.length + text.length > 20 ? 'is too long' : null))
+  it.each(['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__', 'valueOf', ''])('keep the name %j', (name) => {
+    const body: unknown = JSON.parse(`{"${name}":"VAL","other":"x"}`)
+    const taken = z.strictObject({ variables: texts.nullish(), more: texts.default({}) }).parse({ variables: body })
+    expect([Object.entries(taken.variables!), taken.more]).toEqual([[[name, 'VAL'], ['other', 'x']], {}])
+    expect(Object.getPrototypeOf(taken.variables)).toBe(Object.prototype)
+  })
+  it.each([[5], [null], [[]], ['x'], [{ a: 1 }], [{ a: null }], [JSON.parse('{"__proto__":{"a":"b"}}')], [{ a: 'x'.repeat(20) }]])('are not %j', (value) => expect(texts.safeParse(value).success).toBe(false))
+  it('are described as an object of texts', () => {
+    expect(z.toJSONSchema(texts, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' })).toMatchObject({ type: 'object', additionalProperties: { type: 'string' } })
+  })
+})

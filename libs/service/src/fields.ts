@@ -16,6 +16,28 @@ export const freeId = judged(freeIdProblem).describe('1 to 128 characters, no co
 /** A templateId. */
 export const templateIdField = z.string().regex(templateIdPattern, 'must be 1 to 64 of a-z 0-9 _ -, beginning with a letter or digit')
 
+/**
+ * Texts by name, such as variables, whatever the names are: zod's own record leaves `__proto__` out without a word.
+ * @param problemOf what else is wrong with a name and its text; null: nothing
+ */
+export const namedTexts = (problemOf: (name: string, text: string) => string | null): z.ZodType<Readonly<Record<string, string>>> =>
+  // Documents can describe what is unknown, by `meta`; a custom type they cannot.
+  z
+    .unknown()
+    .superRefine((value, context) => {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        context.addIssue({ code: 'custom', message: `must be an object${value === undefined ? '' : `, not ${kindOf(value)}`}` })
+        return
+      }
+      for (const [name, text] of Object.entries(value)) {
+        const problem = typeof text === 'string' ? problemOf(name, text) : `must be a string, not ${kindOf(text)}`
+        if (problem !== null) context.addIssue({ code: 'custom', path: [name], message: problem })
+      }
+    })
+    .meta({ type: 'object', additionalProperties: { type: 'string' } }) as unknown as z.ZodType<Readonly<Record<string, string>>>
+
+const kindOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value))
+
 /** A whole number from `min` to `max`; at most what the database's int4 holds. */
 export const int4 = (min = 0, max = maxInt4): z.ZodInt => z.int().min(min).max(max)
 

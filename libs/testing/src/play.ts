@@ -4,7 +4,9 @@ import { parseMessageId, templateVersionKey, topics, type EngagementReported, ty
 import type { KafkaConnection } from '@stepcast/kafka'
 
 /** Approves a template of workspace `w`: in-app until viewed, then push; a variable `text` that need not be given. */
-export async function approveTwoSteps(connection: KafkaConnection, templateId: string, waitMinutes = 5): Promise<void> {
+export async function approveTwoSteps(
+  connection: KafkaConnection, templateId: string, waitMinutes = 5, schema: readonly object[] = [{ name: 'text', type: 'string', required: false, default: null }],
+): Promise<void> {
   const config = {
     sequenceEnabled: true,
     sequence: {
@@ -19,7 +21,7 @@ export async function approveTwoSteps(connection: KafkaConnection, templateId: s
     { channelType: 'in_app', content: { title: 't', body: 'b', imageUrl: null, buttons: [] } },
     { channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } },
   ]
-  const variableSchema = JSON.stringify([{ name: 'text', type: 'string', required: false, default: null }])
+  const variableSchema = JSON.stringify(schema)
   await (await connection.producer()).send(topics.templates, [{
     key: templateVersionKey('w', templateId, 1),
     value: {
