@@ -10,6 +10,7 @@ import { sandboxCertificate } from './certificate'
 import { ensureDemoWorkspace, registerPhones, type DemoWorkspace } from './demoWorkspace'
 import { devEnvText, type DevEnv } from './devEnv'
 import { connectProviders, keptAccounts } from './providerAccounts'
+import { withOwnSecrets } from './ownSecrets'
 import { internalSecret, rootKey, writePrivately } from './secrets'
 import { layOut, serviceKinds, serviceUrls, type ServiceInstance } from './services'
 import { checkout } from './settings'
@@ -159,6 +160,8 @@ async function startIn(
     KAFKA_BROKERS: stack.kafkaBrokers,
     SCHEMA_REGISTRY_URL: stack.registryUrl,
     DATABASE_URL: stack.databaseUrl,
+    // An authority in the environment is that of a database in the environment.
+    DATABASE_CA: use.databaseUrl === undefined ? undefined : process.env['DATABASE_CA'],
     STEPCAST_PARTITIONS: String(partitions),
     STEPCAST_MINUTE_MS: String(minuteMs),
     STEPCAST_INTERNAL_SECRET: internalSecret(home),
@@ -198,7 +201,7 @@ async function startIn(
   const urls = serviceUrls(laidOut)
   const running = laidOut.map((instance) => ({
     instance,
-    program: serviceProgram(home, resolve(options.appsRoot ?? join(checkout, 'apps')), instance, {
+    program: serviceProgram(home, resolve(options.appsRoot ?? join(checkout, 'apps')), instance, withOwnSecrets(instance.kind.name, {
       ...shared,
       ...urls,
       PORT: String(instance.port),
@@ -206,7 +209,7 @@ async function startIn(
       ...own[instance.kind.name],
       ...options.env,
       ...options.envOf?.[instance.name],
-    }),
+    })),
   }))
   const listRunning = (): void =>
     writeServices(home, running.flatMap(({ instance, program }) =>
