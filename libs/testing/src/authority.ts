@@ -1,5 +1,7 @@
 // A private certificate authority, as companies have: made for one spec, trusted by whoever is told to.
-import { generate } from 'selfsigned'
+// Loaded when it is needed: most specs need none.
+// eslint-disable-next-line @typescript-eslint/no-require-imports
+const selfsigned = (): typeof import('selfsigned') => require('selfsigned') as typeof import('selfsigned')
 
 /** A certificate with its key, PEM. */
 export interface Issued {
@@ -27,7 +29,7 @@ export class Authority {
 
   /** A new one; takes 20 ms. */
   static async make(name = 'Private CA'): Promise<Authority> {
-    const made = await generate([{ name: 'commonName', value: name }], {
+    const made = await selfsigned().generate([{ name: 'commonName', value: name }], {
       keyType: 'ec', curve: 'P-256', algorithm: 'sha256',
       extensions: [{ name: 'basicConstraints', cA: true, critical: true }, { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true }],
     })
@@ -40,7 +42,7 @@ export class Authority {
   }
 
   async issue({ name, hosts = local, notAfter, passphrase }: Holder): Promise<Issued> {
-    const made = await generate([{ name: 'commonName', value: name }], {
+    const made = await selfsigned().generate([{ name: 'commonName', value: name }], {
       keyType: 'ec', curve: 'P-256', algorithm: 'sha256', ca: this.own,
       ...(notAfter && { notBeforeDate: new Date(notAfter.getTime() - 86_400_000), notAfterDate: notAfter }),
       ...(passphrase !== undefined && { passphrase }),

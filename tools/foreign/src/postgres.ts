@@ -1,5 +1,5 @@
 // A PostgreSQL and a registry of somebody else's: an ordinary role with one database, by TLS, and room for as many connections as by default.
-import { chownSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startStack, type Stack } from '@stepcast/stack'
 import type { Authority } from '@stepcast/testing'
@@ -27,7 +27,7 @@ export async function startForeignServers(home: string, authority: Authority, si
     await asSuperuser(stack.databaseUrl, [
       `CREATE ROLE ${role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`,
       `CREATE DATABASE ${database} OWNER ${role}`,
-      `REVOKE CONNECT ON DATABASE postgres FROM PUBLIC`,
+      'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC',
     ])
   } catch (error) {
     await stack.stop()
@@ -50,7 +50,10 @@ async function byTls(home: string, stack: Stack, authority: Authority): Promise<
   const { uid, gid } = statSync(data)
   chownSync(certFile, uid, gid)
   chownSync(keyFile, uid, gid)
-  await asSuperuser(stack.databaseUrl, [`ALTER SYSTEM SET ssl = on`, `SELECT pg_reload_conf()`])
+  // Our role comes in by TLS or not at all.
+  const rules = join(data, 'pg_hba.conf')
+  writeFileSync(rules, `hostssl all ${role} all scram-sha-256\nhostnossl all ${role} all reject\n${readFileSync(rules, 'utf8')}`)
+  await asSuperuser(stack.databaseUrl, ['ALTER SYSTEM SET ssl = on', 'SELECT pg_reload_conf()'])
 }
 
 async function asSuperuser(url: string, statements: readonly string[]): Promise<void> {

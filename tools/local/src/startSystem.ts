@@ -160,8 +160,6 @@ async function startIn(
     KAFKA_BROKERS: stack.kafkaBrokers,
     SCHEMA_REGISTRY_URL: stack.registryUrl,
     DATABASE_URL: stack.databaseUrl,
-    // An authority in the environment is that of a database in the environment.
-    DATABASE_CA: use.databaseUrl === undefined ? undefined : process.env['DATABASE_CA'],
     STEPCAST_PARTITIONS: String(partitions),
     STEPCAST_MINUTE_MS: String(minuteMs),
     STEPCAST_INTERNAL_SECRET: internalSecret(home),
