@@ -10,7 +10,7 @@ import { startInstallation, type Installation } from './installation'
 import { connectionAs, giveRights, startForeignKafka, type ForeignKafka } from './kafka'
 import { eachArrivedOnce, everySendEnds, nothingPutAside, numbersEqual, prepare, sendsOf } from './play'
 import { startForeignServers, type ForeignServers } from './postgres'
-import { pythonWithPackages } from './python'
+import { pythonVersion, pythonWithPackages } from './python'
 import { sendByJava, sendByLibrdkafka, type Surroundings } from './senders'
 import { startTokenServer } from './tokenServer'
 
@@ -31,13 +31,14 @@ const tokenLifeS = 15
 type Undo = (() => Promise<void> | void)[]
 
 async function check(home: string, checks: Checks, undo: Undo, signal: AbortSignal): Promise<void> {
+  const version = await pythonVersion(signal)
   const authority = await Authority.make('Somebody else\'s authority')
   const servers = join(home, 'servers')
   checks.say('Starting a Kafka with SASL_SSL, mTLS and ACLs, a PostgreSQL with an ordinary role, a registry; fetching librdkafka …')
   const [kafka, database, python] = await allOf([
     startForeignKafka(join(home, 'kafka'), authority, signal).then((started) => (undo.push(() => started.stop()), started)),
     startForeignServers(servers, authority, signal).then((started) => (undo.push(() => started.stop()), started)),
-    pythonWithPackages(signal),
+    pythonWithPackages(version, signal),
   ])
   await giveRights(kafka)
   const scram = signIn(kafka, 'stepcast', kafka.passwords.stepcast)

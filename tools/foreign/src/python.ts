@@ -22,14 +22,18 @@ export function run(command: string, args: readonly string[], { input = '', sign
   })
 }
 
-/**
- * The Python that has the packages of `requirements.txt`: 25 MB, fetched when they are not there.
- * @throws Error in a sentence when Python, its venv or PyPI is missing
- */
-export async function pythonWithPackages(signal: AbortSignal): Promise<string> {
-  const version = await run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { signal }).catch(() => {
+/** Which Python there is, as `3.11`. @throws Error in a sentence when there is none */
+export function pythonVersion(signal: AbortSignal): Promise<string> {
+  return run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { signal }).catch(() => {
     throw new Error('Python 3 is missing: librdkafka is tried by its package confluent-kafka. Install it (Debian and Ubuntu: apt-get install python3 python3-venv).')
   })
+}
+
+/**
+ * The Python that has the packages of `requirements.txt`: 25 MB, fetched when they are not there.
+ * @throws Error in a sentence when its venv or PyPI is missing
+ */
+export async function pythonWithPackages(version: string, signal: AbortSignal): Promise<string> {
   const name = createHash('sha256').update(version).update(readFileSync(requirements)).digest('hex').slice(0, 12)
   const home = join(folder, '.cache', name)
   const python = join(home, 'bin', 'python')
