@@ -32,7 +32,8 @@ async function packageDirectories() {
 /** Whether a package's exports name an ES module of ours. */
 async function offersModules(directory) {
   const manifest = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8').catch(() => '{}'));
-  return manifest.exports?.['.']?.import?.endsWith('.mjs') ?? false;
+  const module = manifest.exports?.['.']?.import;
+  return (module?.default ?? module)?.endsWith('.mjs') ?? false;
 }
 
 // A browser resolves nothing: './feed' must be './feed.mjs'.

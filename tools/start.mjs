@@ -11,6 +11,7 @@ const programs = {
   chaos: ['./chaos/dist/chaos.js'],
   'upgrade-check': ['./upgrade/dist/upgradeCheck.js'],
   'record-release': ['./upgrade/dist/recordRelease.js'],
+  foreign: ['./foreign/dist/foreign.js'],
   'fuzz-topics': ['./fuzz/dist/fuzz.js'],
   'set-up': ['./local/dist/setUp.js'],
   'replay-dead-letters': ['./local/dist/replayDeadLetters.js'],

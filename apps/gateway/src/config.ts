@@ -1,5 +1,6 @@
 // The gateway's settings, read once; a missing one is named.
 import { encryptionSecretOf } from '@stepcast/accounts'
+import { databaseUrlFromEnv } from '@stepcast/postgres'
 import type { Env } from '@stepcast/service'
 import { services, type ServiceName } from './services'
 
@@ -23,7 +24,7 @@ export function configOf(env: Env): GatewayConfig {
     return value
   }
   return {
-    databaseUrl: need('DATABASE_URL'),
+    databaseUrl: databaseUrlFromEnv(env),
     rootKey: need('STEPCAST_ROOT_KEY'),
     encryptionSecret: encryptionSecretOf(env),
     host: env.HOST || '127.0.0.1',

@@ -3,7 +3,7 @@ import { Inject, Module, type BeforeApplicationShutdown, type OnApplicationBoots
 import type { Pool } from 'pg'
 import { topics } from '@stepcast/contracts'
 import { ConfigError, KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
-import { createPool, migrate } from '@stepcast/postgres'
+import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
 import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { OptOut } from './answer'
@@ -17,11 +17,6 @@ import { POOL } from './tokens'
 
 const purgeEveryMs = 3_600_000
 
-const databaseUrlOf = ({ DATABASE_URL }: Env): string => {
-  if (!DATABASE_URL) throw new ConfigError('DATABASE_URL is missing: give postgres://user:password@host:port/database')
-  return DATABASE_URL
-}
-
 const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
   const minuteMs = Number(STEPCAST_MINUTE_MS || 60_000)
   if (Number.isSafeInteger(minuteMs) && minuteMs >= 1) return minuteMs
@@ -34,7 +29,7 @@ const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
     {
       provide: POOL, inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
-        const databaseUrl = databaseUrlOf(env)
+        const databaseUrl = databaseUrlFromEnv(env)
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations })
         return createPool({
           databaseUrl, schema, applicationName: serviceName,
@@ -62,7 +57,7 @@ const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
     },
     {
       provide: FeedStreams, inject: [ENV, POOL, LOG],
-      useFactory: (env: Env, pool: Pool, log: Log) => new FeedStreams({ pool, databaseUrl: databaseUrlOf(env), log }),
+      useFactory: (env: Env, pool: Pool, log: Log) => new FeedStreams({ pool, databaseUrl: databaseUrlFromEnv(env), log }),
     },
   ],
 })

@@ -1,5 +1,6 @@
 // What metrics read from the environment, once.
 import { ConfigError } from '@stepcast/kafka'
+import { databaseUrlFromEnv } from '@stepcast/postgres'
 import type { Env } from '@stepcast/service'
 
 /** The service's settings. */
@@ -10,15 +11,13 @@ export interface Config {
 }
 
 /**
- * Reads DATABASE_URL and STEPCAST_MINUTE_MS.
+ * Reads DATABASE_URL, DATABASE_CA and STEPCAST_MINUTE_MS.
  * @throws ConfigError naming the variable.
  */
 export function configFromEnv(env: Env): Config {
-  const databaseUrl = env.DATABASE_URL
-  if (!databaseUrl) throw new ConfigError('DATABASE_URL is missing: give postgres://user:password@host:port/database')
   const minuteMs = Number(env.STEPCAST_MINUTE_MS || 60_000)
   if (!Number.isInteger(minuteMs) || minuteMs < 1) {
     throw new ConfigError(`STEPCAST_MINUTE_MS is "${env.STEPCAST_MINUTE_MS}"; it must be a whole number of milliseconds, 1 or more`)
   }
-  return { databaseUrl, minuteMs }
+  return { databaseUrl: databaseUrlFromEnv(env), minuteMs }
 }

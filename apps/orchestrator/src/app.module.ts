@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
-import { createPool, migrate } from '@stepcast/postgres'
+import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
 import { ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
@@ -29,8 +29,7 @@ interface Background {
 }
 
 async function makePool(env: Env, log: Log): Promise<Pool> {
-  const databaseUrl = env.DATABASE_URL
-  if (!databaseUrl) throw new Error('DATABASE_URL is missing: give the address of a PostgreSQL database')
+  const databaseUrl = databaseUrlFromEnv(env)
   await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
   return createPool({
     databaseUrl, schema, applicationName: 'orchestrator', max: 12,
@@ -42,7 +41,7 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
 /** Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. */
 function makeReads(env: Env, log: Log): Pool {
   return createPool({
-    databaseUrl: env.DATABASE_URL!, schema, applicationName: 'orchestrator reads', max: 3, settings: readSession,
+    databaseUrl: databaseUrlFromEnv(env), schema, applicationName: 'orchestrator reads', max: 3, settings: readSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }

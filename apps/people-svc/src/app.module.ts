@@ -2,7 +2,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
+import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
 import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
@@ -16,9 +16,8 @@ import { DeadTokensController, UsersController } from './users.controller'
 const name = 'people-svc'
 
 async function openDatabase(env: Env): Promise<DataSource> {
-  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
   const settings: DataSourceSettings = {
-    databaseUrl: env.DATABASE_URL,
+    databaseUrl: databaseUrlFromEnv(env),
     schema: 'people_svc',
     applicationName: name,
     entities: [User, Device],

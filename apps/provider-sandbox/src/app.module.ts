@@ -12,7 +12,7 @@ import { Live } from './live'
 import { PageController } from './page.controller'
 import { People } from './people'
 import { Phones } from './phones'
-import { productUrlOf } from './productUrl'
+import { productUrlOf, wayToProduct } from './productUrl'
 import { Product } from './product'
 import { SandboxController } from './sandbox.controller'
 import { shown } from './shown'
@@ -28,7 +28,7 @@ import { TwilioController } from './twilio.controller'
     { provide: Arrivals, useFactory: (env: Env) => new Arrivals(env.SANDBOX_LOG_FILE || null), inject: [ENV] },
     { provide: Faults, useFactory: () => new Faults() },
     { provide: Desk, useFactory: (arrivals: Arrivals, faults: Faults) => new Desk(arrivals, faults), inject: [Arrivals, Faults] },
-    { provide: Product, useFactory: (env: Env) => new Product(productUrlOf(env)), inject: [ENV] },
+    { provide: Product, useFactory: (env: Env) => new Product(productUrlOf(env), wayToProduct(env)), inject: [ENV] },
     { provide: Phones, useFactory: (product: Product) => new Phones(product), inject: [Product] },
     { provide: Fcm, useFactory: (desk: Desk, phones: Phones) => new Fcm(desk, phones), inject: [Desk, Phones] },
     { provide: Apns, useFactory: (desk: Desk, phones: Phones) => new Apns(desk, phones), inject: [Desk, Phones] },

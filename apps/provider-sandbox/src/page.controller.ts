@@ -1,10 +1,12 @@
 // What the page asks: the phones and their messages, live; the people behind them and tokens for their feeds; the certificate.
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { Controller, Get, Inject, Param, Query, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
 import { z } from 'zod'
 import { conflict, Describe, digits, ENV, forbidden, RequireScope, type Env } from '@stepcast/service'
 import { providerNames } from './arrivals'
 import { callbackFaults, requestFaults } from './faults'
+import { isLoopback } from './loopback'
 import { TlsAddress } from './tlsAddress'
 import { Live, type ShownMessage } from './live'
 import { People, type Person } from './people'
@@ -19,7 +21,11 @@ const phonesQuery = z.strictObject({
   limit: digits(1, 500).default(100),
 })
 
-const loopback = new Set(['localhost', '127.0.0.1', '::1', '[::1]'])
+// Both hashed: of one length, so that comparing takes the same time for each guess.
+const isSame = (one: string, other: string): boolean => {
+  const [a, b] = [one, other].map((text) => createHash('sha256').update(text).digest()) as [Buffer, Buffer]
+  return timingSafeEqual(a, b)
+}
 
 /** The page's routes. */
 @Controller()
@@ -71,22 +77,29 @@ export class PageController {
     return { items: await this.people.list() }
   }
 
-  /** A user token as the person's app would get it from its backend, good for 15 minutes. 409 when no signing key is registered. */
+  /**
+   * A user token as the person's app would get it from its backend, good for 15 minutes; for who asks this machine by its own name, as its
+   * page does, or knows SANDBOX_SECRET (`Authorization: Bearer`). 403 for others, 409 when no signing key is registered.
+   */
   @Get('people/:workspaceId/:userId/token')
   @Describe({ summary: 'Make a token for a person' })
   async token(
     @Param() person: { workspaceId: string; userId: string },
     @Req() request: Request,
   ): Promise<{ token: string; expiresAt: string }> {
-    // A page of another name that resolves to this machine must not read tokens.
-    if (loopback.has(this.env.HOST || '127.0.0.1') && !loopback.has(request.hostname))
-      throw forbidden('Tokens are given to localhost only.')
+    if (!this.mayHaveTokens(request)) throw forbidden('Tokens are given to localhost only, and to who knows SANDBOX_SECRET.')
     const token = await this.people.token(person)
     if (token === null)
       throw conflict(
         `The signing key of workspace ${person.workspaceId} is not registered: POST /phones with signingKid and signingSecret.`,
       )
     return token
+  }
+
+  // A page of another name that resolves to this machine must not read tokens, nor may another machine.
+  private mayHaveTokens(request: Request): boolean {
+    const { SANDBOX_SECRET: secret } = this.env
+    return isLoopback(request.hostname ?? '') || (!!secret && isSame(request.headers.authorization ?? '', `Bearer ${secret}`))
   }
 
   /** The certificate of the TLS address, to be trusted by clients (NODE_EXTRA_CA_CERTS). */

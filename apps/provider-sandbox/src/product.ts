@@ -1,6 +1,7 @@
 // The product as seen from outside: receipts of apps, callbacks of providers, links people open.
 import { setMaxListeners } from 'node:events'
 import { Agent, request } from 'undici'
+import { mayBeCalledBack } from './productUrl'
 import { Turns } from './turns'
 
 /** What became of a report. */
@@ -34,8 +35,14 @@ export class Product {
   /** Scheme, host and port. */
   readonly origin: string
 
-  /** @param url the product's public address, STEPCAST_PUBLIC_URL */
-  constructor(readonly url: string) {
+  /**
+   * @param url the product's public address, STEPCAST_PUBLIC_URL
+   * @param way where that is reached from here
+   */
+  constructor(
+    readonly url: string,
+    private readonly way: string = url,
+  ) {
     this.origin = new URL(url).origin
     setMaxListeners(callsAtATime * 2, this.stopping.signal)
   }
@@ -45,11 +52,20 @@ export class Product {
     return URL.canParse(url) && new URL(url).origin === this.origin
   }
 
+  /** Whether a provider may be told to call it back: see {@link mayBeCalledBack}. */
+  mayCall(url: string): boolean {
+    return mayBeCalledBack(url, this.url)
+  }
+
+  private reached(url: string): string {
+    return this.way !== this.url && this.owns(url) && url.startsWith(this.url) ? this.way + url.slice(this.url.length) : url
+  }
+
   /** One call. Redirects are answers: nobody follows a link to its shop here. */
   call({ method, url, headers, body }: ProductCall): Promise<ReportAnswer> {
     return this.turns.take(async () => {
       try {
-        const answer = await request(url, { method, headers: { ...headers }, body, dispatcher: this.agent, signal: this.stopping.signal })
+        const answer = await request(this.reached(url), { method, headers: { ...headers }, body, dispatcher: this.agent, signal: this.stopping.signal })
         const detail = await answer.body.text()
         return answer.statusCode < 400 ? { kind: 'reported' } : { kind: 'refused', status: answer.statusCode, detail: detail.slice(0, 500) }
       } catch (cause) {
@@ -62,7 +78,7 @@ export class Product {
   async read(path: string, apiKey: string): Promise<unknown> {
     try {
       const headers = { authorization: `Bearer ${apiKey}` }
-      const answer = await request(this.url + path, { headers, dispatcher: this.agent, signal: this.stopping.signal })
+      const answer = await request(this.way + path, { headers, dispatcher: this.agent, signal: this.stopping.signal })
       const body = await answer.body.text()
       return answer.statusCode === 200 ? JSON.parse(body) : null
     } catch {

@@ -1,6 +1,7 @@
 // For specs: a sandbox on free ports, a product that writes down what it is told, and plain calls to both.
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Env } from '@stepcast/service'
 import type { Arrival, ArrivalCount } from './arrivals'
 import { type RunningSandbox, startSandbox } from './start'
 
@@ -33,8 +34,8 @@ export interface SandboxStage {
   stop(): Promise<void>
 }
 
-/** Starts both. */
-export async function sandboxStage(): Promise<SandboxStage> {
+/** Starts both. A public address that the product is given instead of its own is reached at its own. */
+export async function sandboxStage(env: Env = {}): Promise<SandboxStage> {
   const told: Told[] = []
   const product = createServer((request, response) => {
     const chunks: Buffer[] = []
@@ -48,7 +49,7 @@ export async function sandboxStage(): Promise<SandboxStage> {
   })
   await new Promise<void>((resolve) => product.listen(0, '127.0.0.1', resolve))
   const productUrl = `http://127.0.0.1:${(product.address() as AddressInfo).port}`
-  const sandbox = await startSandbox({ LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: productUrl }, false)
+  const sandbox = await startSandbox({ LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: productUrl, ...(env.STEPCAST_PUBLIC_URL && { SANDBOX_PRODUCT_URL: productUrl }), ...env }, false)
   const call: SandboxStage['call'] = async (method, path, body, headers = {}) => {
     const isForm = body instanceof URLSearchParams
     const answer = await fetch(`${sandbox.url}${path}`, {

@@ -108,14 +108,14 @@ const fieldsOf = (form: MessageForm): Fields => {
 }
 
 /** The code of what is wrong; null: nothing. */
-function problemOf({ To, From, MessagingServiceSid, Body, StatusCallback, ValidityPeriod }: Fields): number | null {
+function problemOf({ To, From, MessagingServiceSid, Body, StatusCallback, ValidityPeriod }: Fields, mayCall: (url: string) => boolean): number | null {
   if (To === '') return 21604
   if (From === '' && MessagingServiceSid === '') return 21603
   // E.164, a short code, or a name of up to 11 letters, digits and spaces with a letter in it.
   if (From !== '' && !/^(\+[1-9]\d{1,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$/.test(From)) return 21212
   if (Body === '') return 21602
   if (Body.length > maxBody) return 21617
-  if (StatusCallback !== '' && !/^https?:\/\//.test(StatusCallback)) return 21609
+  if (StatusCallback !== '' && !mayCall(StatusCallback)) return 21609
   if (ValidityPeriod !== '' && !(/^\d+$/.test(ValidityPeriod) && Number(ValidityPeriod) >= 1 && Number(ValidityPeriod) <= maxValidityS))
     return 20422
   if (!/^\+[1-9]\d{6,14}$/.test(To) || isNoNumber(To)) return 21211
@@ -150,7 +150,7 @@ export class Twilio {
     const authToken = this.authTokenOf(accountSid, authorization)
     const fields = fieldsOf(form)
     const { messageId, workspaceId } = namesIn(fields.StatusCallback)
-    const problem = problemOf(fields) ?? (this.unsubscribed.has(stopOf(accountSid, fields)) ? 21610 : null)
+    const problem = problemOf(fields, (url) => this.product.mayCall(url)) ?? (this.unsubscribed.has(stopOf(accountSid, fields)) ? 21610 : null)
     const message = new TwilioMessage(accountSid, authToken ?? '', fields)
     const answer: Answer = problem === null ? { status: 201, body: message.resource(), logged: '201' } : error(problem)
     const judged: Judged = {

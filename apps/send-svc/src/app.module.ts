@@ -2,7 +2,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createPool, migrate } from '@stepcast/postgres'
+import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import {
   currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log,
@@ -22,8 +22,7 @@ const POOL = Symbol('pool')
 const purgeEveryMs = 3_600_000
 
 async function openDatabase(env: Env, log: Log): Promise<Pool> {
-  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
-  const settings = { databaseUrl: env.DATABASE_URL, schema: 'send_svc', applicationName: name }
+  const settings = { databaseUrl: databaseUrlFromEnv(env), schema: 'send_svc', applicationName: name }
   await migrate({ ...settings, migrations })
   return createPool({ ...settings, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
 }

@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { address } from '@stepcast/channel'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createDataSource, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
+import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
 import { currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
@@ -15,9 +15,8 @@ import { TemplatesController } from './templates.controller'
 const name = 'template-svc'
 
 async function openDatabase(env: Env): Promise<DataSource> {
-  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
   const settings: DataSourceSettings = {
-    databaseUrl: env.DATABASE_URL,
+    databaseUrl: databaseUrlFromEnv(env),
     schema: 'template_svc',
     applicationName: name,
     entities: [Template, ApprovedVersion],

@@ -1,6 +1,7 @@
 // What every dispatcher reads from the environment, once; an app adds its providers' endpoints.
 import { encryptionSecretOf } from '@stepcast/accounts'
 import { ConfigError } from '@stepcast/kafka'
+import { databaseUrlFromEnv } from '@stepcast/postgres'
 import type { Env } from '@stepcast/service'
 
 /** Settings that all dispatchers have. */
@@ -25,13 +26,13 @@ export interface DispatcherConfig {
 export type DispatcherDefaults = Pick<DispatcherConfig, 'concurrency' | 'ratePerWorkspace' | 'ratePerProvider' | 'timeoutMs'>
 
 /**
- * Reads DATABASE_URL, STEPCAST_INTERNAL_SECRET, STEPCAST_ENCRYPTION_KEY, STEPCAST_PUBLIC_URL, STEPCAST_MINUTE_MS, and with the prefix
+ * Reads DATABASE_URL, DATABASE_CA, STEPCAST_INTERNAL_SECRET, STEPCAST_ENCRYPTION_KEY, STEPCAST_PUBLIC_URL, STEPCAST_MINUTE_MS, and with the prefix
  * (`PUSH`, `SMS`, `KAKAO`) _CONCURRENCY, _RATE_PER_WORKSPACE and _RATE_PER_PROVIDER (a second and process), _TIMEOUT_MS.
  * @throws ConfigError naming the variable.
  */
 export function dispatcherConfigFromEnv(env: Env, prefix: string, defaults: DispatcherDefaults): DispatcherConfig {
   return {
-    databaseUrl: required(env, 'DATABASE_URL', 'postgres://user:password@host:port/database'),
+    databaseUrl: databaseUrlFromEnv(env),
     internalSecret: required(env, 'STEPCAST_INTERNAL_SECRET', 'the secret that all services share'),
     encryptionSecret: encryptionSecretOf(env),
     publicUrl: address(env, 'STEPCAST_PUBLIC_URL', 'http://localhost:8080'),

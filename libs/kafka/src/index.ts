@@ -1,5 +1,6 @@
 // Kafka and the schema registry for services; the only importer of the Kafka client.
-export { kafkaConfigFromEnv, registryConfigFromEnv, ConfigError, type KafkaConfig, type RegistryConfig } from './config'
+export { clientOptions, kafkaConfigFromEnv, registryConfigFromEnv, type KafkaConfig, type RegistryConfig } from './config'
+export { ConfigError } from './configError'
 export { KafkaConnection, type ConnectionOptions, type PartitionOffsets } from './connection'
 export { RecordProducer, maxChunkBytes, type EncodedBatch, type OutgoingRecord, type RawRecord } from './produce'
 export { RecordBatch, SharedHeaders } from './recordBatch'

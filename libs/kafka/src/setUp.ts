@@ -2,7 +2,8 @@
 import type { Admin, ITopicConfig, ITopicMetadata } from 'kafkajs'
 import { deadLetterTopic, maxMessageBytes, subjectOf, topics, type Topic } from '@stepcast/contracts'
 import { KafkaConnection } from './connection'
-import { ConfigError, type KafkaConfig, type RegistryConfig } from './config'
+import type { KafkaConfig, RegistryConfig } from './config'
+import { ConfigError } from './configError'
 import { silentLog } from './log'
 import { RegistryUnavailable } from './registry'
 

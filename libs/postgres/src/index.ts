@@ -1,5 +1,6 @@
 // PostgreSQL for services: pool, transaction, migrations, outbox.
 export { ints, nullable, texts, uuids } from './arrays'
+export { databaseUrlFromEnv, type DatabaseEnv } from './databaseUrl'
 export { createPool, inTransaction, type PoolOptions, type Queryable } from './pool'
 export { withPatience } from './patience'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'

@@ -1,6 +1,7 @@
 // What specs share: the stack, a topic reader, waiting.
 export { chromium, openPage } from './browser'
 export { giveAccounts } from './accounts'
+export { Authority, type Holder, type Issued } from './authority'
 export { eventually } from './eventually'
 export { attack, type AttackOptions, type Breach } from './hostile'
 export { loadProtocol } from './loadProtocol'

@@ -37,3 +37,16 @@ it('is the same until a month before its end', async () => {
   await sandboxCertificate(home)
   expect(new X509Certificate(readFileSync(certFile)).serialNumber).not.toBe(first.serialNumber)
 })
+
+it('is good for further names, and made anew for one that it was not made for', async () => {
+  const read = (file: string): X509Certificate => new X509Certificate(readFileSync(file))
+  const { certFile } = await sandboxCertificate(home)
+  const { serialNumber } = read(certFile)
+  await sandboxCertificate(home, ['provider-sandbox'])
+  expect(read(certFile).checkHost('provider-sandbox')).toBe('provider-sandbox')
+  expect(read(certFile).checkHost('localhost')).toBe('localhost')
+  expect(read(certFile).serialNumber).not.toBe(serialNumber)
+  const second = read(certFile).serialNumber
+  await sandboxCertificate(home, ['provider-sandbox'])
+  expect(read(certFile).serialNumber).toBe(second)
+})

@@ -25,7 +25,7 @@ const order: readonly (keyof DevEnv)[] = [
  * Writes the variables as `NAME=value` lines, which a shell, Docker and dotenv readers all understand: no `export`, and
  * quotes only around a value that a shell would take apart.
  */
-export function devEnvText(variables: DevEnv): string {
+export function devEnvText(variables: Partial<DevEnv>): string {
   return order
     .flatMap((name) => {
       const value = variables[name]

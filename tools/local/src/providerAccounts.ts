@@ -47,6 +47,8 @@ export interface Connecting {
   /** With scope admin. */
   readonly apiKey: string
   readonly sandboxUrl: string
+  /** Where providers call back: the product's public address; `url` unless given. */
+  readonly publicUrl?: string
   /** Fresh ones unless given. */
   readonly accounts?: AccountOf
 }
@@ -57,7 +59,7 @@ export interface Connecting {
  *
  * @throws Error with the answer when gateway or sandbox refuses
  */
-export async function connectProviders({ url, workspaceId, apiKey, sandboxUrl, accounts = sandboxAccounts() }: Connecting): Promise<void> {
+export async function connectProviders({ url, workspaceId, apiKey, sandboxUrl, publicUrl = url, accounts = sandboxAccounts() }: Connecting): Promise<void> {
   const key = { authorization: `Bearer ${apiKey}` }
   const { items } = (await (await ask('GET', `${url}/v1/workspace/providers`, undefined, key)).json()) as { items: { provider: string }[] }
   const missing = providerNames.filter((name) => !items.some(({ provider }) => provider === name))
@@ -67,7 +69,7 @@ export async function connectProviders({ url, workspaceId, apiKey, sandboxUrl, a
     ask('POST', `${sandboxUrl}/accounts`, { provider: 'twilio', accountSid: twilio.accountSid, authToken: twilio.authToken }),
     ask('POST', `${sandboxUrl}/accounts`, { provider: 'solapi', apiKey: solapi.apiKey, apiSecret: solapi.apiSecret }),
     ask('POST', `${sandboxUrl}/solapi/webhooks`, {
-      apiKey: solapi.apiKey, url: `${url}/v1/callbacks/solapi/${workspaceId}`, secret: solapi.webhookSecret,
+      apiKey: solapi.apiKey, url: `${publicUrl}/v1/callbacks/solapi/${workspaceId}`, secret: solapi.webhookSecret,
     }),
   ])
 }

@@ -1,6 +1,7 @@
 // The command that lists dead letters and replays them: its conversation with a person.
 import { deadLetterTopic } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
+import { databaseUrlFromEnv } from '@stepcast/postgres'
 import { readDeadLetters, tableOf } from './deadLetters'
 import { judge, replay, ReplayedLetters, type Verdict } from './replay'
 import type { ReplayArguments } from './replayArguments'
@@ -12,8 +13,7 @@ const shownAtMost = 100
 
 /** Lists, and replays when that is confirmed; `say` gets lines for a person. */
 export async function replayDeadLetters(asked: ReplayArguments, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<void> {
-  const databaseUrl = env['DATABASE_URL']
-  if (!databaseUrl) throw new Error('DATABASE_URL is missing: what was replayed is remembered in the database.')
+  const databaseUrl = databaseUrlFromEnv(env)
   const connection = new KafkaConnection({
     kafka: kafkaConfigFromEnv(env, 'replay-dead-letters'),
     registry: registryConfigFromEnv(env),

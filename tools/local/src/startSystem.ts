@@ -10,6 +10,7 @@ import { sandboxCertificate } from './certificate'
 import { ensureDemoWorkspace, registerPhones, type DemoWorkspace } from './demoWorkspace'
 import { devEnvText, type DevEnv } from './devEnv'
 import { connectProviders, keptAccounts } from './providerAccounts'
+import { withOwnSecrets } from './ownSecrets'
 import { internalSecret, rootKey, writePrivately } from './secrets'
 import { layOut, serviceKinds, serviceUrls, type ServiceInstance } from './services'
 import { checkout } from './settings'
@@ -198,7 +199,7 @@ async function startIn(
   const urls = serviceUrls(laidOut)
   const running = laidOut.map((instance) => ({
     instance,
-    program: serviceProgram(home, resolve(options.appsRoot ?? join(checkout, 'apps')), instance, {
+    program: serviceProgram(home, resolve(options.appsRoot ?? join(checkout, 'apps')), instance, withOwnSecrets(instance.kind.name, {
       ...shared,
       ...urls,
       PORT: String(instance.port),
@@ -206,7 +207,7 @@ async function startIn(
       ...own[instance.kind.name],
       ...options.env,
       ...options.envOf?.[instance.name],
-    }),
+    })),
   }))
   const listRunning = (): void =>
     writeServices(home, running.flatMap(({ instance, program }) =>

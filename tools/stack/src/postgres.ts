@@ -10,6 +10,9 @@ import { Program } from './program'
 /** The owner of everything in the local databases. */
 const user = 'stepcast'
 
+/** Settings of the server, by PostgreSQL's names. */
+export type PostgresSettings = Readonly<Record<string, string | number>>
+
 /** A local PostgreSQL: its program, not yet started, and how to log in. */
 export interface LocalPostgres {
   readonly program: Program
@@ -23,7 +26,7 @@ export interface LocalPostgres {
  *
  * @throws Error when this machine has no binaries, or as root without `setpriv`
  */
-export async function preparePostgres(home: string, port: number): Promise<LocalPostgres> {
+export async function preparePostgres(home: string, port: number, more: PostgresSettings = {}): Promise<LocalPostgres> {
   const binaries = findBinaries()
   const data = join(home, 'postgres')
   const passwordFile = keepPassword(home)
@@ -35,7 +38,7 @@ export async function preparePostgres(home: string, port: number): Promise<Local
     name: 'postgres',
     home,
     command: account?.command ?? binaries.postgres,
-    args: [...(account === undefined ? [] : [...account.args, binaries.postgres]), '-D', data, ...settingArguments(port)],
+    args: [...(account === undefined ? [] : [...account.args, binaries.postgres]), '-D', data, ...settingArguments(port, more)],
     // The server keeps the locale and time zone of its files and needs nothing of the user's environment.
     env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' },
     // "Fast": open transactions are rolled back and clients disconnected. The polite SIGTERM waits for the clients.
@@ -51,8 +54,8 @@ export async function preparePostgres(home: string, port: number): Promise<Local
 }
 
 /** The server's settings, on its command line so that a newer version of this file changes old data directories too. */
-function settingArguments(port: number): string[] {
-  const settings: Record<string, string | number> = {
+function settingArguments(port: number, more: PostgresSettings): string[] {
+  const settings: PostgresSettings = {
     listen_addresses: loopback,
     port,
     unix_socket_directories: '',
@@ -69,6 +72,7 @@ function settingArguments(port: number): string[] {
     log_min_messages: 'warning',
     log_checkpoints: 'off',
     log_timezone: 'UTC',
+    ...more,
   }
   return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }

@@ -6,7 +6,7 @@ import { fetchJars } from './jars'
 import { requireJava } from './java'
 import { stopLeftovers } from './pidFile'
 import { freePort, loopback, requirePortsFree } from './ports'
-import { createDatabase, preparePostgres } from './postgres'
+import { createDatabase, preparePostgres, type PostgresSettings } from './postgres'
 import type { Program } from './program'
 import { confluentApi, prepareRegistry, refreshRegistry, type RegistryStorage } from './registry'
 
@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly use?: { readonly kafkaBrokers?: string; readonly registryUrl?: string; readonly databaseUrl?: string }
   /** Settings of our broker that win over its usual ones, for specs of what otherwise takes minutes. */
   readonly brokerSettings?: BrokerSettings
+  /** Likewise of our PostgreSQL, by its names. */
+  readonly postgresSettings?: PostgresSettings
   /** Called with one line for a person whenever something has been done. */
   readonly onProgress?: (line: string) => void
   /** Aborts the start: what has been started is stopped, and `startStack` rejects. */
@@ -96,7 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
   const startPostgres = async () => {
     if (use.databaseUrl !== undefined) return undefined
-    const postgres = await preparePostgres(home, ports.postgres)
+    const postgres = await preparePostgres(home, ports.postgres, options.postgresSettings)
     await start(postgres.program)
     await createDatabase(postgres.url('postgres'), servicesDatabase)
     await createDatabase(postgres.url('postgres'), registryDatabase)
