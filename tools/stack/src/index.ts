@@ -1,8 +1,8 @@
 // The local stack: a real broker, schema registry and database, and what is needed to run further programs beside them.
 export { startStack, type Part, type Stack, type StackOptions } from './startStack'
 export { fetchJars } from './jars'
-export { freePort, isPortFree, loopback, parsePort, PortInUse, requirePortsFree, type WantedPort } from './ports'
-export { Program, ProgramFailed, type ProgramExit, type ProgramPlan } from './program'
+export { freePort, isPortFree, keepPorts, loopback, namedPorts, parsePort, PortInUse, requirePortsFree, type WantedPort } from './ports'
+export { endOfLog, Program, ProgramFailed, type ProgramExit, type ProgramPlan } from './program'
 export { AlreadyRunning, forgetProcess, processIdentity, recordedProcesses, recordProcess, remainsOf, stopLeftovers, type RecordedProcess } from './pidFile'
 export { createDatabase, answers } from './postgres'
 export { lockHolder, releaseLock, takeLock, type LockHolder } from './lock'
