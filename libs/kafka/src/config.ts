@@ -1,6 +1,6 @@
 // How to reach Kafka and the schema registry, read once from the environment.
 import { InstallationError } from '@stepcast/contracts'
-import type { SASLOptions } from 'kafkajs'
+import type { KafkaConfig as ClientOptions, SASLOptions } from 'kafkajs'
 
 /** Where Kafka is and how to sign in. */
 export interface KafkaConfig {
@@ -44,6 +44,17 @@ export function kafkaConfigFromEnv(env: NodeJS.ProcessEnv, clientId: string): Ka
   if (brokers.length === 0) throw new ConfigError('KAFKA_BROKERS is missing: give host:port, several separated by commas')
   return { brokers, clientId, ssl: env.KAFKA_SSL === 'true', sasl: saslFrom(env), topicPrefix: env.STEPCAST_TOPIC_PREFIX ?? '' }
 }
+
+/**
+ * What the Kafka client is made with, wherever it is made. Outages are outlasted, not counted: consumers and the outbox come back by
+ * themselves when the broker does.
+ */
+export const clientOptions = ({ brokers, clientId, ssl, sasl }: KafkaConfig): ClientOptions => ({
+  clientId, brokers: [...brokers], ssl,
+  ...(sasl && { sasl: { ...sasl } }),
+  connectionTimeout: 5_000,
+  retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 20 },
+})
 
 /**
  * Reads SCHEMA_REGISTRY_URL and SCHEMA_REGISTRY_AUTH.

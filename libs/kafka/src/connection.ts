@@ -4,7 +4,7 @@ import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerCon
 // eslint-disable-next-line @typescript-eslint/no-require-imports
 const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
 import { withBrokers, type Brokers } from './brokers'
-import type { KafkaConfig, RegistryConfig } from './config'
+import { clientOptions, type KafkaConfig, type RegistryConfig } from './config'
 import './fetchedBatches'
 import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
@@ -67,16 +67,7 @@ export class KafkaConnection {
     this.log = log
     this.topicPrefix = kafka.topicPrefix
     this.clientId = kafka.clientId
-    this.kafka = new Kafka({
-      clientId: kafka.clientId,
-      brokers: [...kafka.brokers],
-      ssl: kafka.ssl,
-      ...(kafka.sasl ? { sasl: kafka.sasl } : {}),
-      logCreator: clientLogCreator(log),
-      connectionTimeout: 5_000,
-      // Outages are outlasted, not counted: consumers and the outbox come back by themselves when the broker does.
-      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 20 },
-    })
+    this.kafka = new Kafka({ ...clientOptions(kafka), logCreator: clientLogCreator(log) })
   }
 
   /** A topic's name on the broker. */

@@ -1,5 +1,5 @@
 // Kafka and the schema registry for services; the only importer of the Kafka client.
-export { kafkaConfigFromEnv, registryConfigFromEnv, ConfigError, type KafkaConfig, type RegistryConfig } from './config'
+export { clientOptions, kafkaConfigFromEnv, registryConfigFromEnv, ConfigError, type KafkaConfig, type RegistryConfig } from './config'
 export { KafkaConnection, type ConnectionOptions, type PartitionOffsets } from './connection'
 export { RecordProducer, maxChunkBytes, type EncodedBatch, type OutgoingRecord, type RawRecord } from './produce'
 export { RecordBatch, SharedHeaders } from './recordBatch'
@@ -10,6 +10,8 @@ export { headersOfRecord, notKeptHeader, writeDeadLetters, type DeadLetter, type
 export { isRecord } from './fetchedBatches'
 export { keepUnpublishable, neverWritten } from './unpublishable'
 export { Registry, RegistryUnavailable } from './registry'
-export { setUpCluster, type SetUpOptions } from './setUp'
+export { checkKafka, checkRegistry, type KafkaPreflight } from './preflight'
+export { setUpCluster, throwErrors, type SetUpOptions } from './setUp'
+export { allTopics, settingsOf } from './topicSettings'
 export { silentLog, type Log } from './log'
 export { Mailboxes, type MailboxOptions, type MailboxOwner, type StartOffsets, type Waiting } from './mailboxes'
