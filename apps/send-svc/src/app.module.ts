@@ -2,7 +2,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createPool, migrate } from '@stepcast/postgres'
+import { createPool, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import {
   currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log,
@@ -24,8 +24,8 @@ const purgeEveryMs = 3_600_000
 async function openDatabase(env: Env, log: Log): Promise<Pool> {
   if (!env.DATABASE_URL) throw new Error('DATABASE_URL is missing: give postgres://user:password@host:port/database')
   const settings = { databaseUrl: env.DATABASE_URL, schema: 'send_svc', applicationName: name }
-  await migrate({ ...settings, migrations })
-  return createPool({ ...settings, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+  await migrate({ ...settings, migrations, onWait: (sentence) => log.info(sentence) })
+  return createPool({ ...settings, max: poolSizeOf(env, name), onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
 }
 
 @Module({
