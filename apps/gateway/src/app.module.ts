@@ -5,10 +5,10 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common'
-import { AccountSeal, Seal } from '@stepcast/accounts'
+import { AccountSeal, requireKeys, Seal } from '@stepcast/accounts'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createPool, migrate, OutboxRelay } from '@stepcast/postgres'
+import { createPool, migrate, OutboxRelay, poolSizeOf } from '@stepcast/postgres'
 import {
   contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry, watchKafka,
 } from '@stepcast/service'
@@ -23,6 +23,7 @@ import { migrations } from './migrations'
 import { Passage } from './passage'
 import { ProbeRoutes } from './probeRoutes'
 import { ProviderRoutes } from './providerRoutes'
+import { Resealing } from './reseal'
 import { Upstreams } from './upstreams'
 import { WholeReadiness } from './wholeReadiness'
 import { WorkspaceRoutes } from './workspaceRoutes'
@@ -38,15 +39,17 @@ const applicationName = 'gateway'
     { provide: ContextKey, inject: [ENV], useFactory: (env: Env) => contextKey(env.STEPCAST_INTERNAL_SECRET) },
     {
       provide: Pool,
-      inject: [Config, LOG, Readiness],
-      useFactory: async ({ databaseUrl }: GatewayConfig, log: Log, readiness: Readiness) => {
-        await migrate({ databaseUrl, schema, applicationName, migrations })
+      inject: [Config, ENV, LOG, Readiness],
+      useFactory: async ({ databaseUrl, encryptionKeys }: GatewayConfig, env: Env, log: Log, readiness: Readiness) => {
+        await migrate({ databaseUrl, schema, applicationName, migrations, onWait: (sentence) => log.info(sentence) })
         const pool = createPool({
           databaseUrl,
           schema,
           applicationName,
+          max: poolSizeOf(env, 'gateway'),
           onError: (err) => log.warn({ err }, 'idle database connection broke'),
         })
+        await requireKeys(pool, encryptionKeys).catch((error: Error) => pool.end().then(() => Promise.reject(error)))
         readiness.add('database', async () => (await pool.query('SELECT 1')).rowCount === 1)
         return pool
       },
@@ -74,11 +77,16 @@ const applicationName = 'gateway'
           onError: (err) => log.warn({ err }, 'outbox waits'),
         }),
     },
-    { provide: Seal, inject: [Config], useFactory: ({ encryptionSecret }: GatewayConfig) => new Seal(encryptionSecret) },
+    { provide: Seal, inject: [Config], useFactory: ({ encryptionKeys }: GatewayConfig) => new Seal(encryptionKeys) },
     {
       provide: AccountSeal,
       inject: [Config],
-      useFactory: ({ encryptionSecret }: GatewayConfig) => new AccountSeal(encryptionSecret),
+      useFactory: ({ encryptionKeys }: GatewayConfig) => new AccountSeal(encryptionKeys),
+    },
+    {
+      provide: Resealing,
+      inject: [Pool, Config, LOG],
+      useFactory: (pool: Pool, { encryptionKeys }: GatewayConfig, log: Log) => new Resealing(pool, encryptionKeys, log),
     },
     {
       provide: Authentication,
@@ -108,6 +116,7 @@ export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Pool) private readonly pool: Pool,
     @Inject(KafkaConnection) private readonly kafka: KafkaConnection,
     @Inject(OutboxRelay) private readonly relay: OutboxRelay,
+    @Inject(Resealing) private readonly resealing: Resealing,
     @Inject(Upstreams) private readonly upstreams: Upstreams,
     @Inject(WholeReadiness) private readonly readiness: WholeReadiness,
     @Inject(Readiness) private readonly own: Readiness,
@@ -119,6 +128,7 @@ export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutd
     outboxMetrics(this.registry, this.pool)
     watchKafka(this.registry, this.own, { connection: this.kafka, follows: [], writes: [topics.workspaces.name] })
     this.relay.start()
+    this.resealing.start()
     this.grpc = await startGrpc(this.config.host, this.config.grpcPort, () => this.readiness.notReady())
     this.log.info({ port: this.grpc.port }, 'listening for gRPC')
     this.readiness.onAnswer = (ready) => this.grpc?.setReady(ready)
@@ -127,6 +137,7 @@ export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationShutdown(): Promise<void> {
     await this.grpc?.stop()
     await this.upstreams.close()
+    await this.resealing.stop()
     await this.relay.stop()
     await this.kafka.close()
     await this.pool.end()

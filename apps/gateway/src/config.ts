@@ -1,5 +1,5 @@
 // The gateway's settings, read once; a missing one is named.
-import { encryptionSecretOf } from '@stepcast/accounts'
+import { encryptionKeysOf, type EncryptionKeys } from '@stepcast/accounts'
 import { databaseUrlFromEnv } from '@stepcast/postgres'
 import type { Env } from '@stepcast/service'
 import { services, type ServiceName } from './services'
@@ -8,8 +8,8 @@ export interface GatewayConfig {
   readonly databaseUrl: string
   /** Makes workspaces; belongs to none. */
   readonly rootKey: string
-  /** Encrypts signing secrets and provider accounts at rest. Another value makes the stored ones unreadable. */
-  readonly encryptionSecret: string
+  /** Encrypt signing secrets and provider accounts at rest. */
+  readonly encryptionKeys: EncryptionKeys
   readonly host: string
   /** 0: any free port. */
   readonly grpcPort: number
@@ -26,7 +26,7 @@ export function configOf(env: Env): GatewayConfig {
   return {
     databaseUrl: databaseUrlFromEnv(env),
     rootKey: need('STEPCAST_ROOT_KEY'),
-    encryptionSecret: encryptionSecretOf(env),
+    encryptionKeys: encryptionKeysOf(env),
     host: env.HOST || '127.0.0.1',
     grpcPort: Number(env.GRPC_PORT || 0),
     serviceUrls: Object.fromEntries(services.map(({ name, urlVariable }) => [name, need(urlVariable)])) as Record<ServiceName, string>,

@@ -1,7 +1,7 @@
 // Signing keys of a workspace: secrets with which its backend signs user tokens, shown once and kept encrypted.
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
-import type { Seal } from '@stepcast/accounts'
-import { conflict, keyset, type Page } from '@stepcast/service'
+import { SealBroken, type Seal } from '@stepcast/accounts'
+import { conflict, keyset, type Page, unavailable } from '@stepcast/service'
 import type { Pool, PoolClient } from 'pg'
 import { z } from 'zod'
 
@@ -68,5 +68,12 @@ export async function verifyingKey(pool: Pool, seal: Seal, kid: string): Promise
   if (parts === null) return null
   const { rows: [row] } = await pool.query<{ sealed: Buffer }>(
     'SELECT sealed FROM signing_keys WHERE workspace_id = $1 AND n = $2 AND revoked_at IS NULL', [parts.workspaceId, parts.n])
-  return row === undefined ? null : createSecretKey(Buffer.from(seal.open(row.sealed, kid)))
+  if (row === undefined) return null
+  try {
+    return createSecretKey(Buffer.from(seal.open(row.sealed, kid)))
+  } catch (error) {
+    // A start with other keys is refused: this one was spoiled, or sealed by a process that has other keys.
+    if (!(error instanceof SealBroken)) throw error
+    throw unavailable(`The signing key ${kid} cannot be opened with the encryption key of this installation: revoke it and make another.`)
+  }
 }

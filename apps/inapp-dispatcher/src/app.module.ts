@@ -3,7 +3,7 @@ import { Inject, Module, type BeforeApplicationShutdown, type OnApplicationBoots
 import type { Pool } from 'pg'
 import { topics } from '@stepcast/contracts'
 import { ConfigError, KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
-import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
+import { createPool, databaseUrlFromEnv, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
 import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { OptOut } from './answer'
@@ -30,9 +30,9 @@ const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
       provide: POOL, inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const databaseUrl = databaseUrlFromEnv(env)
-        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations })
+        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations, onWait: (sentence) => log.info(sentence) })
         return createPool({
-          databaseUrl, schema, applicationName: serviceName,
+          databaseUrl, schema, applicationName: serviceName, max: poolSizeOf(env, 'inapp-dispatcher'),
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
         })
       },

@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import type { Pool } from 'pg'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
-import { createPool, migrate } from '@stepcast/postgres'
+import { connections, createPool, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import { currentTraceparent, ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import { AsOf } from './asOf'
@@ -31,9 +31,9 @@ export const serviceName = 'metrics-svc'
       provide: POOL, inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const { databaseUrl } = configFromEnv(env)
-        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations })
+        await migrate({ databaseUrl, schema, applicationName: serviceName, migrations, onWait: (sentence) => log.info(sentence) })
         return createPool({
-          databaseUrl, schema, applicationName: serviceName,
+          databaseUrl, schema, applicationName: serviceName, max: poolSizeOf(env, serviceName),
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
         })
       },
@@ -42,7 +42,7 @@ export const serviceName = 'metrics-svc'
       // After POOL, which migrates. Four partitions fold at a time.
       provide: FOLD_POOL, inject: [ENV, LOG, POOL],
       useFactory: (env: Env, log: Log): Pool => createPool({
-        databaseUrl: configFromEnv(env).databaseUrl, schema, applicationName: serviceName, max: 6, settings: foldSettings,
+        databaseUrl: configFromEnv(env).databaseUrl, schema, applicationName: serviceName, max: connections[serviceName].beside, settings: foldSettings,
         onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
       }),
     },

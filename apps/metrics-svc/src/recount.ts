@@ -43,7 +43,7 @@ export async function recount(options: RecountOptions): Promise<void> {
   const { connection, databaseUrl, say, stillMs = 300_000 } = options
   const lock = new Client({ connectionString: databaseUrl, application_name: 'metrics-svc rebuild' })
   await lock.connect()
-  const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild', settings: foldSettings })
+  const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild', max: 5, settings: foldSettings })
   try {
     const { rows } = await lock.query<{ locked: boolean }>(
       `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)

@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { topics, type UserChanged } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type RunningConsumer } from '@stepcast/kafka'
-import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
+import { connections, createPool, databaseUrlFromEnv, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica, WorkspacesReplica } from '@stepcast/replica'
 import { ENV, watchKafka, LOG, Readiness, Registry, type Env, type Log } from '@stepcast/service'
 import type { CancelOptions } from './cancel'
@@ -30,9 +30,9 @@ interface Background {
 
 async function makePool(env: Env, log: Log): Promise<Pool> {
   const databaseUrl = databaseUrlFromEnv(env)
-  await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations })
+  await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations, onWait: (sentence) => log.info(sentence) })
   return createPool({
-    databaseUrl, schema, applicationName: 'orchestrator', max: 12,
+    databaseUrl, schema, applicationName: 'orchestrator', max: poolSizeOf(env, 'orchestrator'),
     settings: turnSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
@@ -41,7 +41,7 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
 /** Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. */
 function makeReads(env: Env, log: Log): Pool {
   return createPool({
-    databaseUrl: databaseUrlFromEnv(env), schema, applicationName: 'orchestrator reads', max: 3, settings: readSession,
+    databaseUrl: databaseUrlFromEnv(env), schema, applicationName: 'orchestrator reads', max: connections.orchestrator.beside, settings: readSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }

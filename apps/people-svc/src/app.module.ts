@@ -2,7 +2,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
+import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, poolSizeOf, type DataSourceSettings } from '@stepcast/postgres'
 import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
@@ -15,13 +15,15 @@ import { DeadTokensController, UsersController } from './users.controller'
 
 const name = 'people-svc'
 
-async function openDatabase(env: Env): Promise<DataSource> {
+async function openDatabase(env: Env, log: Log): Promise<DataSource> {
   const settings: DataSourceSettings = {
     databaseUrl: databaseUrlFromEnv(env),
     schema: 'people_svc',
     applicationName: name,
     entities: [User, Device],
     migrations,
+    poolSize: poolSizeOf(env, name),
+    onWait: (sentence) => log.info(sentence),
   }
   await migrate(settings)
   return createDataSource(settings).initialize()
@@ -33,7 +35,7 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
 @Module({
   controllers: [UsersController, DeadTokensController],
   providers: [
-    { provide: DataSource, inject: [ENV], useFactory: openDatabase },
+    { provide: DataSource, inject: [ENV, LOG], useFactory: openDatabase },
     {
       provide: KafkaConnection,
       inject: [ENV, LOG],

@@ -2,7 +2,7 @@
 import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createPool, databaseUrlFromEnv, migrate } from '@stepcast/postgres'
+import { createPool, databaseUrlFromEnv, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
 import {
   currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log,
@@ -23,8 +23,8 @@ const purgeEveryMs = 3_600_000
 
 async function openDatabase(env: Env, log: Log): Promise<Pool> {
   const settings = { databaseUrl: databaseUrlFromEnv(env), schema: 'send_svc', applicationName: name }
-  await migrate({ ...settings, migrations })
-  return createPool({ ...settings, onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+  await migrate({ ...settings, migrations, onWait: (sentence) => log.info(sentence) })
+  return createPool({ ...settings, max: poolSizeOf(env, name), onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
 }
 
 @Module({

@@ -14,15 +14,15 @@ export interface Config extends PaidChannelConfig {
 const defaults = { concurrency: 32, ratePerWorkspace: 100, ratePerProvider: 1_000, timeoutMs: 10_000 }
 
 /**
- * Reads what {@link dispatcherConfigFromEnv} does (prefix SMS), TWILIO_ENDPOINT, STEPCAST_LINK_DAYS and STEPCAST_ENCRYPTION_KEY_PREVIOUS.
+ * Reads what {@link dispatcherConfigFromEnv} does (prefix SMS), TWILIO_ENDPOINT and STEPCAST_LINK_DAYS.
  * @throws ConfigError naming the variable.
  */
 export function configFromEnv(env: Env): Config {
   const config = dispatcherConfigFromEnv(env, 'SMS', defaults)
-  const before = env.STEPCAST_ENCRYPTION_KEY_PREVIOUS
+  const { current, previous } = config.encryptionKeys
   return {
     ...config,
-    numberSecrets: before ? [config.encryptionSecret, before] : [config.encryptionSecret],
+    numberSecrets: previous === null ? [current] : [current, previous],
     twilioEndpoint: address(env, 'TWILIO_ENDPOINT', 'https://api.twilio.com'),
     linkDays: linkDaysFromEnv(env),
   }

@@ -3,7 +3,7 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { address } from '@stepcast/channel'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
-import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, type DataSourceSettings } from '@stepcast/postgres'
+import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, poolSizeOf, type DataSourceSettings } from '@stepcast/postgres'
 import { currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
@@ -14,13 +14,15 @@ import { TemplatesController } from './templates.controller'
 
 const name = 'template-svc'
 
-async function openDatabase(env: Env): Promise<DataSource> {
+async function openDatabase(env: Env, log: Log): Promise<DataSource> {
   const settings: DataSourceSettings = {
     databaseUrl: databaseUrlFromEnv(env),
     schema: 'template_svc',
     applicationName: name,
     entities: [Template, ApprovedVersion],
     migrations,
+    poolSize: poolSizeOf(env, name),
+    onWait: (sentence) => log.info(sentence),
   }
   await migrate(settings)
   return createDataSource(settings).initialize()
@@ -32,7 +34,7 @@ const poolOf = (database: DataSource): Pool => (database.driver as unknown as { 
 @Module({
   controllers: [TemplatesController],
   providers: [
-    { provide: DataSource, inject: [ENV], useFactory: openDatabase },
+    { provide: DataSource, inject: [ENV, LOG], useFactory: openDatabase },
     {
       provide: KafkaConnection,
       inject: [ENV, LOG],

@@ -3,5 +3,6 @@ export {
   apnsAccount, fcmAccount, hintOf, providerNames, providers, solapiAccount, twilioAccount,
   type AccountOf, type ApnsAccount, type FcmAccount, type ProviderName, type SolapiAccount, type TwilioAccount,
 } from './account'
-export { encryptionSecretOf, Seal, type SealPurpose } from './seal'
+export { encryptionKeysOf, encryptionSecretOf, Seal, SealBroken, type EncryptionKeys, type SealPurpose } from './seal'
+export { encryptionKeysTableSql, fingerprintOfKey, forgetPreviousKey, keysProblem, requireKeys, type SealedPlace } from './keys'
 export { AccountSeal, type SealedAccount } from './sealed'

@@ -1,6 +1,6 @@
 // Accounts in a workspace's settings: sealed under their workspace and provider, opened only by the dispatcher that sends with them.
 import { providers, type AccountOf, type ProviderName } from './account'
-import { Seal } from './seal'
+import { Seal, type EncryptionKeys } from './seal'
 
 /** An account as it stands in `settings.providers` of a workspace: in databases, on Kafka, never in an answer. */
 export interface SealedAccount {
@@ -16,14 +16,19 @@ export interface SealedAccount {
 export class AccountSeal {
   private readonly seal: Seal
 
-  /** @param secret see {@link encryptionSecretOf} */
-  constructor(secret: string) {
+  /** @param secret the keys, see {@link encryptionKeysOf}, or a single one */
+  constructor(secret: string | EncryptionKeys) {
     this.seal = new Seal(secret, 'provider accounts')
   }
 
   /** Seals a checked account: base64. */
   close<P extends ProviderName>(workspaceId: string, provider: P, account: AccountOf[P]): string {
     return this.seal.close(JSON.stringify(account), nameOf(workspaceId, provider)).toString('base64')
+  }
+
+  /** The same account closed with the current key; null where it is already. @throws SealBroken */
+  renewed(workspaceId: string, provider: ProviderName, sealed: string): string | null {
+    return this.seal.renewed(Buffer.from(sealed, 'base64'), nameOf(workspaceId, provider))?.toString('base64') ?? null
   }
 
   /**

@@ -3,10 +3,10 @@ import {
   Inject, Module, type DynamicModule, type OnApplicationBootstrap, type OnApplicationShutdown, type Provider as NestProvider, type Type,
 } from '@nestjs/common'
 import type { Pool } from 'pg'
-import { AccountSeal } from '@stepcast/accounts'
+import { AccountSeal, requireKeys } from '@stepcast/accounts'
 import { commandTopicOf, type ChannelType } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type Log } from '@stepcast/kafka'
-import { createPool, migrate, type Migration } from '@stepcast/postgres'
+import { createPool, migrate, poolSizeOf, type DatabaseService, type Migration } from '@stepcast/postgres'
 import {
   currentTraceparent, ENV, watchKafka, LOG, outboxMetrics, Readiness, Registry, startService, type Env,
   type RunningService, type ServiceOptions,
@@ -18,6 +18,7 @@ import type { DispatcherConfig } from './dispatcherConfig'
 import { CONFIG, POOL } from './dispatcherTokens'
 import { dispatchMetrics } from './metrics'
 import { dispatcherMigrations } from './migrations'
+import { PreviousKey } from './previousKey'
 import type { ProviderKind } from './provider'
 import { Receipts } from './receipts'
 import { unknownController } from './unknownController'
@@ -65,7 +66,7 @@ export function dispatchOf<C extends ChannelType, Config extends DispatcherConfi
     channel, service, addressesOf, noAddress, resendUnknown, connection, pool, log,
     concurrency, ratePerWorkspace, ratePerProvider, timeoutMs, minuteMs,
     kinds: options.kinds(config),
-    seal: new AccountSeal(config.encryptionSecret),
+    seal: new AccountSeal(config.encryptionKeys),
     ...options.steps?.(parts),
     ...changes,
   })
@@ -96,6 +97,7 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     @Inject(KafkaConnection) private readonly connection: KafkaConnection,
     @Inject(Dispatch) private readonly dispatch: Dispatch<ChannelType>,
     @Inject(DeadAddresses) private readonly dead: DeadAddresses | null,
+    @Inject(PreviousKey) private readonly previousKey: PreviousKey,
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Registry) private readonly registry: Registry,
   ) {}
@@ -111,6 +113,7 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     })
     await this.dispatch.start()
     this.dead?.start()
+    this.previousKey.start()
     this.isStarted = true
   }
 
@@ -118,6 +121,7 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
   async onApplicationShutdown(): Promise<void> {
     await this.dispatch.stop()
     await this.dead?.stop()
+    await this.previousKey.stop()
     await this.connection.close()
     await this.pool.end()
   }
@@ -136,17 +140,20 @@ export function dispatcherModule<C extends ChannelType, Config extends Dispatche
       { provide: CONFIG, inject: [ENV], useFactory: options.config },
       {
         provide: POOL,
-        inject: [CONFIG, LOG],
-        useFactory: async ({ databaseUrl }: Config, log: Log): Promise<Pool> => {
+        inject: [CONFIG, ENV, LOG],
+        useFactory: async ({ databaseUrl, encryptionKeys }: Config, env: Env, log: Log): Promise<Pool> => {
           const migrations = [...dispatcherMigrations, ...(options.migrations ?? [])]
-          await migrate({ databaseUrl, schema, applicationName: service, migrations })
-          return createPool({
+          await migrate({ databaseUrl, schema, applicationName: service, migrations, onWait: (sentence) => log.info({}, sentence) })
+          const pool = createPool({
             databaseUrl,
             schema,
             applicationName: service,
+            max: poolSizeOf(env, service as DatabaseService),
             settings: ledgerSettings,
             onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
           })
+          await requireKeys(pool, encryptionKeys).catch((error: Error) => pool.end().then(() => Promise.reject(error)))
+          return pool
         },
       },
       {
@@ -166,6 +173,11 @@ export function dispatcherModule<C extends ChannelType, Config extends Dispatche
         inject: [CONFIG, POOL, LOG],
         useFactory: (config: Config, pool: Pool, log: Log) =>
           options.removeAddress ? new DeadAddresses({ pool, log, remove: options.removeAddress(config) }) : null,
+      },
+      {
+        provide: PreviousKey,
+        inject: [CONFIG, POOL, LOG],
+        useFactory: ({ encryptionKeys }: Config, pool: Pool, log: Log) => new PreviousKey(pool, encryptionKeys, log),
       },
       {
         provide: Dispatch,

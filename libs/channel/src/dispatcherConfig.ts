@@ -1,5 +1,5 @@
 // What every dispatcher reads from the environment, once; an app adds its providers' endpoints.
-import { encryptionSecretOf } from '@stepcast/accounts'
+import { encryptionKeysOf, type EncryptionKeys } from '@stepcast/accounts'
 import { ConfigError } from '@stepcast/kafka'
 import { databaseUrlFromEnv } from '@stepcast/postgres'
 import type { Env } from '@stepcast/service'
@@ -9,8 +9,8 @@ export interface DispatcherConfig {
   readonly databaseUrl: string
   /** What services trust each other's calls by. */
   readonly internalSecret: string
-  /** What accounts are sealed by. */
-  readonly encryptionSecret: string
+  /** What accounts are sealed by, and tracked links signed. */
+  readonly encryptionKeys: EncryptionKeys
   /** The gateway as the world sees it: in links, and in the callbacks that providers sign. Without a slash at its end. */
   readonly publicUrl: string
   /** Length of a minute in windows, deadlines and waits between attempts; 60,000 but in tests and demos. */
@@ -26,7 +26,7 @@ export interface DispatcherConfig {
 export type DispatcherDefaults = Pick<DispatcherConfig, 'concurrency' | 'ratePerWorkspace' | 'ratePerProvider' | 'timeoutMs'>
 
 /**
- * Reads DATABASE_URL, DATABASE_CA, STEPCAST_INTERNAL_SECRET, STEPCAST_ENCRYPTION_KEY, STEPCAST_PUBLIC_URL, STEPCAST_MINUTE_MS, and with the prefix
+ * Reads DATABASE_URL, DATABASE_CA, STEPCAST_INTERNAL_SECRET, STEPCAST_ENCRYPTION_KEY(_PREVIOUS), STEPCAST_PUBLIC_URL, STEPCAST_MINUTE_MS, and with the prefix
  * (`PUSH`, `SMS`, `KAKAO`) _CONCURRENCY, _RATE_PER_WORKSPACE and _RATE_PER_PROVIDER (a second and process), _TIMEOUT_MS.
  * @throws ConfigError naming the variable.
  */
@@ -34,7 +34,7 @@ export function dispatcherConfigFromEnv(env: Env, prefix: string, defaults: Disp
   return {
     databaseUrl: databaseUrlFromEnv(env),
     internalSecret: required(env, 'STEPCAST_INTERNAL_SECRET', 'the secret that all services share'),
-    encryptionSecret: encryptionSecretOf(env),
+    encryptionKeys: encryptionKeysOf(env),
     publicUrl: address(env, 'STEPCAST_PUBLIC_URL', 'http://localhost:8080'),
     minuteMs: whole(env, 'STEPCAST_MINUTE_MS', 60_000),
     concurrency: whole(env, `${prefix}_CONCURRENCY`, defaults.concurrency),

@@ -1,5 +1,6 @@
 // Tokens of tracked links: they say nothing, cannot be guessed, and a forged one is recognised without asking the database.
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import type { EncryptionKeys } from '@stepcast/accounts'
 
 /** The service a link belongs to, as its first letter: the gateway forwards by it. */
 export type LinkLetter = 's' | 'k'
@@ -16,14 +17,16 @@ export const trackedLinkLength = (publicUrl: string): number => `${publicUrl}/l/
 
 /** Makes and checks the tokens of one service. */
 export class LinkTokens {
-  private readonly key: Buffer
+  /** Links are made with the first, and those made with the one before are followed too. */
+  private readonly keys: readonly [Buffer, ...Buffer[]]
 
-  /** @param secret STEPCAST_ENCRYPTION_KEY, or the internal secret where that is not set. */
+  /** @param secret the keys of the installation, or a single one */
   constructor(
-    secret: string,
+    secret: string | EncryptionKeys,
     private readonly letter: LinkLetter,
   ) {
-    this.key = Buffer.from(hkdfSync('sha256', secret, '', 'stepcast tracked links', 32))
+    const { current, previous } = typeof secret === 'string' ? { current: secret, previous: null } : secret
+    this.keys = [keyOf(current), ...(previous === null ? [] : [keyOf(previous)])]
   }
 
   /**
@@ -31,22 +34,22 @@ export class LinkTokens {
    * of Stepcast that find other links in a text number alike.
    */
   of(messageId: string, index: number, target = ''): string {
-    const id = this.hmac(`id\n${messageId}\n${index}${target === '' ? '' : `\n${target}`}`).subarray(0, idBytes)
-    return this.letter + Buffer.concat([id, this.mac(id)]).toString('base64url')
+    const [key] = this.keys
+    const id = hmac(key, `id\n${messageId}\n${index}${target === '' ? '' : `\n${target}`}`).subarray(0, idBytes)
+    return this.letter + Buffer.concat([id, this.mac(key, id)]).toString('base64url')
   }
 
   /** Whether this service made the token. Constant time. */
   isGenuine(token: string): boolean {
     if (!token.startsWith(this.letter) || !pattern.test(token.slice(1))) return false
     const bytes = Buffer.from(token.slice(1), 'base64url')
-    return timingSafeEqual(bytes.subarray(idBytes), this.mac(bytes.subarray(0, idBytes)))
+    return this.keys.some((key) => timingSafeEqual(bytes.subarray(idBytes), this.mac(key, bytes.subarray(0, idBytes))))
   }
 
-  private mac(id: Buffer): Buffer {
-    return this.hmac(`mac\n${this.letter}\n${id.toString('base64url')}`).subarray(0, macBytes)
-  }
-
-  private hmac(data: string): Buffer {
-    return createHmac('sha256', this.key).update(data).digest()
+  private mac(key: Buffer, id: Buffer): Buffer {
+    return hmac(key, `mac\n${this.letter}\n${id.toString('base64url')}`).subarray(0, macBytes)
   }
 }
+
+const keyOf = (secret: string): Buffer => Buffer.from(hkdfSync('sha256', secret, '', 'stepcast tracked links', 32))
+const hmac = (key: Buffer, data: string): Buffer => createHmac('sha256', key).update(data).digest()

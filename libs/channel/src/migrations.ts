@@ -1,5 +1,6 @@
 // The migrations that every dispatcher has, each in its own schema.
 import type { MigrationInterface, QueryRunner } from 'typeorm'
+import { encryptionKeysTableSql } from '@stepcast/accounts'
 import type { Migration } from '@stepcast/postgres'
 import { accountTablesSql, channelTablesSql, messagesByAgeSql } from './tables'
 
@@ -42,5 +43,18 @@ class MessagesByAge1764200000000 implements MigrationInterface {
   }
 }
 
+/** Which keys the accounts of workspaces are sealed with. */
+class EncryptionKeys1764400000000 implements MigrationInterface {
+  name = 'EncryptionKeys1764400000000'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(encryptionKeysTableSql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE encryption_keys')
+  }
+}
+
 /** In their order; an app's own come after them. */
-export const dispatcherMigrations: readonly Migration[] = [Ledger1700000000000, Accounts1764000000000, MessagesByAge1764200000000]
+export const dispatcherMigrations: readonly Migration[] = [Ledger1700000000000, Accounts1764000000000, MessagesByAge1764200000000, EncryptionKeys1764400000000]

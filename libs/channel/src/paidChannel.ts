@@ -30,7 +30,7 @@ export function paidChannel<C extends ChannelType, Config extends PaidChannelCon
   letter: LinkLetter,
   replace: (content: ContentOf[C], track: Track) => ContentOf[C],
 ): Pick<DispatcherOptions<C, Config>, 'noAddress' | 'resendUnknown' | 'steps' | 'migrations' | 'controllers' | 'providers'> {
-  const tokensOf = ({ encryptionSecret }: Config): LinkTokens => new LinkTokens(encryptionSecret, letter)
+  const tokensOf = ({ encryptionKeys }: Config): LinkTokens => new LinkTokens(encryptionKeys, letter)
   return {
     noAddress: 'no_number',
     resendUnknown: 'as_the_workspace_says',

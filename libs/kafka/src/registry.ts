@@ -3,6 +3,8 @@ import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-sc
 import { avroSchemas, lookAgainMs, subjectOf, topics, type RecordName, type Topic } from '@stepcast/contracts'
 import { atMost } from './atMost'
 import type { RegistryConfig } from './config'
+import { ConfigError } from './configError'
+import { judgeLevel } from './compatibility'
 
 /** The registry cannot be reached or answers with a server error; try again. */
 export class RegistryUnavailable extends Error {
@@ -102,6 +104,24 @@ export class Registry {
     return answer === null ? null : (answer as { id: number }).id
   }
 
+  /** The compatibility level set on a subject itself; null: none is. */
+  async levelOf(subject: string): Promise<string | null> {
+    const answer = (await this.ask(`/config/${subject}`)) as { compatibilityLevel?: string; compatibility?: string } | null
+    return answer?.compatibilityLevel ?? answer?.compatibility ?? null
+  }
+
+  /** The names of all subjects. */
+  async subjects(): Promise<readonly string[]> {
+    return ((await this.ask('/subjects')) ?? []) as string[]
+  }
+
+  /** Whether our schema of a topic may follow the newest one under its subject. A registry that cannot tell is taken for a yes. */
+  async takes(topic: Topic): Promise<boolean> {
+    const path = `/compatibility/subjects/${subjectOf(topic.name)}/versions/latest`
+    const answer = (await this.ask(path, { schemaType: 'AVRO', schema: JSON.stringify(avroSchemas[topic.record]) })) as { is_compatible?: boolean } | null
+    return answer?.is_compatible !== false
+  }
+
   /** The answer's body; null: 404. */
   private async ask(path: string, body?: object): Promise<unknown> {
     const headers: Record<string, string> = this.config.auth ? { authorization: `Basic ${Buffer.from(this.config.auth).toString('base64')}` } : {}
@@ -119,21 +139,25 @@ export class Registry {
   }
 
   /**
-   * Registers our schema of a topic under BACKWARD compatibility.
-   * @throws Error with the registry's words when the schema is incompatible with the ones before.
+   * Registers our schema of a topic under BACKWARD compatibility, or a stricter one that its subject has.
+   * @throws ConfigError naming a subject whose level is weaker; Error with the registry's words when the schema is incompatible with the ones before.
    */
   async register(topic: Topic): Promise<number> {
     const subject = subjectOf(topic.name)
     // Registering is safe to repeat, and has to be: of two processes that set up at once the registry turns one down.
     for (let attempt = 1; ; attempt++) {
       try {
+        const level = await this.levelOf(subject)
+        const problem = judgeLevel(subject, level)
+        if (problem !== null) throw new ConfigError(problem)
         const { id } = await this.client.register(
           { type: SchemaType.AVRO, schema: JSON.stringify(avroSchemas[topic.record]) },
-          { subject, compatibility: COMPATIBILITY.BACKWARD },
+          // The client refuses a subject with another level than the one it is told.
+          { subject, compatibility: (level ?? COMPATIBILITY.BACKWARD) as COMPATIBILITY },
         )
         return id
       } catch (error) {
-        if (attempt === registerAttempts) throw error
+        if (attempt === registerAttempts || error instanceof ConfigError) throw error
         await new Promise((resolve) => setTimeout(resolve, registerAgainMs * attempt))
       }
     }

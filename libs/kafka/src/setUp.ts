@@ -1,11 +1,13 @@
 // Set-up of a cluster: topics with their retention, schemas with their compatibility. Safe to repeat.
-import type { Admin, ITopicConfig, ITopicMetadata } from 'kafkajs'
-import { deadLetterTopic, maxMessageBytes, subjectOf, topics, type Topic } from '@stepcast/contracts'
+import type { Admin, ITopicMetadata } from 'kafkajs'
+import { subjectOf, topics, type Finding, type Topic } from '@stepcast/contracts'
 import { KafkaConnection } from './connection'
 import type { KafkaConfig, RegistryConfig } from './config'
 import { ConfigError } from './configError'
 import { silentLog } from './log'
 import { RegistryUnavailable } from './registry'
+import { describeTopics, judgeTopics } from './topicsAsTheyAre'
+import { allTopics, topicConfig } from './topicSettings'
 
 /** What to set up. */
 export interface SetUpOptions {
@@ -16,34 +18,6 @@ export interface SetUpOptions {
   readonly replicationFactor: number
   readonly onProgress?: (line: string) => void
 }
-
-const dayMs = 24 * 60 * 60 * 1000
-/** Days in which a compacted topic forgets what was overwritten or erased, and for which it keeps the tombstone. */
-const compactedWithinDays = 7
-
-/**
- * What makes the published retention true. Kafka deletes whole segments: those of a topic kept for 7 days last a day, so that a record
- * lives 8 days at most and not 14. Compaction has no deadline of its own: where little else is written, a person's number would stay for
- * good (rule 22). Tombstones stay a week, so that a reader that was away as long still hears of an erasure.
- */
-const retentionConfig = (retentionDays: number | null): Record<string, number> =>
-  retentionDays === null
-    ? { 'max.compaction.lag.ms': compactedWithinDays * dayMs, 'delete.retention.ms': compactedWithinDays * dayMs }
-    : { 'retention.ms': retentionDays * dayMs, 'segment.ms': Math.min(7, retentionDays / 7) * dayMs }
-
-const topicConfig = (
-  name: string, partitions: number, { cleanup, retentionDays }: Pick<Topic, 'cleanup' | 'retentionDays'>, replicationFactor: number,
-): ITopicConfig => ({
-  topic: name, numPartitions: partitions, replicationFactor,
-  configEntries: [
-    { name: 'cleanup.policy', value: cleanup },
-    ...Object.entries(retentionConfig(retentionDays)).map(([name, value]) => ({ name, value: String(value) })),
-    { name: 'max.message.bytes', value: String(maxMessageBytes) },
-    // As the producer wrote it, whatever the broker's own setting: a broker that compresses anew pays for it with each batch.
-    { name: 'compression.type', value: 'producer' },
-    ...(replicationFactor >= 3 ? [{ name: 'min.insync.replicas', value: '2' }] : []),
-  ],
-})
 
 const leadersWithinMs = 30_000
 
@@ -92,10 +66,16 @@ async function warnOfLostSchemas(connection: KafkaConnection, registry: Registry
   )
 }
 
+/** @throws ConfigError with all errors among findings */
+export function throwErrors(findings: readonly Finding[]): void {
+  const errors = findings.filter(({ kind }) => kind === 'error')
+  if (errors.length > 0) throw new ConfigError(errors.map(({ text }) => text).join('\n'))
+}
+
 /**
- * Creates the topics that are missing, checks that all `home` topics have the same number of partitions, registers the
- * schemas with BACKWARD compatibility.
- * @throws ConfigError when an existing topic has another number of partitions; Error with the registry's words when a schema is incompatible.
+ * Creates the topics that are missing, checks partitions and settings of those that were there, registers the schemas with BACKWARD
+ * compatibility, or the stricter one that a subject has.
+ * @throws ConfigError naming every topic with another number of partitions, or settings that would lose records; Error with the registry's words when a schema is incompatible.
  */
 export async function setUpCluster(options: SetUpOptions): Promise<void> {
   const { kafka, registry, partitions, replicationFactor, onProgress = () => {} } = options
@@ -103,23 +83,16 @@ export async function setUpCluster(options: SetUpOptions): Promise<void> {
   try {
     const admin = await connection.admin()
     const existing = new Set(await admin.listTopics())
-    const wanted = [...Object.values(topics), deadLetterTopic].map((topic) =>
-      topicConfig(connection.physical(topic.name), topic.partitions === 'home' ? partitions : 1, topic, replicationFactor))
+    const wanted = allTopics.map((topic) => topicConfig(topic, connection.physical(topic.name), partitions, replicationFactor))
     const missing = wanted.filter(({ topic }) => !existing.has(topic))
     if (missing.length > 0) {
       await admin.createTopics({ topics: missing, waitForLeaders: false, timeout: 30_000 })
       onProgress(`created ${missing.length} topics`)
     }
     const found = await metadataWithLeaders(admin, wanted.map(({ topic }) => topic))
-    for (const { name, partitions: has } of found) {
-      const expected = wanted.find(({ topic }) => topic === name)?.numPartitions
-      if (has.length !== expected) {
-        throw new ConfigError(
-          `topic ${name} has ${has.length} partitions, this installation ${expected}: the number is fixed at install. ` +
-          `Set STEPCAST_PARTITIONS to what the topics have, or use another cluster`,
-        )
-      }
-    }
+    const findings = judgeTopics(connection, found, await describeTopics(admin, wanted.map(({ topic }) => topic)), partitions)
+    for (const { text } of findings.filter(({ kind }) => kind === 'warning')) onProgress(`WARNING: ${text}`)
+    throwErrors(findings)
     await warnOfLostSchemas(connection, registry, existing, onProgress)
     // One after another in the order of the list: a new registry gives the same ids each time. (It stores a schema that topics share once.)
     for (const topic of Object.values<Topic>(topics)) await connection.registry.register(topic)

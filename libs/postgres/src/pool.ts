@@ -14,7 +14,7 @@ export interface PoolOptions {
   readonly schema: string
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
-  /** Connections at most; 10 unless told: ten services stay within PostgreSQL's default of 100. */
+  /** Connections at most; a service's are given out in `connections.ts`, 10 are for tools and specs. */
   readonly max?: number
   /** Settings of every session, by PostgreSQL's names. Values without spaces. */
   readonly settings?: Readonly<Record<string, string>>

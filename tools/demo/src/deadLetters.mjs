@@ -3,10 +3,11 @@
 //   node tools/demo/src/deadLetters.mjs [milliseconds since the epoch]
 import { randomUUID } from 'node:crypto'
 import { Kafka, logLevel } from 'kafkajs'
+import { kafkaOf, physical } from './signIn.mjs'
 
-const topic = 'stepcast.dead-letters.v1'
+const topic = physical('stepcast.dead-letters.v1')
 const since = Number(process.argv[2] ?? 0)
-const kafka = new Kafka({ clientId: 'dead-letters', brokers: (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(','), logLevel: logLevel.ERROR })
+const kafka = new Kafka({ clientId: 'dead-letters', ...kafkaOf(process.env), logLevel: logLevel.ERROR })
 const admin = kafka.admin()
 await admin.connect()
 const [starts, ends] = await Promise.all([admin.fetchTopicOffsetsByTimestamp(topic, since), admin.fetchTopicOffsets(topic)])

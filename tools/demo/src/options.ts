@@ -1,4 +1,5 @@
 // What the demo was asked for: its arguments and variables, read once and checked.
+import { signInsOf } from '@stepcast/local'
 import type { Access } from './api'
 import type { Addresses } from './outside'
 
@@ -72,7 +73,7 @@ function runningSystem(env: NodeJS.ProcessEnv): RunningSystem | null {
     url: url.replace(/\/+$/, ''), workspaceId: of('STEPCAST_WORKSPACE_ID'),
     apiKey: of('STEPCAST_API_KEY'), signingKid: of('STEPCAST_SIGNING_KID'), signingSecret: of('STEPCAST_SIGNING_SECRET'),
     sandboxUrl: of('STEPCAST_SANDBOX_URL').replace(/\/+$/, ''),
-    addresses: { KAFKA_BROKERS: of('KAFKA_BROKERS'), SCHEMA_REGISTRY_URL: of('SCHEMA_REGISTRY_URL') },
+    addresses: { KAFKA_BROKERS: of('KAFKA_BROKERS'), SCHEMA_REGISTRY_URL: of('SCHEMA_REGISTRY_URL'), ...signInsOf(env, { kafka: true, registry: true, database: false }) },
   }
 }
 

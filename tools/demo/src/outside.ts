@@ -3,6 +3,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+import { withoutStraySignIns, type Foreign } from '@stepcast/local'
 
 /** Where a record is. */
 export interface Stored {
@@ -17,15 +18,17 @@ export interface DeadLetter extends Stored {
   readonly detail: string
 }
 
-/** What a program outside needs to know: `KAFKA_BROKERS`, `SCHEMA_REGISTRY_URL`. */
-export type Addresses = Readonly<Record<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL', string>>
+/** What a program outside needs to know: `KAFKA_BROKERS`, `SCHEMA_REGISTRY_URL`, and how to sign in to them. */
+export type Addresses = Readonly<Record<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL', string> & Record<string, string>>
+
+const nobodys: Foreign = { kafka: false, registry: false, database: false }
 
 type Program = ChildProcessByStdio<Writable, Readable, null>
 
 function start(file: string, args: readonly string[], addresses: Addresses): Program {
   // The sources: what is to be copied is what runs.
   const path = join(__dirname, '..', 'src', file)
-  return spawn(process.execPath, [path, ...args], { env: { ...process.env, ...addresses }, stdio: ['pipe', 'pipe', 'inherit'] })
+  return spawn(process.execPath, [path, ...args], { env: { ...withoutStraySignIns(process.env, nobodys), ...addresses }, stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
 const finished = (file: string, program: Program): Promise<void> =>

@@ -7,20 +7,20 @@ import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import { Kafka, Partitioners } from 'kafkajs'
+import { kafkaOf, physical, registryOf } from './signIn.mjs'
 
-const { KAFKA_BROKERS = 'localhost:9092', SCHEMA_REGISTRY_URL = 'http://localhost:8085/apis/ccompat/v7' } = process.env
 const topic = 'stepcast.sends.v1'
 
-const producer = new Kafka({ clientId: 'shop-backend', brokers: KAFKA_BROKERS.split(',') })
+const producer = new Kafka({ clientId: 'shop-backend', ...kafkaOf(process.env) })
   .producer({ createPartitioner: Partitioners.DefaultPartitioner })
-const registry = new SchemaRegistry({ host: SCHEMA_REGISTRY_URL })
+const registry = new SchemaRegistry(registryOf(process.env))
 await producer.connect()
 const schemaId = await registry.getLatestSchemaId(`${topic}-value`)
 
 for await (const line of createInterface({ input: process.stdin })) {
   const value = await registry.encode(schemaId, { variables: {}, requestedAt: Date.now(), ...JSON.parse(line) })
   // Any key will do: Stepcast finds the sequence by workspaceId, sendId and userId, so the same send twice is one sequence.
-  const [stored] = await producer.send({ topic, messages: [{ key: randomUUID(), value }] })
+  const [stored] = await producer.send({ topic: physical(topic), messages: [{ key: randomUUID(), value }] })
   console.log(JSON.stringify({ topic, partition: stored.partition, offset: stored.baseOffset }))
 }
 await producer.disconnect()

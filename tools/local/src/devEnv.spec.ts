@@ -40,6 +40,10 @@ describe('dev.env', () => {
     rmSync(directory, { recursive: true })
   })
 
+  it('tells how to sign in, last and by name', () => {
+    expect(devEnvText(variables, { SCHEMA_REGISTRY_AUTH: 'u:p', KAFKA_SASL_PASSWORD: 'a b' })).toMatch(/\nKAFKA_SASL_PASSWORD='a b'\nSCHEMA_REGISTRY_AUTH=u:p\n$/)
+  })
+
   it('comes back from our own reader as it was', () => {
     expect(parseDevEnv(devEnvText(variables))).toEqual(variables)
   })

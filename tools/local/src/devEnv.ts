@@ -24,13 +24,12 @@ const order: readonly (keyof DevEnv)[] = [
 /**
  * Writes the variables as `NAME=value` lines, which a shell, Docker and dotenv readers all understand: no `export`, and
  * quotes only around a value that a shell would take apart.
+ *
+ * @param more how clients sign in to servers of the user's (KAFKA_SASL_MECHANISM …), and the prefix of the topics, where one is set
  */
-export function devEnvText(variables: Partial<DevEnv>): string {
-  return order
-    .flatMap((name) => {
-      const value = variables[name]
-      return value === undefined ? [] : [`${name}=${quoted(value)}\n`]
-    })
+export function devEnvText(variables: Partial<DevEnv>, more: Readonly<Record<string, string>> = {}): string {
+  return [...order.map((name) => [name, variables[name]] as const), ...Object.entries(more).sort()]
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${quoted(value)}\n`]))
     .join('')
 }
 

@@ -3,4 +3,6 @@ export { startSystem, lockFile, type Service, type System, type SystemOptions } 
 export { type DemoWorkspace } from './demoWorkspace'
 export { connectProviders, sandboxAccounts, type Connecting } from './providerAccounts'
 export { type DevEnv } from './devEnv'
+export { signInsOf, withoutStraySignIns, type Foreign } from './signIn'
+export { preflight, PreflightFailed, type PreflightOptions } from './preflight'
 export { checkout, homeFrom, settingsFrom } from './settings'

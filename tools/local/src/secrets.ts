@@ -15,9 +15,18 @@ function kept(file: string, make: () => string): string {
   return readFileSync(file, 'utf8').trim()
 }
 
+/** Where a data directory keeps {@link internalSecret}. */
+export const internalSecretFile = (home: string): string => join(home, 'secrets', 'internal')
+
+/** The internal secret that a data directory has; undefined where none was made yet, or where it was lost. */
+export function keptInternalSecret(home: string): string | undefined {
+  const file = internalSecretFile(home)
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined
+}
+
 /** What the services trust each other's calls by: 32 random bytes in hex. */
 export function internalSecret(home: string): string {
-  return kept(join(home, 'secrets', 'internal'), () => randomBytes(32).toString('hex'))
+  return kept(internalSecretFile(home), () => randomBytes(32).toString('hex'))
 }
 
 /** The key that makes workspaces. */

@@ -3,6 +3,9 @@ import { join, resolve } from 'node:path'
 import { parsePort } from '@stepcast/stack'
 import type { SystemOptions } from './startSystem'
 
+/** Where the providers are; whoever names them sends for real, with the accounts that workspaces have. */
+export const providerVariables = ['FCM_ENDPOINT', 'FCM_TOKEN_ENDPOINT', 'APNS_ENDPOINT', 'TWILIO_ENDPOINT', 'SOLAPI_ENDPOINT'] as const
+
 /** The checkout: this package is `tools/local` in it. */
 export const checkout = resolve(__dirname, '..', '..', '..')
 
@@ -35,6 +38,7 @@ export function homeFrom(env: NodeJS.ProcessEnv): string {
  */
 export function settingsFrom(env: NodeJS.ProcessEnv): SystemOptions {
   const port = (variable: string, otherwise: number): number => parsePort(variable, env[variable], otherwise)
+  const providers = Object.fromEntries(providerVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : [])))
   return {
     home: homeFrom(env),
     ports: {
@@ -51,6 +55,8 @@ export function settingsFrom(env: NodeJS.ProcessEnv): SystemOptions {
     ...(env['KAFKA_REPLICATION_FACTOR'] && { replicationFactor: count(env, 'KAFKA_REPLICATION_FACTOR', 1) }),
     ...(env['STEPCAST_PUBLIC_URL'] && { publicUrl: url(env, 'STEPCAST_PUBLIC_URL') }),
     ...(env['STEPCAST_ROOT_KEY'] && { rootKey: env['STEPCAST_ROOT_KEY'] }),
+    ...(env['STEPCAST_INTERNAL_SECRET'] && { internalSecret: env['STEPCAST_INTERNAL_SECRET'] }),
+    ...(Object.keys(providers).length > 0 && { providers }),
     use: {
       ...(env['KAFKA_BROKERS'] && { kafkaBrokers: env['KAFKA_BROKERS'] }),
       ...(env['SCHEMA_REGISTRY_URL'] && { registryUrl: url(env, 'SCHEMA_REGISTRY_URL') }),
@@ -59,7 +65,8 @@ export function settingsFrom(env: NodeJS.ProcessEnv): SystemOptions {
   }
 }
 
-function count(env: NodeJS.ProcessEnv, variable: string, otherwise: number): number {
+/** A whole number above 0. @throws Error naming the variable */
+export function count(env: NodeJS.ProcessEnv, variable: string, otherwise: number): number {
   const text = env[variable]
   if (text === undefined || text.trim() === '') return otherwise
   const value = Number(text)

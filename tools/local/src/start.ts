@@ -16,8 +16,9 @@ STEPCAST_KAFKA_PORT (9092), STEPCAST_REGISTRY_PORT (8085), STEPCAST_POSTGRES_POR
 STEPCAST_PARTITIONS (12), STEPCAST_PUBLIC_URL, STEPCAST_ROOT_KEY.
 Real providers: FCM_ENDPOINT, FCM_TOKEN_ENDPOINT, APNS_ENDPOINT, TWILIO_ENDPOINT, SOLAPI_ENDPOINT (the sandbox).
 Your own servers: KAFKA_BROKERS (KAFKA_SSL, KAFKA_SSL_CA, KAFKA_SSL_CERT, KAFKA_SSL_KEY, KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME,
-KAFKA_SASL_PASSWORD, KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT, _CLIENT_ID, _CLIENT_SECRET, _SCOPE, KAFKA_REPLICATION_FACTOR),
-SCHEMA_REGISTRY_URL (SCHEMA_REGISTRY_AUTH), DATABASE_URL (DATABASE_CA).`
+KAFKA_SASL_PASSWORD, KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT, _CLIENT_ID, _CLIENT_SECRET, _SCOPE, KAFKA_REPLICATION_FACTOR,
+STEPCAST_TOPIC_PREFIX), SCHEMA_REGISTRY_URL (SCHEMA_REGISTRY_AUTH), DATABASE_URL (DATABASE_CA, STEPCAST_POOL_<SERVICE>).
+Keys: STEPCAST_INTERNAL_SECRET, STEPCAST_ENCRYPTION_KEY, STEPCAST_ENCRYPTION_KEY_PREVIOUS (docs/operations.md tells all variables).`
 
 /** What the process in the background tells the one that started it. */
 type Report = { readonly progress: string } | { readonly ready: true } | { readonly failed: string }
@@ -118,6 +119,11 @@ function runDetached(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGTERM'))
 }
 
+/** How to come by a key of the workspace again: it is in the answer, and shown there only. */
+const newKeyText = `  curl -X POST $STEPCAST_URL/v1/workspaces/demo/api-keys -H "Authorization: Bearer $STEPCAST_ROOT_KEY" \\
+    -H 'Content-Type: application/json' -d '{ "name": "mine", "scopes": ["admin", "send", "read"] }'
+  STEPCAST_API_KEY=<its "key">   # then, for user tokens: POST $STEPCAST_URL/v1/workspace/signing-keys with that key`
+
 function readyText(system: System, tookMs: number): string {
   const { env } = system
   const devEnv = relative(process.cwd(), join(system.home, 'dev.env'))
@@ -137,8 +143,8 @@ The workspace "demo" exists already and its keys are not in this data directory,
 ` : ''}
 Next, in another terminal:
   set -a; source ${devEnv}; set +a
-  curl -H "Authorization: Bearer $STEPCAST_API_KEY" $STEPCAST_URL/v1/templates
-  npm run demo
+${system.demo === null ? newKeyText : `  curl -H "Authorization: Bearer $STEPCAST_API_KEY" $STEPCAST_URL/v1/templates
+  npm run demo`}
 
 ${process.connected ? 'npm run stop' : 'Ctrl-C'} stops everything; the data stays until npm run reset.`
 }

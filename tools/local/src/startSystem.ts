@@ -6,14 +6,18 @@ import {
   AlreadyRunning, createDatabase, freePort, loopback, Program, releaseLock, requirePortsFree, sleep, startStack, stopLeftovers, takeLock,
   type Stack,
 } from '@stepcast/stack'
+import { databaseUrlFromEnv } from '@stepcast/postgres'
 import { sandboxCertificate } from './certificate'
 import { ensureDemoWorkspace, registerPhones, type DemoWorkspace } from './demoWorkspace'
 import { devEnvText, type DevEnv } from './devEnv'
+import { noteForeignServers } from './foreignServers'
+import { keyProblem, preflight } from './preflight'
 import { connectProviders, keptAccounts } from './providerAccounts'
 import { withOwnSecrets } from './ownSecrets'
-import { internalSecret, rootKey, writePrivately } from './secrets'
+import { internalSecret, internalSecretFile, keptInternalSecret, rootKey, writePrivately } from './secrets'
 import { layOut, serviceKinds, serviceUrls, type ServiceInstance } from './services'
 import { checkout } from './settings'
+import { signInsOf, withoutStraySignIns } from './signIn'
 import { supervise, type EndSupervision } from './supervise'
 
 /** What to start and where. */
@@ -41,6 +45,10 @@ export interface SystemOptions {
   readonly publicUrl?: string
   /** Makes workspaces; by default a random one that the data directory keeps. */
   readonly rootKey?: string
+  /** What the services trust each other's calls by, and seal with while STEPCAST_ENCRYPTION_KEY is not set; by default a random one that the data directory keeps. */
+  readonly internalSecret?: string
+  /** Where the providers are, by variable (`TWILIO_ENDPOINT`); the sandbox unless told. */
+  readonly providers?: Readonly<Record<string, string>>
   /** What the user brings instead of our broker, registry and database. */
   readonly use?: { readonly kafkaBrokers?: string; readonly registryUrl?: string; readonly databaseUrl?: string }
   /** Added to the environment of every service; wins over what is set here. */
@@ -124,6 +132,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
+/** What the broker does by default, which its owner has chosen for a cluster of theirs. */
+const brokersDefault = -1
+
 async function startIn(
   home: string,
   options: SystemOptions,
@@ -135,6 +146,26 @@ async function startIn(
   const leftovers = await stopLeftovers(home)
   if (leftovers.length > 0) onProgress(`Stopped what an earlier start left running: ${leftovers.join(', ')}.`)
   const ports = await choosePorts(options)
+  const foreign = { kafka: use.kafkaBrokers !== undefined, registry: use.registryUrl !== undefined, database: use.databaseUrl !== undefined }
+  const replicationFactor = options.replicationFactor ?? (foreign.kafka ? brokersDefault : 1)
+  const outside = withoutStraySignIns(inherited(process.env), foreign)
+  // As the services will have it, but for servers that do not run yet and a secret that may have to be made.
+  const secret = options.internalSecret ?? keptInternalSecret(home)
+  const lookedAt: NodeJS.ProcessEnv = {
+    ...outside, STEPCAST_INTERNAL_SECRET: secret,
+    KAFKA_BROKERS: use.kafkaBrokers, SCHEMA_REGISTRY_URL: use.registryUrl, DATABASE_URL: use.databaseUrl, ...options.env,
+  }
+  // With its authority, as the services will reach it.
+  const foreignDatabase = use.databaseUrl === undefined ? null : databaseUrlFromEnv(lookedAt)
+  const keyFile = options.internalSecret !== undefined ? 'of the environment' : `${internalSecretFile(home)}${secret === undefined ? ', which is not there' : ''}`
+  const processes = { ...(options.instances && { instances: options.instances }), ...(options.services && { services: options.services }) }
+  await preflight({
+    env: lookedAt, onProgress, registry: foreign.registry,
+    ...(foreign.kafka && { kafka: { partitions, replicationFactor } }),
+    ...(foreignDatabase !== null && { database: { url: foreignDatabase, keyFile, ...processes } }),
+  })
+  signal?.throwIfAborted()
+  noteForeignServers(home, use)
 
   const stack = await startStack({ home, ports, use, onProgress, ...(signal && { signal }) })
   const endings: EndSupervision[] = []
@@ -146,7 +177,11 @@ async function startIn(
     for (const end of endings) end()
     await stack.stop()
   })
-  if (use.databaseUrl !== undefined) await createMissingDatabase(use.databaseUrl)
+  if (foreignDatabase !== null) await createMissingDatabase(foreignDatabase)
+  else {
+    const problem = await keyProblem(lookedAt, stack.databaseUrl, keyFile)
+    if (problem !== null) throw new Error(`${problem}. To begin anew without what is stored: npm run reset`)
+  }
 
   const url = `http://localhost:${ports.http}`
   const sandboxUrl = `http://localhost:${ports.sandbox}`
@@ -154,7 +189,7 @@ async function startIn(
   const certificate = await sandboxCertificate(home)
   const key = options.rootKey ?? rootKey(home)
   const shared: NodeJS.ProcessEnv = {
-    ...inherited(process.env),
+    ...outside,
     HOST: loopback,
     NODE_ENV: process.env['NODE_ENV'] ?? 'production',
     KAFKA_BROKERS: stack.kafkaBrokers,
@@ -162,16 +197,16 @@ async function startIn(
     DATABASE_URL: stack.databaseUrl,
     STEPCAST_PARTITIONS: String(partitions),
     STEPCAST_MINUTE_MS: String(minuteMs),
-    STEPCAST_INTERNAL_SECRET: internalSecret(home),
+    STEPCAST_INTERNAL_SECRET: options.internalSecret ?? internalSecret(home),
     STEPCAST_ROOT_KEY: key,
     STEPCAST_PUBLIC_URL: options.publicUrl ?? url,
     STEPCAST_SANDBOX_URL: sandboxUrl,
-    // Whoever names the providers themselves sends for real, with the accounts that workspaces have.
-    FCM_ENDPOINT: process.env['FCM_ENDPOINT'] || sandboxTlsUrl,
-    FCM_TOKEN_ENDPOINT: process.env['FCM_TOKEN_ENDPOINT'] || `${sandboxTlsUrl}/token`,
-    APNS_ENDPOINT: process.env['APNS_ENDPOINT'] || sandboxTlsUrl,
-    TWILIO_ENDPOINT: process.env['TWILIO_ENDPOINT'] || sandboxUrl,
-    SOLAPI_ENDPOINT: process.env['SOLAPI_ENDPOINT'] || sandboxUrl,
+    FCM_ENDPOINT: sandboxTlsUrl,
+    FCM_TOKEN_ENDPOINT: `${sandboxTlsUrl}/token`,
+    APNS_ENDPOINT: sandboxTlsUrl,
+    TWILIO_ENDPOINT: sandboxUrl,
+    SOLAPI_ENDPOINT: sandboxUrl,
+    ...options.providers,
   }
   const own: Readonly<Record<string, NodeJS.ProcessEnv>> = {
     'provider-sandbox': {
@@ -186,8 +221,7 @@ async function startIn(
     kafka: kafkaConfigFromEnv({ ...shared, ...options.env }, 'stepcast-start'),
     registry: registryConfigFromEnv({ ...shared, ...options.env }),
     partitions,
-    // Kafka reads -1 as "what the broker does by default", which its owner has chosen for a cluster of theirs.
-    replicationFactor: options.replicationFactor ?? (use.kafkaBrokers === undefined ? 1 : -1),
+    replicationFactor,
     onProgress: (line) => onProgress(sentence(line)),
   })
   signal?.throwIfAborted()
@@ -243,7 +277,8 @@ async function startIn(
     SCHEMA_REGISTRY_URL: stack.registryUrl,
     DATABASE_URL: stack.databaseUrl,
   }
-  writePrivately(join(home, 'dev.env'), devEnvText(env))
+  const prefix = process.env['STEPCAST_TOPIC_PREFIX']
+  writePrivately(join(home, 'dev.env'), devEnvText(env, { ...signInsOf(process.env, foreign), ...(prefix && { STEPCAST_TOPIC_PREFIX: prefix }) }))
   signal?.throwIfAborted()
 
   return {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { lockHolder, processIdentity, releaseLock, sleep, stopLeftovers } from '@stepcast/stack'
+import { foreignServers, leftOnServers } from './foreignServers'
 import { homeFrom } from './settings'
 import { lockFile } from './startSystem'
 
@@ -31,17 +32,21 @@ async function stop(home: string): Promise<'a system' | 'leftovers' | 'nothing'>
   return holder !== undefined ? 'a system' : leftovers.length > 0 ? 'leftovers' : 'nothing'
 }
 
-function deleteData(home: string): void {
-  for (const name of written) rmSync(join(home, name), { recursive: true, force: true })
+/** @returns what a person should know of what is left */
+function deleteData(home: string): string[] {
+  const servers = foreignServers(home)
+  const keeps = servers.database.length > 0
+  for (const name of written.filter((one) => !keeps || one !== 'secrets')) rmSync(join(home, name), { recursive: true, force: true })
   if (existsSync(home) && readdirSync(home).length === 0) rmdirSync(home)
+  return leftOnServers(servers, home)
 }
 
 async function main(): Promise<void> {
   const home = homeFrom(process.env)
   const stopped = await stop(home)
   if (process.argv[2] === '--delete-data') {
-    deleteData(home)
-    console.log(`Deleted the data in ${home}.`)
+    const left = deleteData(home)
+    console.log([`Deleted the data in ${home}.`, ...left].join('\n'))
     return
   }
   switch (stopped) {

@@ -1,5 +1,5 @@
 // Brings a crashed program back, sooner the first time and later the more often it crashes.
-import { lastLines, type Program } from '@stepcast/stack'
+import { endOfLog, type Program } from '@stepcast/stack'
 
 const firstDelayMs = 500
 const longestDelayMs = 30_000
@@ -49,9 +49,8 @@ export function supervise(program: Program, onProgress: (line: string) => void):
   program.onExit(({ asked, wasReady, code, signal }) => {
     // A process that ended while it started is the failure of that start, told to whoever asked for it.
     if (asked || !wasReady) return
-    const end = lastLines(program.log, 5).map((line) => `    ${line}`)
     const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`
-    later([`${program.name} ${how}. The end of ${program.log}:`, ...end].join('\n'))
+    later(`${program.name} ${how}${endOfLog(program.log, 5, program.logFrom, signal === null ? 'its last error' : 'known')}`)
   })
   return () => {
     supervised = false

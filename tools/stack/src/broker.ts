@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brokerWorks } from './brokerProbe'
-import { javaCommand } from './java'
+import { javaCommand, javaEnvironment } from './java'
 import type { Jars } from './jars'
 import { freePort, loopback } from './ports'
 import { Program } from './program'
@@ -44,7 +44,7 @@ export async function prepareBroker(home: string, port: number, jars: Jars, more
     home,
     command: java,
     args: [...jvmFlags, logging, '-cp', classPath, 'kafka.Kafka', settings],
-    env: process.env,
+    env: javaEnvironment(process.env),
     stopSignal: 'SIGTERM',
     stopTimeoutMs: 15_000,
     isReady: () => brokerWorks(loopback, port, offsetsPartitions),
@@ -107,13 +107,17 @@ export function brokerSettings(where: { data: string; port: number; controllerPo
     ...more,
   }
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${escaped(String(value))}\n`)
     .join('')
 }
 
+/** Java reads properties as ISO-8859-1: a directory with other characters would be made beside, under a garbled name. */
+const escaped = (value: string): string =>
+  value.replaceAll('\\', '\\\\').replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 function run(command: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    execFile(command, [...args], (error, stdout, stderr) =>
+    execFile(command, [...args], { env: javaEnvironment(process.env) }, (error, stdout, stderr) =>
       error === null ? resolve() : reject(new Error(`The broker's data directory could not be made:\n${stdout}${stderr}`)),
     )
   })

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { requireMaven } from './java'
+import { javaEnvironment, requireMaven } from './java'
 import { withLock } from './lock'
 import { lastLines, openLog } from './logFile'
 
@@ -74,6 +74,7 @@ function runMaven(args: readonly string[], log: string, signal: AbortSignal | un
   const output = openLog(log)
   const child = spawn('mvn', ['--batch-mode', '--quiet', '--file', pom, ...args, 'package'], {
     stdio: ['ignore', output, output],
+    env: javaEnvironment(process.env),
     signal,
   })
   closeSync(output)

@@ -12,6 +12,9 @@ export function javaCommand(env: NodeJS.ProcessEnv): string {
   return env['JAVA_HOME'] ? `${env['JAVA_HOME']}/bin/java` : 'java'
 }
 
+/** The environment of a Java program: without a UTF-8 locale (cron, systemd, `env -i`) Java finds no file whose name has other characters than ASCII. */
+export const javaEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...env, LC_ALL: 'C.UTF-8' })
+
 /**
  * Reads the major version from what `java -version` prints, also in the form before Java 9 (`1.8.0` is 8).
  *
@@ -45,7 +48,7 @@ export async function requireMaven(): Promise<void> {
 /** Both streams of a program's output, undefined when it cannot be run. */
 function outputOf(command: string, args: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
-    execFile(command, [...args], { timeout: 30_000 }, (error, stdout, stderr) =>
+    execFile(command, [...args], { timeout: 30_000, env: javaEnvironment(process.env) }, (error, stdout, stderr) =>
       resolve(error === null ? stdout + stderr : undefined),
     )
   })

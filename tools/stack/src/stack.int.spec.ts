@@ -1,6 +1,6 @@
 // The real stack: starts, keeps its data over stops and kills, and leaves nothing running.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ async function query(stack: Stack, sql: string): Promise<unknown[]> {
 const record = { type: 'record', name: 'Kept', fields: [{ name: 'id', type: 'string' }] }
 
 describe('the stack', () => {
-  const home = mkdtempSync(join(tmpdir(), 'stepcast-stack-'))
+  const home = mkdtempSync(join(tmpdir(), 'stepcast-스택-'))
   let stack: Stack
   afterAll(async () => {
     await stack?.stop()
@@ -49,6 +49,8 @@ describe('the stack', () => {
     expect(await isPortFree(Number(stack.kafkaBrokers.split(':')[1]))).toBe(false)
     expect((await fetch(`${stack.registryUrl}/subjects`)).status).toBe(200)
     expect(await query(stack, `SELECT current_setting('synchronous_commit') AS commit`)).toEqual([{ commit: 'on' }])
+    // And their data where they belong, although the directory is only ours and its name not ASCII.
+    expect(['kafka/meta.properties', 'postgres/PG_VERSION'].map((file) => existsSync(join(home, file)))).toEqual([true, true])
   })
 
   it('keeps schema ids and rows when everything is killed', async () => {
