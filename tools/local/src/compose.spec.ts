@@ -74,7 +74,7 @@ it('publishes the gateway, and the sandbox\'s page to this machine; nothing else
 })
 
 it('has no secret of its own: each comes from .env or compose refuses', () => {
-  const secrets = /PASSWORD|SECRET|ROOT_KEY|ENCRYPTION_KEY/
+  const secrets = /PASSWORD|SECRET|ROOT_KEY|ENCRYPTION_KEY$/
   for (const { environment = {} } of Object.values(services)) {
     for (const [name, value] of Object.entries(environment)) {
       if (secrets.test(name)) expect(value).toMatch(/^\$\{[A-Z_]+:\?[^}]+\}$/)
@@ -103,9 +103,9 @@ it.each(serviceKinds.map(({ name }) => name))('%s is given what its code reads, 
   const needed = [
     'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL', 'STEPCAST_INTERNAL_SECRET',
     ...[...own.matchAll(/\b[A-Z]+(?:_[A-Z]+)*_(?:URL|ENDPOINT)\b/g)].map(([variable]) => variable).filter((variable) => variable !== 'DATABASE_URL'),
-    ...(libraries.has('accounts') ? ['STEPCAST_ENCRYPTION_KEY'] : []),
+    ...(readersOfSecrets['STEPCAST_ENCRYPTION_KEY']!.includes(name) ? ['STEPCAST_ENCRYPTION_KEY'] : []),
     ...(libraries.has('channel') ? ['STEPCAST_PUBLIC_URL'] : []),
-    ...(libraries.has('channel') || namesIn(own, 'STEPCAST_MINUTE_MS') ? ['STEPCAST_MINUTE_MS'] : []),
+    ...(name.endsWith('-dispatcher') || namesIn(own, 'STEPCAST_MINUTE_MS') ? ['STEPCAST_MINUTE_MS'] : []),
     ...(namesIn(own, 'STEPCAST_ROOT_KEY') ? ['STEPCAST_ROOT_KEY'] : []),
   ]
   expect(Object.keys(given)).toEqual(expect.arrayContaining(needed))
