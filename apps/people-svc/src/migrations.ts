@@ -65,12 +65,15 @@ export class Erasures1764800000000 implements MigrationInterface {
 
 /** Lists of users in the order of their ids. */
 export class UsersById1765000000000 implements MigrationInterface {
+  readonly transaction = false
+
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query('CREATE INDEX users_by_id ON users (workspace_id, user_id COLLATE "C")')
+    await this.down(runner)
+    await runner.query('CREATE INDEX CONCURRENTLY users_by_id ON users (workspace_id, user_id COLLATE "C")')
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP INDEX users_by_id')
+    await runner.query('DROP INDEX CONCURRENTLY IF EXISTS users_by_id')
   }
 }
 

@@ -49,14 +49,17 @@ export class Sends1764000000000 implements MigrationInterface {
 
 /** Lists of sends, newest first: of a workspace, and of one of its templates. */
 export class SendLists1765000000000 implements MigrationInterface {
+  readonly transaction = false
+
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      CREATE INDEX sends_of_workspace ON sends (workspace_id, requested_at, send_id);
-      CREATE INDEX sends_of_template ON sends (workspace_id, template_id, requested_at, send_id)`)
+    // A try that was broken off leaves one that is not valid.
+    await this.down(runner)
+    await runner.query('CREATE INDEX CONCURRENTLY sends_of_workspace ON sends (workspace_id, requested_at, send_id)')
+    await runner.query('CREATE INDEX CONCURRENTLY sends_of_template ON sends (workspace_id, template_id, requested_at, send_id)')
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP INDEX sends_of_workspace, sends_of_template')
+    for (const index of ['sends_of_workspace', 'sends_of_template']) await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS ${index}`)
   }
 }
 
