@@ -1,7 +1,7 @@
 // The local Kafka broker: one JVM that is broker and controller (KRaft), on the loopback address.
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brokerWorks } from './brokerProbe'
 import { javaCommand, javaEnvironment } from './java'
@@ -28,6 +28,8 @@ export async function prepareBroker(home: string, port: number, jars: Jars, more
   const data = join(home, 'kafka')
   const settings = join(home, 'run', 'kafka.properties')
   mkdirSync(data, { recursive: true })
+  // Phone numbers stand in it: nobody else of this machine reads them.
+  chmodSync(data, 0o700)
   mkdirSync(join(home, 'run'), { recursive: true })
   writeFileSync(settings, brokerSettings({ data, port, controllerPort: await freePort() }, more))
   const java = javaCommand(process.env)
