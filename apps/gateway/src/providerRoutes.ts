@@ -5,7 +5,7 @@ import {
   type SealedAccount,
 } from '@stepcast/accounts'
 import { inTransaction, OutboxRelay } from '@stepcast/postgres'
-import { Caller, Describe, notFound, RequireScope, unavailable } from '@stepcast/service'
+import { Caller, Describe, notFound, RequireScope, unavailable, Undescribed } from '@stepcast/service'
 import { Pool } from 'pg'
 import { z } from 'zod'
 import { readAccounts, tellWorkspace, writeAccount } from './workspaces'
@@ -58,6 +58,13 @@ export class ProviderRoutes {
   @given('Give the Solapi account', "`webhookSecret` is what Solapi's webhook to /v1/callbacks/solapi/{workspaceId} is signed with.")
   solapi(@Body({ schema: solapiAccount }) account: AccountOf['solapi'], @Caller() caller: Caller): Promise<ProviderAccount> {
     return this.give(caller, 'solapi', account)
+  }
+
+  /** There are no others. */
+  @Put(':provider')
+  @Undescribed()
+  other(@Param('provider') provider: string): never {
+    throw notFound(`There is no provider ${JSON.stringify(provider.slice(0, 40))}: give an account of ${providerNames.join(', ')}.`)
   }
 
   /** The accounts the workspace has, four at most. */
