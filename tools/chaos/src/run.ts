@@ -6,6 +6,7 @@ import type { Breach, History } from './history'
 import { judge, type Judgement } from './judge'
 import { Load } from './load'
 import { readLog } from './log'
+import { countsFrom, type StruckFault } from './recoveryClock'
 import { Progress } from './progress'
 import type { Random } from './random'
 import type { FaultDone } from './result'
@@ -67,8 +68,9 @@ interface Striking {
   overAt: number | null
 }
 
-/** What everything else needs: who recovers while one of these is struck has its time from then on. */
-const needed: ReadonlySet<string> = new Set(['kafka', 'postgres'])
+const struck = ({ fault: { area, works }, done: { at, recoveredAfterMs }, overAt }: Striking): StruckFault => ({
+  area, works, at, overAt, recoveredAt: recoveredAfterMs === null ? null : at + recoveredAfterMs,
+})
 
 class Running {
   private readonly load: Load
@@ -184,7 +186,7 @@ class Running {
         done.recoveredAfterMs = now - done.at
         return false
       }
-      if (now - this.countsFrom(striking, now) > recoverWithinMs) {
+      if (now - countsFrom(struck(striking), this.strikings.filter((other) => other !== striking).map(struck), now, recoverWithinMs) > recoverWithinMs) {
         this.late.push({
           promise: 'the product recovers by itself',
           what: `${recoverWithinMs / 1_000} s after ${done.kind} it does not work again`,
@@ -194,12 +196,6 @@ class Running {
       }
       return true
     })
-  }
-
-  /** When its time to recover began, milliseconds; `now` while it has not. */
-  private countsFrom({ done, overAt }: Striking, now: number): number {
-    const others = this.strikings.filter((other) => needed.has(other.fault.area) && other.done.at >= done.at)
-    return Math.max(overAt ?? now, ...others.map((other) => other.overAt ?? now))
   }
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
