@@ -1,5 +1,5 @@
 // The gateway's tables: workspaces, their keys, and the outbox that tells of them.
-import { encryptionKeysTableSql } from '@stepcast/accounts'
+import { EncryptionKeys1764400000000 } from '@stepcast/accounts'
 import { outboxTableSql } from '@stepcast/postgres'
 import { idempotencyTableSql } from '@stepcast/service'
 import type { MigrationInterface, QueryRunner } from 'typeorm'
@@ -40,19 +40,6 @@ class Workspaces1700000000000 implements MigrationInterface {
 
   async down(): Promise<void> {
     throw new Error('keys cannot be brought back: restore a backup instead')
-  }
-}
-
-/** Which keys the secrets are sealed with. */
-class EncryptionKeys1764400000000 implements MigrationInterface {
-  name = 'EncryptionKeys1764400000000'
-
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query(encryptionKeysTableSql)
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP TABLE encryption_keys')
   }
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { canonicalJson, type FieldError, type HeldBytes, jsonOf, parse, Problem, refused, unreadable } from '@stepcast/service'
+import type { Variables } from '@stepcast/template'
 import { ListSplitter } from './listSplitter'
 import { maxReceivers, receiverBody, type AskedReceiver, type SendRequest, withoutReceivers } from './request'
 
@@ -34,7 +35,7 @@ export async function readSend(pieces: AsyncIterable<Buffer>, held: HeldBytes): 
     onItem: (item, index) => {
       if (index >= maxReceivers) throw refused([{ path: '/receivers', message: `must have at most ${maxReceivers} items` }])
       const { userId, variables } = receiverOf(item, index, errors) ?? { userId: '', variables: null }
-      const given = variables == null || Object.keys(variables).length === 0 ? null : variables
+      const given = unlessEmpty(variables)
       hash.update(`${index === 0 ? '' : ','}${canonicalJson({ userId, ...(given && { variables: given }) })}`)
       receivers.push({ userId, variables: given && Buffer.from(JSON.stringify(given)) })
     },
@@ -49,7 +50,7 @@ export async function readSend(pieces: AsyncIterable<Buffer>, held: HeldBytes): 
     }
     const rest = restOf(splitter.end(), errors)
     const { tag, templateId, templateVersion, variables } = rest
-    const given = variables == null || Object.keys(variables).length === 0 ? null : variables
+    const given = unlessEmpty(variables)
     hash.update(`],${canonicalJson({ ...(tag != null && { tag }), templateId, ...(templateVersion != null && { templateVersion }), ...(given && { variables: given }) }).slice(1)}`)
     const request = { templateId, templateVersion: templateVersion ?? null, tag: tag ?? null, variables: given ?? {}, receivers }
     return { request, fingerprint: hash.digest('hex'), heldBytes: kept }
@@ -58,6 +59,10 @@ export async function readSend(pieces: AsyncIterable<Buffer>, held: HeldBytes): 
     throw error
   }
 }
+
+/** Absent, null and an empty map are the same. */
+const unlessEmpty = (variables: Variables | null | undefined): Variables | null =>
+  variables == null || Object.keys(variables).length === 0 ? null : variables
 
 function receiverOf(item: Buffer, index: number, errors: FieldError[]): ReturnType<typeof receiverBody.parse> | null {
   const at = `/receivers/${index}`

@@ -4,5 +4,5 @@ export {
   type AccountOf, type ApnsAccount, type FcmAccount, type ProviderName, type SolapiAccount, type TwilioAccount,
 } from './account'
 export { encryptionKeysOf, encryptionSecretOf, Seal, SealBroken, type EncryptionKeys, type SealPurpose } from './seal'
-export { encryptionKeysTableSql, fingerprintOfKey, forgetPreviousKey, keysProblem, requireKeys, type SealedPlace } from './keys'
+export { EncryptionKeys1764400000000, encryptionKeysTableSql, fingerprintOfKey, forgetPreviousKey, keysProblem, requireKeys, type SealedPlace } from './keys'
 export { AccountSeal, type SealedAccount } from './sealed'

@@ -2,6 +2,7 @@
 import { hkdfSync } from 'node:crypto'
 import { InstallationError } from '@stepcast/contracts'
 import type { Client, Pool, PoolClient } from 'pg'
+import type { MigrationInterface, QueryRunner } from 'typeorm'
 import type { ProviderName } from './account'
 import { AccountSeal } from './sealed'
 import { Seal, SealBroken, type EncryptionKeys } from './seal'
@@ -9,12 +10,25 @@ import { Seal, SealBroken, type EncryptionKeys } from './seal'
 /** A pool, a transaction or a single connection. */
 type Queryable = Pick<Pool | PoolClient | Client, 'query'>
 
-/** The keys that something in the schema may be sealed with; put it into a migration of a service that seals or opens. */
+/** The keys that something in the schema may be sealed with. */
 export const encryptionKeysTableSql = `
 CREATE TABLE encryption_keys (
   fingerprint text PRIMARY KEY,       -- tells two keys apart and says nothing of either
   since timestamptz NOT NULL DEFAULT now()
 )`
+
+/** The same as a migration, for every service that seals or opens. */
+export class EncryptionKeys1764400000000 implements MigrationInterface {
+  name = 'EncryptionKeys1764400000000'
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(encryptionKeysTableSql)
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE encryption_keys')
+  }
+}
 
 /** A schema with secrets. */
 export interface SealedPlace {

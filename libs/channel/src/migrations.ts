@@ -1,6 +1,6 @@
 // The migrations that every dispatcher has, each in its own schema.
 import type { MigrationInterface, QueryRunner } from 'typeorm'
-import { encryptionKeysTableSql } from '@stepcast/accounts'
+import { EncryptionKeys1764400000000 } from '@stepcast/accounts'
 import type { Migration } from '@stepcast/postgres'
 import { accountTablesSql, channelTablesSql, messagesByAgeSql } from './tables'
 
@@ -40,19 +40,6 @@ class MessagesByAge1764200000000 implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query('DROP INDEX messages_by_age; CREATE INDEX messages_age ON messages USING brin (received_at)')
-  }
-}
-
-/** Which keys the accounts of workspaces are sealed with. */
-class EncryptionKeys1764400000000 implements MigrationInterface {
-  name = 'EncryptionKeys1764400000000'
-
-  async up(runner: QueryRunner): Promise<void> {
-    await runner.query(encryptionKeysTableSql)
-  }
-
-  async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP TABLE encryption_keys')
   }
 }
 

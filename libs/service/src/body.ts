@@ -2,7 +2,7 @@
 import { type CallHandler, type ExecutionContext, type NestInterceptor, SetMetadata } from '@nestjs/common'
 import type { Request } from 'express'
 import type { Observable } from 'rxjs'
-import { bodyOf, hasBody, piecesOf, usualTimes } from './incoming'
+import { hasBody, piecesOf, usualTimes } from './incoming'
 import { jsonOf } from './json'
 import { Problem } from './problem'
 
@@ -47,12 +47,9 @@ async function read(reading: Exclude<BodyReading, 'streamed'>, request: Request)
 
 /** The whole of it: a single piece as a rule. */
 async function bytesOf(request: Request, most: number): Promise<Buffer> {
-  const body = await bodyOf(request, { most, ...usualTimes })
-  if (body.kind === 'none') return Buffer.alloc(0)
-  if (body.kind === 'whole') return body.bytes
   const pieces: Buffer[] = []
-  for await (const piece of body.pieces) pieces.push(piece)
-  return Buffer.concat(pieces)
+  for await (const piece of piecesOf(request, { most, ...usualTimes })) pieces.push(piece)
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
 }
 
 /** The pieces of a JSON body for a handler that declares `streamed`. @throws Problem 415 for another type, else as {@link piecesOf} */
