@@ -1,5 +1,5 @@
 // How the gateway is started, by its own process and by its specs.
-import { type RunningService, startService, type ServiceOptions } from '@stepcast/service'
+import { contentPolicy, type RunningService, startService, type ServiceOptions } from '@stepcast/service'
 import type { NextFunction, Request, Response } from 'express'
 import { GatewayModule } from './app.module'
 import { Authentication } from './authentication'
@@ -8,7 +8,7 @@ import { corsOfUsers } from './cors'
 // No page of another site shows ours within its own, and nothing of ours is guessed to be of another type or told to other sites.
 const headersOfAll = {
   'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY',
-  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy': contentPolicy(),
 }
 
 /** Starts the gateway. */

@@ -1,6 +1,6 @@
 // What operators and newcomers ask of the whole: is it alive and ready, how is it doing, where does one begin.
 import { Controller, Get, Header, Inject, Query } from '@nestjs/common'
-import { Answers, answerReadiness, Readiness, readyQuery, type ReadyQuery, Registry, RequireScope, Undescribed } from '@stepcast/service'
+import { Answers, answerReadiness, contentPolicy, Readiness, readyQuery, type ReadyQuery, Registry, RequireScope, Undescribed } from '@stepcast/service'
 import { ApiDocument } from './apiDocument'
 import { docsPage } from './docsPage'
 import { startPage } from './startPage'
@@ -8,7 +8,7 @@ import { WholeReadiness } from './wholeReadiness'
 
 const html = 'text/html; charset=utf-8'
 // Our pages load nothing and run nothing.
-const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = contentPolicy("style-src 'unsafe-inline'")
 
 @Controller()
 @Undescribed()

@@ -1,7 +1,7 @@
 // Starts a sandbox: a service without callers of its own, since it stands outside the product.
 import { join } from 'node:path'
 import type { Response } from 'express'
-import { type Env, type RunningService, startService } from '@stepcast/service'
+import { contentPolicy, type Env, type RunningService, startService } from '@stepcast/service'
 import { AppModule } from './app.module'
 import { productUrlOf } from './productUrl'
 import { TlsAddress } from './tlsAddress'
@@ -42,16 +42,9 @@ export async function startSandbox(env: Env, ownsProcess = true): Promise<Runnin
 
 // Scripts and styles of its own only; it talks to itself and to the product. Always fresh: a few kB on one's own machine.
 const pageHeaders = (productUrl: string): Record<string, string> => ({
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' https: data:",
-    `connect-src 'self' ${new URL(productUrl).origin}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; '),
+  'content-security-policy': contentPolicy(
+    "script-src 'self'", "style-src 'self'", "img-src 'self' https: data:", `connect-src 'self' ${new URL(productUrl).origin}`,
+  ),
   'cache-control': 'no-cache',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',

@@ -1,7 +1,7 @@
 // `GET /l/{token}`: a tracked link, followed by whoever got the message.
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
-import { Describe, RequireScope } from '@stepcast/service'
+import { contentPolicy, Describe, RequireScope } from '@stepcast/service'
 import { LinkVisits } from './clicks'
 
 const page = (title: string, text: string): string =>
@@ -13,7 +13,7 @@ const unknown = page('There is no such link', 'Perhaps a part of it was lost on 
 
 const headers = {
   'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-robots-tag': 'noindex',
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy': contentPolicy("style-src 'unsafe-inline'"),
 }
 
 /** `/l`, public: the token is all it takes. */

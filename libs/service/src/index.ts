@@ -1,6 +1,7 @@
 // The frame of every service: start, callers and scopes, problems, pages, idempotency, readiness, logs, metrics, traces.
 export { Answers } from './accepts'
 export { type BodyReading, jsonPiecesOf, ReadsBody } from './body'
+export { contentPolicy } from './contentPolicy'
 export { type CallerContext, contextHeader, contextKey, type KeyScope, keyScopes, signContext, verifyContext } from './context'
 export { type CallDescription, Describe, Undescribed } from './describe'
 export { digits, freeId, instant, instantMs, int4, int8, locale, namedTexts, queryInt4, templateIdField } from './fields'
