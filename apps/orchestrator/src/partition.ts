@@ -162,8 +162,8 @@ export class HomePartition {
   }
 
   /**
-   * Fenced: another process has taken the partition over, and as a rule Kafka is about to say so. If it does not, the other one was
-   * late and has lost it again: then it is ours to take over once more, or it would stand still until the next rebalance.
+   * Fenced: another process has taken the partition over, and as a rule Kafka is about to say so. If the group says instead that it is
+   * still ours, the other one was late and has lost it again: then it is taken over once more, or it would stand still until the next rebalance.
    */
   private fenced(): void {
     this.options.turn.connection.log.info({ partition: this.partition }, 'partition given up: it has another owner')
@@ -262,7 +262,7 @@ export class HomePartition {
       if (locked.ownerEpoch !== epoch) throw new PartitionLost(`partition ${this.partition} has another owner`)
       return locked
     })
-    mustBeOurs(cursor, clusterId, this.partition, bounds)
+    await mustBeOurs(cursor, clusterId, this.partition, bounds, () => boundsOf(connection, this.partition))
     const sendsOffset = skipTrimmed(connection, this.partition, sends, cursor.sendsOffset, bounds.sends.low)
     const engagementsOffset = skipTrimmed(connection, this.partition, engagements, cursor.engagementsOffset, bounds.engagements.low)
     // Ended stays ended: under the same ownership what was to be forgotten still is.

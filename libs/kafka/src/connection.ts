@@ -1,28 +1,13 @@
 // One process's connection to Kafka: the client, one producer, one admin, all shared.
 import { ConfigResourceTypes, Kafka, type Admin, type Consumer, type ConsumerConfig } from 'kafkajs'
-// The client's request queue, patched below: it has no public name.
-// eslint-disable-next-line @typescript-eslint/no-require-imports
-const RequestQueue = require('kafkajs/src/network/requestQueue') as { prototype: PendingCheck }
 import { withBrokers, type Brokers } from './brokers'
+import './clientRepairs'
 import { clientOptions, type KafkaConfig, type RegistryConfig } from './config'
 import './fetchedBatches'
 import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
 import { RecentLetters } from './recentLetters'
 import { Registry } from './registry'
-
-interface PendingCheck {
-  pending: unknown[]
-  throttledUntil: number
-  scheduleCheckPendingRequests(): void
-}
-
-// kafkajs polls its request queue every millisecond even when nothing waits (kafkajs#1751): 2.9 % of a core a process
-// when idle, 0.7 % without. Nothing pending and nothing throttled means nothing to check.
-const scheduleCheck = RequestQueue.prototype.scheduleCheckPendingRequests
-RequestQueue.prototype.scheduleCheckPendingRequests = function (this: PendingCheck): void {
-  if (this.pending.length > 0 || this.throttledUntil > Date.now()) scheduleCheck.call(this)
-}
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 

@@ -5,13 +5,13 @@ import { Mailboxes } from './mailboxes'
 
 /** The client's consumer as mailboxes see it; what it fetches is up to the spec. */
 class Consumer {
-  readonly events = { GROUP_JOIN: 'join' }
+  readonly events = { GROUP_JOIN: 'join', HEARTBEAT: 'heartbeat' }
   readonly seeks: [partition: number, offset: number][] = []
   readonly paused = new Set<number>()
-  private joined: ((event: object) => void) | undefined
+  private readonly listeners: Record<string, (event: object) => void> = {}
   private eachBatch: ((payload: EachBatchPayload) => Promise<void>) | undefined
 
-  on = (_: string, joined: (event: object) => void): void => void (this.joined = joined)
+  on = (name: string, listener: (event: object) => void): void => void (this.listeners[name] = listener)
   connect = async (): Promise<void> => {}
   subscribe = async (): Promise<void> => {}
   commitOffsets = async (): Promise<void> => {}
@@ -19,7 +19,8 @@ class Consumer {
   seek = ({ partition, offset }: { partition: number; offset: string }): void => void this.seeks.push([partition, Number(offset)])
   pause = ([{ partitions }]: [{ partitions: number[] }]): void => partitions.forEach((partition) => this.paused.add(partition))
   resume = ([{ partitions }]: [{ partitions: number[] }]): void => partitions.forEach((partition) => this.paused.delete(partition))
-  join = (partitions: number[]): void => this.joined!({ payload: { memberAssignment: { t: partitions } } })
+  join = (partitions: number[]): void => this.listeners.join!({ payload: { memberAssignment: { t: partitions } } })
+  heartbeat = (): void => this.listeners.heartbeat!({})
 
   /** A fetch from an offset was answered with these. */
   fetched = (partition: number, from: number, messages: readonly Partial<KafkaMessage & { passed: Passed; bytes: number }>[]): Promise<void> =>
@@ -37,15 +38,16 @@ afterEach(async () => {
   for (const mailboxes of open.splice(0)) await mailboxes.close()
 })
 
-async function opened(partitions: number): Promise<{ consumer: Consumer; mailboxes: Mailboxes }> {
+async function opened(partitions: number): Promise<{ consumer: Consumer; mailboxes: Mailboxes; takenOver: number[] }> {
   const consumer = new Consumer()
+  const takenOver: number[] = []
   const connection = { partitionsOf: async () => partitions, consumer: () => consumer, physical: (topic: string) => topic, topicPrefix: '', release: async () => {} } as unknown as KafkaConnection
-  const mailboxes = new Mailboxes(connection, { topics: ['t'], groupId: 'g', takeOver: async () => ({ t: 0 }), arrived: () => {}, lost: () => {} })
+  const mailboxes = new Mailboxes(connection, { topics: ['t'], groupId: 'g', takeOver: async (partition) => (takenOver.push(partition), { t: 0 }), arrived: () => {}, lost: () => {} })
   await mailboxes.open()
   open.push(mailboxes)
   consumer.join([...Array(partitions).keys()])
   await new Promise(setImmediate)
-  return { consumer, mailboxes }
+  return { consumer, mailboxes, takenOver }
 }
 
 it('markers that a fetch from before a reset brings move nothing: the records between are read', async () => {
@@ -92,4 +94,19 @@ it('where very many bytes wait, headers included, no partition is read on before
   expect([...consumer.paused].sort()).toEqual([0, 1, 2, 3])
   mailboxes.reset(0, { t: 1 })
   expect([...consumer.paused]).toEqual([])
+})
+
+it('a partition that another process has taken over is taken back when the group says that it is ours, and not before', async () => {
+  const { consumer, mailboxes, takenOver } = await opened(3)
+  expect(takenOver.splice(0)).toEqual([0, 1, 2])
+  mailboxes.takeOverAgain(1)
+  expect(takenOver).toEqual([])
+  consumer.heartbeat()
+  expect(takenOver.splice(0)).toEqual([1])
+  consumer.heartbeat()
+  mailboxes.takeOverAgain(2)
+  // The group has given it away.
+  consumer.join([0, 1])
+  consumer.heartbeat()
+  expect(takenOver).toEqual([0, 1])
 })

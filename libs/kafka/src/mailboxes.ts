@@ -106,6 +106,8 @@ export class Mailboxes {
   private generation = 0
   private commitTimer: NodeJS.Timeout | null = null
   private isCrowded = false
+  /** Taken over by others, as far as the database knows; whose they are is said with the next heartbeat or join. */
+  private readonly unsure = new Set<number>()
 
   private consumer!: Consumer
 
@@ -124,6 +126,7 @@ export class Mailboxes {
     })
     this.consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(Object.values(payload.memberAssignment).flat()))
+    consumer.on(consumer.events.HEARTBEAT, () => this.confirmed())
     await consumer.connect()
     await consumer.subscribe({ topics: options.topics.map((topic) => connection.physical(topic)), fromBeginning: true })
     await consumer.run({
@@ -200,11 +203,12 @@ export class Mailboxes {
     for (const topic of this.options.topics) this.readFrom(partition, topic, offsets[topic]!)
   }
 
-  /** Has a partition taken over anew if it is still assigned to this process. */
+  /**
+   * Has a partition taken over anew if it is still assigned to this process: once the group has said so. A process that was stopped or cut off
+   * remembers what others own by now, and would take it from them again and again.
+   */
   takeOverAgain(partition: number): void {
-    if (!this.owned.has(partition)) return
-    this.shut(partition)
-    this.begin(partition, this.generation)
+    this.unsure.add(partition)
   }
 
   /** Leaves the group. */
@@ -228,6 +232,7 @@ export class Mailboxes {
   private joined(assigned: readonly number[]): void {
     const generation = ++this.generation
     const now = new Set(assigned)
+    this.unsure.clear()
     for (const partition of this.owned) {
       if (now.has(partition)) continue
       for (const topic of this.options.topics) this.box(partition, topic).empty()
@@ -237,6 +242,16 @@ export class Mailboxes {
     this.options.joined?.(now.size)
     for (const partition of now) this.shut(partition)
     for (const partition of now) this.begin(partition, generation)
+  }
+
+  // The group knows this process, and what it was given last is still its own.
+  private confirmed(): void {
+    for (const partition of this.unsure) {
+      if (!this.owned.has(partition)) continue
+      this.shut(partition)
+      this.begin(partition, this.generation)
+    }
+    this.unsure.clear()
   }
 
   private shut(partition: number): void {

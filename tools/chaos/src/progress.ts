@@ -47,11 +47,16 @@ export class Progress {
     }
   }
 
-  /** Whether this works in every partition again, judged by what was begun after that moment. */
-  works(work: Work, since: number): boolean {
-    return Array.from({ length: this.partitions }, (_, partition) => partition).every(
-      (partition) => ((work === 'sequences' ? this.startedAt.get(partition) : this.answeredAt.get(`${partition} ${work}`)) ?? 0) > since,
+  /** The partitions in which this does not work again, judged by what was begun after that moment. */
+  missing(work: Work, since: number): readonly number[] {
+    return Array.from({ length: this.partitions }, (_, partition) => partition).filter(
+      (partition) => ((work === 'sequences' ? this.startedAt.get(partition) : this.answeredAt.get(`${partition} ${work}`)) ?? 0) <= since,
     )
+  }
+
+  /** Whether this works in every partition again. */
+  works(work: Work, since: number): boolean {
+    return this.missing(work, since).length === 0
   }
 
   private answered(partition: number, channelType: string, messageId: string): void {

@@ -189,13 +189,20 @@ class Running {
       if (now - countsFrom(struck(striking), this.strikings.filter((other) => other !== striking).map(struck), now, recoverWithinMs) > recoverWithinMs) {
         this.late.push({
           promise: 'the product recovers by itself',
-          what: `${recoverWithinMs / 1_000} s after ${done.kind} it does not work again`,
+          what: `${recoverWithinMs / 1_000} s after ${done.kind} it does not work again: ${this.missing(fault, overAt)}`,
           sequenceId: null,
         })
         return false
       }
       return true
     })
+  }
+
+  private missing({ area, works }: Fault, overAt: number | null): string {
+    if (overAt === null) return 'it is not over'
+    if (!this.options.stage.keeper.isUp(pairOf(area))) return `${area} is not up`
+    const parts = works.map((work) => ({ work, partitions: this.progress.missing(work, overAt) })).filter(({ partitions }) => partitions.length > 0)
+    return parts.map(({ work, partitions }) => `${work} in partitions ${partitions.join(', ')}`).join('; ')
   }
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
