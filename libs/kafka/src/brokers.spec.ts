@@ -15,6 +15,9 @@ class Cluster implements ClientCluster {
   private readonly wanted = new Set<string>()
   private known: readonly string[] = []
 
+  readonly getNodeIds = (): readonly string[] => []
+  readonly findBroker = (): Promise<never> => Promise.reject(new Error('nobody is asked for rights here'))
+
   async addTargetTopic(topic: string): Promise<void> {
     if (this.wanted.has(topic)) return
     this.wanted.add(topic)

@@ -1,8 +1,11 @@
 // What the client knows of its brokers, beneath its producer or its admin: partitions and offsets for a request a leader.
 import type { Kafka } from 'kafkajs'
+import { missingOnGroups, missingOnTopics, type ClientBroker, type MissingRight } from './rights'
 
 /** The client's own object, as far as it is used here. */
 export interface ClientCluster {
+  findBroker(node: { nodeId: string }): Promise<ClientBroker>
+  getNodeIds(): readonly string[]
   addTargetTopic(topic: string): Promise<void>
   refreshMetadata(): Promise<void>
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[]
@@ -77,6 +80,15 @@ export class Brokers {
     isOver = true
     if (!isComplete) this.learnBehind()
     return ends
+  }
+
+  /** What of topics that exist, and of groups, may not be read or written by us. */
+  async missingRights(topics: readonly string[], groups: readonly string[]): Promise<MissingRight[]> {
+    await this.learn()
+    const brokers = await Promise.all(this.cluster.getNodeIds().map((nodeId) => this.cluster.findBroker({ nodeId }).catch(() => null)))
+    const answering = brokers.filter((broker) => broker !== null)
+    const [first] = answering
+    return first === undefined ? [] : [...(await missingOnTopics(first, topics)), ...(await missingOnGroups(answering, groups))]
   }
 
   /** Asks each leader for the ends of its partitions; answers whether all have told. Never rejects. */

@@ -8,6 +8,7 @@ import { clientLogCreator, type Log } from './log'
 import { RecordProducer } from './produce'
 import { RecentLetters } from './recentLetters'
 import { Registry } from './registry'
+import type { MissingRight } from './rights'
 
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1'
 
@@ -113,6 +114,11 @@ export class KafkaConnection {
     const offsets = found.flatMap(({ partitions }) => partitions).map(({ partition, offset }) => [partition, Number(offset)] as const)
     // -1: nothing committed, or over its retention.
     return new Map(offsets.filter(([, offset]) => offset >= 0))
+  }
+
+  /** Which rights are missing, of topics by their names on the broker and of groups. */
+  async missingRights(topics: readonly string[], groups: readonly string[]): Promise<MissingRight[]> {
+    return (await this.adminWithBrokers()).brokers.missingRights(topics, groups)
   }
 
   /** Whether this connection is closed or being closed: nobody should ask it for more. */

@@ -1,9 +1,11 @@
 // Looks at a Kafka cluster and a schema registry before anything is made on them: addresses, TLS, sign-in, rights, topics, subjects.
 import { Kafka, logLevel, type Admin } from 'kafkajs'
 import { subjectOf, topics, type Finding, type Topic } from '@stepcast/contracts'
+import { withBrokers, type Brokers } from './brokers'
 import { judgeLevel } from './compatibility'
 import { clientOptions, type KafkaConfig, type RegistryConfig } from './config'
 import { Registry } from './registry'
+import { rightsProblems, userOf } from './rights'
 import { describeTopics, judgeTopics } from './topicsAsTheyAre'
 import { allTopics, topicConfig } from './topicSettings'
 import { askListener, type ListenerAnswer } from './wireProbe'
@@ -14,21 +16,25 @@ export interface KafkaPreflight {
   readonly partitions: number
   /** -1: the broker's own default. */
   readonly replicationFactor: number
+  /** Whether services will run as the user who looks: what they may not do then is an error, else a warning. */
+  readonly servicesRunAsUs: boolean
 }
 
 const error = (text: string): Finding => ({ kind: 'error', text })
 const warning = (text: string): Finding => ({ kind: 'warning', text })
 
 /** Everything about a cluster that stands in the way, each in a sentence that names its variable; some 12 s at most where a broker does not answer. */
-export async function checkKafka({ kafka, partitions, replicationFactor }: KafkaPreflight): Promise<Finding[]> {
+export async function checkKafka(look: KafkaPreflight): Promise<Finding[]> {
+  const { kafka } = look
   const listeners = await checkListeners(kafka)
   if (listeners.some(({ kind }) => kind === 'error')) return listeners
   // A look, not a service: what does not answer at once is told.
   const options = { ...clientOptions(kafka), connectionTimeout: 3_000, authenticationTimeout: 5_000, requestTimeout: 6_000, retry: { initialRetryTime: 100, retries: 1 }, logLevel: logLevel.NOTHING }
-  const admin = new Kafka(options).admin()
+  const client = new Kafka(options)
+  const { made: admin, brokers } = withBrokers(client, () => client.admin())
   try {
     await admin.connect()
-    return [...listeners, ...(await checkAdvertised(admin, kafka)), ...(await checkTopics(admin, kafka, partitions, replicationFactor))]
+    return [...listeners, ...(await checkAdvertised(admin, kafka)), ...(await checkTopics(admin, brokers, look))]
   } catch (cause) {
     return [...listeners, error(clientProblem(kafka, cause as Error))]
   } finally {
@@ -95,20 +101,22 @@ async function checkAdvertised(admin: Admin, kafka: KafkaConfig): Promise<Findin
   return [away.length === brokers.length ? error(text) : warning(text)]
 }
 
-async function checkTopics(admin: Admin, kafka: KafkaConfig, partitions: number, replicationFactor: number): Promise<Finding[]> {
+async function checkTopics(admin: Admin, brokers: Brokers, { kafka, partitions, replicationFactor, servicesRunAsUs }: KafkaPreflight): Promise<Finding[]> {
   const physical = (name: string): string => kafka.topicPrefix + name
   const seen = new Set(await admin.listTopics())
   const existing = allTopics.map(({ name }) => physical(name)).filter((name) => seen.has(name))
   const found = existing.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: existing })).topics
   // Of settings the set-up warns, right after this look.
   const settings = judgeTopics({ physical }, found, await describeTopics(admin, existing), partitions).filter(({ kind }) => kind === 'error')
+  const rights = await rightsProblems(brokers, kafka, existing, servicesRunAsUs)
   const missing = allTopics.filter(({ name }) => !seen.has(physical(name))).map((topic) => topicConfig(topic, physical(topic.name), partitions, replicationFactor))
-  if (missing.length === 0) return settings
+  const asTheyAre = [...settings, ...rights]
+  if (missing.length === 0) return asTheyAre
   try {
     await admin.createTopics({ topics: missing, validateOnly: true, waitForLeaders: false, timeout: 5_000 })
-    return settings
+    return asTheyAre
   } catch (cause) {
-    return [...settings, ...creationProblems(cause as Error, kafka)]
+    return [...asTheyAre, ...creationProblems(cause as Error, kafka)]
   }
 }
 
@@ -120,14 +128,14 @@ interface CreationError {
 }
 
 /** Topics that could not be made, by what stands in the way. */
-function creationProblems(cause: CreationError, { sasl }: KafkaConfig): Finding[] {
+function creationProblems(cause: CreationError, kafka: KafkaConfig): Finding[] {
   const byReason = new Map<string, { message: string; names: string[] }>()
   for (const { type = '', message, topic } of cause.errors ?? [cause]) {
     const reason = byReason.get(type) ?? { message, names: [] }
     if (topic !== undefined) reason.names.push(topic)
     byReason.set(type, reason)
   }
-  const user = sasl !== null && 'username' in sasl ? `the user ${sasl.username}` : 'a client without a sign-in'
+  const user = userOf(kafka)
   return [...byReason].map(([type, { message, names }]) => {
     const which = names.join(', ') || 'the topics'
     if (/AUTHORIZATION/.test(type)) return error(`KAFKA_SASL_USERNAME: ${user} may not create ${which}: give it Create, or have them made as docs/topics.md says`)

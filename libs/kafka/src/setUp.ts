@@ -6,6 +6,7 @@ import type { KafkaConfig, RegistryConfig } from './config'
 import { ConfigError } from './configError'
 import { silentLog } from './log'
 import { RegistryUnavailable } from './registry'
+import { rightsProblems } from './rights'
 import { describeTopics, judgeTopics } from './topicsAsTheyAre'
 import { allTopics, topicConfig } from './topicSettings'
 
@@ -91,6 +92,8 @@ export async function setUpCluster(options: SetUpOptions): Promise<void> {
     }
     const found = await metadataWithLeaders(admin, wanted.map(({ topic }) => topic))
     const findings = judgeTopics(connection, found, await describeTopics(admin, wanted.map(({ topic }) => topic)), partitions)
+    // Of topics that were there the pre-flight has told.
+    if (missing.length > 0) findings.push(...(await rightsProblems(connection, kafka, missing.map(({ topic }) => topic), false)))
     for (const { text } of findings.filter(({ kind }) => kind === 'warning')) onProgress(`WARNING: ${text}`)
     throwErrors(findings)
     await warnOfLostSchemas(connection, registry, existing, onProgress)

@@ -50,7 +50,7 @@ kafka-acls.sh $TO --add --allow-principal User:stepcast --group "*" --operation 
 
 - Stepcast makes the topics itself: \`--operation Create\` on the same topics, too.
 - Without \`DescribeConfigs\` settings are not judged: a warning says so.
-- Groups begin with the name of their service and the prefix; with a prefix, \`--group "\${PREFIX}" --resource-pattern-type prefixed\` will do. \`npm run replay-dead-letters\` deletes its own groups afterwards (\`Delete\`).
+- Groups begin with the name of their service and the prefix; with a prefix, \`--group "\${PREFIX}" --resource-pattern-type prefixed\` will do. \`npm run replay-dead-letters\` and \`npm run demo\` read the dead letters in groups \`replay-dead-letters-*\`, which they delete afterwards (\`Delete\`).
 - A producer of sends needs \`Write\` and \`Describe\` on \`\${PREFIX}stepcast.sends.v1\` alone. Whoever may write a topic is trusted for every workspace: [who may write where](../ARCHITECTURE.md#who-may-write-where).
 - Never set \`allow.everyone.if.no.acl.found=true\`.
 `

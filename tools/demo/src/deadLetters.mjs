@@ -1,6 +1,8 @@
 // Prints the dead letters written since a moment as lines of JSON: where each record came from and why nobody could use it.
 //
 //   node tools/demo/src/deadLetters.mjs [milliseconds since the epoch]
+//
+// Needs the rights of `npm run replay-dead-letters`: Read on the topic and on groups that begin with replay-dead-letters-.
 import { randomUUID } from 'node:crypto'
 import { Kafka, logLevel } from 'kafkajs'
 import { kafkaOf, physical } from './signIn.mjs'
@@ -16,7 +18,7 @@ const begin = new Map(starts.map(({ partition, offset }) => [partition, Number(o
 const left = new Map(ends.map(({ partition, high }) => [partition, Number(high)]).filter(([partition, end]) => end > begin.get(partition)))
 
 if (left.size > 0) {
-  const groupId = `dead-letters-${randomUUID()}`
+  const groupId = physical(`replay-dead-letters-demo-${randomUUID()}`)
   const consumer = kafka.consumer({ groupId })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic] })
@@ -32,8 +34,12 @@ if (left.size > 0) {
       },
     }).catch(fail)
     for (const partition of left.keys()) consumer.seek({ topic, partition, offset: String(begin.get(partition)) })
+  }).catch((error) => {
+    console.error(`The dead letters cannot be read in the consumer group ${groupId}: ${error.message}. docs/topics.md lists the rights.`)
+    process.exit(1)
   })
   await consumer.disconnect()
-  await admin.deleteGroups([groupId])
+  // Kafka deletes it itself after a week where we may not.
+  await admin.deleteGroups([groupId]).catch(() => {})
 }
 await admin.disconnect()

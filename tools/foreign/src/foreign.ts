@@ -6,6 +6,7 @@ import { sleep } from '@stepcast/stack'
 import { Authority } from '@stepcast/testing'
 import { Client } from 'pg'
 import { Checks, expectSame } from './checks'
+import { deadLettersAreRead } from './deadLetters'
 import { startInstallation, type Installation } from './installation'
 import { connectionAs, giveRights, startForeignKafka, type ForeignKafka } from './kafka'
 import { eachArrivedOnce, everySendEnds, nothingPutAside, numbersEqual, prepare, sendsOf } from './play'
@@ -62,6 +63,7 @@ async function check(home: string, checks: Checks, undo: Undo, signal: AbortSign
   await checks.that(`the metrics count ${sent.sequences.length} of each`, () => numbersEqual(installation, sent.sequences.length))
   await checks.that('each message reached its provider once', () => eachArrivedOnce(installation, sent.sequences.length))
   await checks.that('nothing was put aside', () => nothingPutAside(kafka, sent.written))
+  await checks.that('a dead letter is read by the demo\'s program and by replay-dead-letters, which know dev.env alone', () => deadLettersAreRead(kafka, installation))
   await checks.that('who may only send may not read', () => expectRefused(signIn(kafka, 'shop', kafka.passwords.shop), /authoriz/i, 'stepcast.users.v1'))
   await checks.that('the database was reached by TLS, and PostgreSQL\'s 100 connections were enough', () => ordinaryConnections(database))
   await oauth

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { parseEnv } from 'node:util'
 import { checkout } from '@stepcast/local'
 import { freePort } from '@stepcast/stack'
 
@@ -13,6 +14,8 @@ export interface Installation {
   readonly sandboxUrl: string
   readonly workspaceId: string
   readonly apiKey: string
+  /** Its `dev.env`: what a person sources who works with it. */
+  readonly env: NodeJS.ProcessEnv
   /** Stops it as Ctrl-C does. */
   stop(): Promise<void>
 }
@@ -47,8 +50,8 @@ export async function startInstallation(home: string, variables: NodeJS.ProcessE
     child.once('exit', (code) => fail(new Error(`npm start ended with ${code}:\n${last.join('\n')}`)))
   })
   signal.removeEventListener('abort', abort)
-  const made = Object.fromEntries(readFileSync(join(home, 'dev.env'), 'utf8').split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]))
-  return { url: made['STEPCAST_URL']!, sandboxUrl: made['STEPCAST_SANDBOX_URL']!, workspaceId: made['STEPCAST_WORKSPACE_ID']!, apiKey: made['STEPCAST_API_KEY']!, stop }
+  const made: NodeJS.ProcessEnv = parseEnv(readFileSync(join(home, 'dev.env'), 'utf8'))
+  return { url: made['STEPCAST_URL']!, sandboxUrl: made['STEPCAST_SANDBOX_URL']!, workspaceId: made['STEPCAST_WORKSPACE_ID']!, apiKey: made['STEPCAST_API_KEY']!, env: { ...withoutOurs(process.env), ...made }, stop }
 }
 
 /** Nothing of the caller's own installation comes along. */

@@ -94,7 +94,7 @@ async function answers(admin: NodeJS.ProcessEnv): Promise<boolean> {
 }
 
 // Kafka's numbers for them: org.apache.kafka.common.acl.AclOperation, …resource.ResourceType, …PatternType.
-const operation = { read: 3, write: 4, create: 5, describe: 8, describeConfigs: 10 }
+const operation = { read: 3, write: 4, create: 5, delete: 6, describe: 8, describeConfigs: 10 }
 const resource = { topic: 2, group: 3 }
 const pattern = { literal: 3, prefixed: 4 }
 const allow = 3
@@ -110,10 +110,11 @@ export async function giveRights({ admin: env }: ForeignKafka): Promise<void> {
   try {
     const rights = (principal: string, resourceType: number, resourceName: string, resourcePatternType: number, operations: readonly number[]) =>
       operations.map((one) => ({ principal: `User:${principal}`, host: '*', operation: one, permissionType: allow, resourceType, resourceName, resourcePatternType }))
-    const { read, write, create, describe, describeConfigs } = operation
+    const { read, write, create, delete: remove, describe, describeConfigs } = operation
     const acl = ['stepcast', 'CN=stepcast'].flatMap((name) => [
       ...rights(name, resource.topic, 'stepcast.', pattern.prefixed, [create, read, write, describe, describeConfigs]),
       ...groups.flatMap((group) => rights(name, resource.group, group, pattern.prefixed, [read, describe])),
+      ...rights(name, resource.group, 'replay-dead-letters-', pattern.prefixed, [read, remove]),
     ])
     const senders = ['shop', 'CN=warehouse'].flatMap((name) => rights(name, resource.topic, 'stepcast.sends.v1', pattern.literal, [write, describe]))
     await (await connection.admin()).createAcls({ acl: [...acl, ...senders] })

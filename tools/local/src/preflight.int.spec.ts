@@ -11,7 +11,7 @@ import { encryptionKeysOf, requireKeys, encryptionKeysTableSql } from '@stepcast
 import { KafkaConnection, setUpCluster, kafkaConfigFromEnv, registryConfigFromEnv, silentLog } from '@stepcast/kafka'
 import { createPool } from '@stepcast/postgres'
 import { freePort, startStack, type Stack } from '@stepcast/stack'
-import { startTransactionPooler, type Pooler } from '@stepcast/testing'
+import { eventually, startTransactionPooler, type Pooler } from '@stepcast/testing'
 import { preflight, PreflightFailed } from './preflight'
 
 const answerWithinMs = 15_000
@@ -54,7 +54,7 @@ async function said(env: NodeJS.ProcessEnv, more: Partial<Parameters<typeof pref
   try {
     await preflight({
       env, registry: env['SCHEMA_REGISTRY_URL'] !== undefined,
-      ...(env['KAFKA_BROKERS'] !== undefined && { kafka: { partitions: 12, replicationFactor: 1 } }),
+      ...(env['KAFKA_BROKERS'] !== undefined && { kafka: { partitions: 12, replicationFactor: 1, servicesRunAsUs: true } }),
       ...(env['DATABASE_URL'] !== undefined && { database: { url: env['DATABASE_URL'] } }),
       ...more,
     })
@@ -122,11 +122,56 @@ describe('Kafka', () => {
   })
 
   it('a user who may not create topics', async () => {
-    expect(await said(signedIn())).toMatch(/^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/)
+    expect(await said(signedIn())).toMatch(/^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/m)
   })
 
   it('replicas that the cluster has no brokers for', async () => {
-    expect(await said(plain(), { kafka: { partitions: 12, replicationFactor: 3 } })).toMatch(/^KAFKA_REPLICATION_FACTOR: Kafka cannot make/)
+    expect(await said(plain(), { kafka: { partitions: 12, replicationFactor: 3, servicesRunAsUs: true } })).toMatch(/^KAFKA_REPLICATION_FACTOR: Kafka cannot make/)
+  })
+
+  describe('topics made beforehand, and a user with few rights', () => {
+    const prefix = 'lent.'
+    const env = (user: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...user, STEPCAST_TOPIC_PREFIX: prefix, SCHEMA_REGISTRY_URL: registryUrl })
+    const [read, write, describes, describeConfigs] = [3, 4, 8, 10]
+    let connection: KafkaConnection
+    // Rights reach the broker a moment after they are given.
+    const allow = async (resourceType: number, resourceName: string, operations: readonly number[]): Promise<void> => {
+      const acl = operations.map((operation) => ({ principal: 'User:app', host: '*', operation, permissionType: 3, resourceType, resourceName, resourcePatternType: 4 }))
+      await (await connection.admin()).createAcls({ acl })
+    }
+    beforeAll(async () => {
+      connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env(plain()), 'spec'), registry: registryConfigFromEnv(env(plain())), log: silentLog })
+      await setUpCluster({ kafka: kafkaConfigFromEnv(env(plain()), 'spec'), registry: registryConfigFromEnv(env(plain())), partitions: 12, replicationFactor: 1 })
+      await allow(2, `${prefix}stepcast.`, [describes!, describeConfigs!])
+    })
+    afterAll(() => connection.close())
+
+    it('each right that services lack is named, until they have it', async () => {
+      const soon = (expected: (text: string) => void): Promise<unknown> => eventually(async () => {
+        expected(await said(env(signedIn())))
+        return true
+      })
+      await soon((text) => {
+        expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not read lent\.stepcast\..*: services that run so need Read, as docs\/topics\.md says\.$/m)
+        expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not write to .*lent\.stepcast\.sends\.v1.*need Write/m)
+        expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not read in the consumer groups lent\.gateway\.replica\.stepcast\.workspaces\.v1\.\*, .*lent\.orchestrator, .*need Read/m)
+      })
+      // Services may run as others than whoever sets up.
+      const lines: string[] = []
+      expect(await said(env(signedIn()), { kafka: { partitions: 12, replicationFactor: 1, servicesRunAsUs: false }, onProgress: (line) => lines.push(line) })).toBe('')
+      expect(lines.filter((line) => line.startsWith('WARNING: KAFKA_SASL_USERNAME: the user app may not'))).toHaveLength(3)
+      await allow(2, `${prefix}stepcast.`, [read!])
+      await allow(3, prefix, [describes!])
+      await soon((text) => {
+        expect(text).not.toContain('may not read lent.')
+        expect(text).toContain('may not write to')
+        // To see a group is not to read in it.
+        expect(text).toContain('may not read in the consumer groups')
+      })
+      await allow(2, `${prefix}stepcast.`, [write!])
+      await allow(3, prefix, [read!])
+      await soon((text) => expect(text).toBe(''))
+    })
   })
 
   describe('topics that somebody made', () => {

@@ -1,14 +1,14 @@
 // The pre-flight: looks at the user's servers before anything is made on them, and tells everything that stands in the way at once.
 import { encryptionKeysOf, keysProblem } from '@stepcast/accounts'
 import type { Finding } from '@stepcast/contracts'
-import { checkKafka, checkRegistry, kafkaConfigFromEnv, registryConfigFromEnv } from '@stepcast/kafka'
+import { checkKafka, checkRegistry, kafkaConfigFromEnv, registryConfigFromEnv, type KafkaPreflight } from '@stepcast/kafka'
 import { checkDatabase, connectTo, databaseIsMissing, placeOf } from '@stepcast/postgres'
 
 /** What is looked at; a server without its option is not. */
 export interface PreflightOptions {
   /** Holds the variables of the servers, as the services will have them. */
   readonly env: NodeJS.ProcessEnv
-  readonly kafka?: { readonly partitions: number; readonly replicationFactor: number }
+  readonly kafka?: Omit<KafkaPreflight, 'kafka'>
   readonly registry?: boolean
   readonly database?: {
     readonly url: string

@@ -161,7 +161,7 @@ async function startIn(
   const processes = { ...(options.instances && { instances: options.instances }), ...(options.services && { services: options.services }) }
   await preflight({
     env: lookedAt, onProgress, registry: foreign.registry,
-    ...(foreign.kafka && { kafka: { partitions, replicationFactor } }),
+    ...(foreign.kafka && { kafka: { partitions, replicationFactor, servicesRunAsUs: true } }),
     ...(foreignDatabase !== null && { database: { url: foreignDatabase, keyFile, ...processes } }),
   })
   signal?.throwIfAborted()

@@ -1,6 +1,6 @@
 // The real stack: starts, keeps its data over stops and kills, and leaves nothing running.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,6 +51,10 @@ describe('the stack', () => {
     expect(await query(stack, `SELECT current_setting('synchronous_commit') AS commit`)).toEqual([{ commit: 'on' }])
     // And their data where they belong, although the directory is only ours and its name not ASCII.
     expect(['kafka/meta.properties', 'postgres/PG_VERSION'].map((file) => existsSync(join(home, file)))).toEqual([true, true])
+  })
+
+  it('lets nobody else of this machine read what people wrote', () => {
+    expect(['kafka', 'postgres', 'secrets'].map((name) => statSync(join(home, name)).mode & 0o077)).toEqual([0, 0, 0])
   })
 
   it('keeps schema ids and rows when everything is killed', async () => {
