@@ -50,6 +50,17 @@ const identitiesSql = `
 SELECT format('SELECT setval(%L, %s)', s.oid::regclass, coalesce(pg_sequence_last_value(s.oid), 1)) AS sql
 FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' WHERE d.refobjid = $1 AND d.deptype IN ('i', 'a')`
 
+const functionsSql = `
+SELECT pg_get_functiondef(p.oid) AS sql FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = $1 AND prokind = 'f' ORDER BY p.oid::regprocedure::text`
+
+const viewsSql = `
+SELECT format('CREATE VIEW %s AS %s', c.oid::regclass, rtrim(pg_get_viewdef(c.oid), ';')) AS sql
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relkind = 'v' ORDER BY c.oid`
+
+const triggersSql = `
+SELECT pg_get_triggerdef(t.oid) AS sql FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
+WHERE nspname = $1 AND NOT tgisinternal AND tgparentid = 0 ORDER BY tgrelid::regclass::text, tgname`
+
 /** The statements that make these schemas anew in an empty database, one a line of text or more, each ended by a semicolon. */
 export async function dump(client: Client, schemas: readonly string[]): Promise<string> {
   const lines: string[] = ['SET client_min_messages = warning']
@@ -73,6 +84,8 @@ export async function dump(client: Client, schemas: readonly string[]): Promise<
         for (const row of rows) (row.isForeign ? foreign : lines).push(row.sql)
       }
     }
+    // After the rows: a trigger would act on them.
+    for (const sql of [functionsSql, viewsSql, triggersSql]) lines.push(...(await client.query<{ sql: string }>(sql, [schema])).rows.map((row) => row.sql))
   }
   await client.query('COMMIT')
   return `${[...lines, ...foreign].join(';\n')};\n`
@@ -87,12 +100,18 @@ async function definitionOf(client: Client, { oid, name, partitionKey, parent, b
 
 const rowsAtOnce = 500
 
-async function rowsOf(client: Client, { name }: Table): Promise<string[]> {
+// What PostgreSQL computes itself cannot be given.
+const givenColumnsSql = `
+SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS columns FROM pg_attribute
+WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`
+
+async function rowsOf(client: Client, { oid, name }: Table): Promise<string[]> {
+  const { columns } = (await client.query<{ columns: string }>(givenColumnsSql, [oid])).rows[0]!
   const { rows } = await client.query<{ row: string }>(`SELECT to_jsonb(t)::text AS row FROM ${name} t ORDER BY to_jsonb(t)::text`)
   const statements: string[] = []
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
     const list = `[${rows.slice(from, from + rowsAtOnce).map(({ row }) => row).join(',\n')}]`
-    statements.push(`INSERT INTO ${name} OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_recordset(NULL::${name}, ${client.escapeLiteral(list)})`)
+    statements.push(`INSERT INTO ${name} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM jsonb_populate_recordset(NULL::${name}, ${client.escapeLiteral(list)})`)
   }
   return statements
 }

@@ -16,11 +16,12 @@ import { migrations as sends } from '../../../apps/send-svc/src/migrations'
 import { migrations as templates } from '../../../apps/template-svc/src/migrations'
 import { dispatcherMigrations } from '../../../libs/channel/src/migrations'
 import { LinksAndStatuses1764000000001 } from '../../../libs/channel/src/paidTables'
+import { Unsubscribes1764900000001 } from '../../../libs/channel/src/unsubscribes'
 import { releasedFolder } from './oldTree'
 
 const services: Readonly<Record<string, readonly Migration[]>> = {
   gateway, inapp_dispatcher: inapp, metrics_svc: metrics, orchestrator, people_svc: people, send_svc: sends, template_svc: templates,
-  push_dispatcher: dispatcherMigrations, sms_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001], messenger_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001],
+  push_dispatcher: dispatcherMigrations, sms_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001, Unsubscribes1764900000001], messenger_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001],
 }
 
 let stack: SpecStack
@@ -73,6 +74,10 @@ afterAll(async () => {
 const structureSql = `
 SELECT table_schema || '.' || table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') AS line
 FROM information_schema.columns WHERE table_schema = ANY($1) AND table_name !~ '_[0-9]{8}$'
+UNION ALL SELECT tgrelid::regclass || ' ' || pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
+WHERE nspname = ANY($1) AND NOT tgisinternal
+UNION ALL SELECT pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = ANY($1) AND prokind = 'f'
+UNION ALL SELECT schemaname || '.' || viewname || ' ' || definition FROM pg_views WHERE schemaname = ANY($1)
 UNION ALL SELECT schemaname || '.' || regexp_replace(indexdef, '^CREATE ', '') FROM pg_indexes WHERE schemaname = ANY($1) AND tablename !~ '_[0-9]{8}$'
 ORDER BY 1`
 

@@ -58,6 +58,9 @@ async function play(system: System, connection: KafkaConnection): Promise<void> 
   await sleep(seconds * 1_000)
   const failures = await load.stop()
   if (failures.length > 0) throw new Error(`the load did not go as it should: ${failures[0]}`)
+  await client.call('POST', '/v1/sends', {
+    idempotencyKey: 'nobody-looks', body: { templateId: 'feed-first', variables: { orderNo: '1' }, receivers: ['user-4', 'user-5'].map((userId) => ({ userId })) },
+  })
   await client.call('DELETE', '/v1/users/user-2')
   await client.call('POST', '/v1/templates/push-first/archive')
   const producer = await connection.producer()
