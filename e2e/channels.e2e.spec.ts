@@ -3,8 +3,20 @@
 import { eventually } from '@stepcast/testing'
 import { Caller, makeWorkspace, type Arrival } from './outside'
 import {
-  approved, broadcastTemplate, ended, factsOf, giveNumber, givePhone, inOneLine, numberOf, openStage, requested, sendTo, stepsTemplate,
-  story, type Stage,
+  approved,
+  broadcastTemplate,
+  ended,
+  factsOf,
+  giveNumber,
+  givePhone,
+  inOneLine,
+  numberOf,
+  openStage,
+  requested,
+  sendTo,
+  stepsTemplate,
+  story,
+  type Stage,
 } from './stage'
 
 let stage: Stage
@@ -41,7 +53,8 @@ describe('side by side', () => {
     expect(inOneLine(told)).toBe(
       'SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) | StepEnded(1 waitElapsed) StepCommanded(2) | ' +
         'EngagementRecorded(2 requested) | StepEnded(2 waitElapsed) StepCommanded(3) | EngagementRecorded(3 requested) | ' +
-        'StepEnded(3 waitElapsed) StepCommanded(4) | EngagementRecorded(4 requested) StepEnded(4 completed) SequenceEnded(exhausted)')
+        'StepEnded(3 waitElapsed) StepCommanded(4) | EngagementRecorded(4 requested) StepEnded(4 completed) SequenceEnded(exhausted)',
+    )
     expect(kind(told, 2, 'requested').detail).toMatchObject({ provider: 'apns', target: 'phone' })
     expect(kind(told, 3, 'requested').detail).toMatchObject({ provider: 'twilio', target: 'number', segments: '1' })
     expect(kind(told, 4, 'requested').detail).toMatchObject({ provider: 'solapi', target: 'number' })
@@ -121,7 +134,8 @@ describe('side by side', () => {
     const { shop } = stage
     // Codes that the sandbox answers with: 30003 in a callback, 21211 at once.
     for (const [userId, number, facts, reason] of [
-      ['unreachable', '+15550300031', 'requested failed', '30003'], ['invalid', '+15550000001', 'failed', '21211'],
+      ['unreachable', '+15550300031', 'requested failed', '30003'],
+      ['invalid', '+15550000001', 'failed', '21211'],
     ] as const) {
       await giveNumber(shop, userId, number, '+821000010106')
       const told = await ended(shop, await sendTo(shop, 'text-first', userId))
@@ -135,7 +149,10 @@ describe('side by side', () => {
   it.concurrent('STOP: the next message is skipped without asking Twilio, the next step goes at once although failures wait, and START lifts it', async () => {
     const { shop, sandbox } = stage
     const waits = stepsTemplate('text-and-wait', 'sms', 'kakao')
-    await approved(shop, { ...waits, config: { ...waits.config, sequence: { ...waits.config.sequence, onFailure: 'wait' } } } as typeof waits)
+    await approved(shop, {
+      ...waits,
+      config: { ...waits.config, sequence: { ...waits.config.sequence, onFailure: 'wait' } },
+    } as typeof waits)
     await giveNumber(shop, 'stops', numberOf(110), '+821000010110')
     const first = await sendTo(shop, 'text-and-wait', 'stops')
     await requested(shop, first)
@@ -143,10 +160,14 @@ describe('side by side', () => {
     const unsubscribed = [{ channelType: 'sms', sender: '+15005550006', since: expect.stringMatching(/Z$/) }]
     expect(await shop.server.get('/v1/users/stops')).toMatchObject({ unsubscribed })
     const second = await ended(shop, await sendTo(shop, 'text-and-wait', 'stops'))
-    expect(kind(second, 1, 'skipped')).toMatchObject({ reason: 'unsubscribed', why: 'SMS of step 1 was skipped (unsubscribed), as sms-dispatcher reported: it can no longer engage.' })
+    expect(kind(second, 1, 'skipped')).toMatchObject({
+      reason: 'unsubscribed',
+      why: 'SMS of step 1 was skipped (unsubscribed), as sms-dispatcher reported: it can no longer engage.',
+    })
     expect(inOneLine(second)).toBe(
       'SequenceStarted StepCommanded(1) | EngagementRecorded(1 skipped) StepEnded(1 skipped) StepCommanded(2) | ' +
-        'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted)')
+        'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted)',
+    )
     expect(await sandbox.arrivals(`${second.sequenceId}.1.sms`)).toEqual([])
     await sandbox.answers(numberOf(110), 'start')
     expect(await shop.server.get('/v1/users/stops')).toMatchObject({ unsubscribed: [] })
@@ -270,8 +291,7 @@ describe('while a provider misbehaves', () => {
   }
   const messagesOf = (sequences: readonly any[]): string[] =>
     sequences.flatMap(({ sequenceId }) => [`${sequenceId}.1.sms`, `${sequenceId}.2.kakao`])
-  const listedUnknown = async (channel: string): Promise<any[]> =>
-    (await stage.shop.server.get(`/v1/${channel}/unknown?limit=100`)).items
+  const listedUnknown = async (channel: string): Promise<any[]> => (await stage.shop.server.get(`/v1/${channel}/unknown?limit=100`)).items
 
   it.each([
     ['duplicate-callbacks', {}, 'requested delivered'],
@@ -320,11 +340,14 @@ describe('while a provider misbehaves', () => {
     }
     for (const told of sequences) {
       expect(told.outcome).toBe('exhausted')
-      for (const [step, channel] of [[1, 'sms'], [2, 'kakao']] as const) {
+      for (const [step, channel] of [
+        [1, 'sms'],
+        [2, 'kakao'],
+      ] as const) {
         expect(factsOf(told, step)).toBe(reset.has(`${told.sequenceId}.${step}.${channel}`) ? 'unknown' : 'requested')
       }
     }
-    const unknown = [...await listedUnknown('sms'), ...await listedUnknown('kakao')]
+    const unknown = [...(await listedUnknown('sms')), ...(await listedUnknown('kakao'))]
     expect(new Set(unknown.map(({ messageId }) => messageId))).toEqual(reset)
     await sandbox.mend()
 
@@ -332,11 +355,13 @@ describe('while a provider misbehaves', () => {
     const resolve = ({ messageId }: any, action: string) => shop.server.ask('POST', `/v1/sms/unknown/${messageId}/number`, { action })
     const factsOfMessage = async ({ messageId }: any) => factsOf(await shop.server.get(`/v1/sequences/${messageId.split('.')[0]}`), 1)
     for (const [entry, action, facts, arrived] of [
-      [sent, 'sent', 'unknown requested', 1], [notSent, 'not_sent', 'unknown failed', 1], [again, 'resend', 'unknown requested', 2],
+      [sent, 'sent', 'unknown requested', 1],
+      [notSent, 'not_sent', 'unknown failed', 1],
+      [again, 'resend', 'unknown requested', 2],
     ] as const) {
       expect((await resolve(entry, action)).status).toBe(204)
       expect((await resolve(entry, action)).status).toBe(204)
-      await eventually(async () => await factsOfMessage(entry) === facts)
+      await eventually(async () => (await factsOfMessage(entry)) === facts)
       expect(await sandbox.arrivals(entry.messageId)).toHaveLength(arrived)
     }
     expect((await resolve(sent, 'not_sent')).status).toBe(409)

@@ -28,7 +28,9 @@ const person = {
 }
 /** What must go. The userId is a name that the workspace chose, no personal data by itself: where it stays is told below. */
 const words = [
-  person.phoneNumber.slice(1), person.kakaoPhoneNumber.slice(1), ...Object.values(person.devices).map(({ token }) => token),
+  person.phoneNumber.slice(1),
+  person.kakaoPhoneNumber.slice(1),
+  ...Object.values(person.devices).map(({ token }) => token),
   ...Object.values(person.variables),
 ]
 
@@ -69,14 +71,20 @@ const push = { channelType: 'push', content: { ...text, url, data: { town: '{{to
 const sms = { channelType: 'sms', content: { body: `Dear {{name}}, news from {{town}}: ${url}`, trackLinks: true } }
 const kakao = { channelType: 'kakao', content: { senderKey: 'shop', templateCode: 'news', body: text.body, buttons } }
 const template = (templateId: string, channels: readonly object[], steps: readonly object[] | null) => ({
-  templateId, name: templateId, category: 'Transactional', channels,
+  templateId,
+  name: templateId,
+  category: 'Transactional',
+  channels,
   variableSchema: Object.keys(person.variables).map((name) => ({ name, type: 'string', required: true, default: null })),
   config: steps === null ? { sequenceEnabled: false } : { sequenceEnabled: true, sequence: { steps } },
 })
 const path = `/v1/users/${person.userId}`
 
 async function send(templateId: string): Promise<string> {
-  const { userId, variables: { name, ...ofTheSend } } = person
+  const {
+    userId,
+    variables: { name, ...ofTheSend },
+  } = person
   const body = { templateId, receivers: [{ userId, variables: { name } }], variables: ofTheSend }
   return (await shop.server.post('/v1/sends', body, { 'idempotency-key': `canary ${templateId}` })).sequences[0].sequenceId
 }
@@ -121,11 +129,19 @@ it('a person goes through every channel, and their data are wherever something i
   // Nothing gets through any more: three messages wait to be attempted again.
   for (const provider of ['fcm', 'apns', 'twilio', 'solapi']) await sandbox.fault(provider, '429', { retryAfterS: 3_600 })
   const throttled = await send('throttled')
-  for (const [channel, targets] of [['push', 2], ['sms', 1], ['kakao', 1]] as const) {
+  for (const [channel, targets] of [
+    ['push', 2],
+    ['sms', 1],
+    ['kakao', 1],
+  ] as const) {
     await eventually(async () => (await sandbox.arrivals(`${throttled}.1.${channel}`)).length === targets)
   }
   await kafka.produce('stepcast.sends.v1', 'any', {
-    workspaceId: 'shop', sendId: 'refused', userId: person.userId, templateId: 'nowhere', variables: person.variables,
+    workspaceId: 'shop',
+    sendId: 'refused',
+    userId: person.userId,
+    templateId: 'nowhere',
+    variables: person.variables,
     requestedAt: Date.now(),
   })
   await eventually(() => kafka.deadLetters.some(({ value }) => value?.includes(person.variables.name)))
@@ -134,15 +150,31 @@ it('a person goes through every channel, and their data are wherever something i
     return counts.steps?.length === 4 && counts.steps.every(({ channels: [channel] }: any) => channel.clicked === 1) ? counts : null
   })
 
-  expect(await searchDatabase(stack.databaseUrl, words)).toEqual(expect.arrayContaining([
-    'inapp_dispatcher.messages.content', 'messenger_dispatcher.links.target', 'messenger_dispatcher.messages.variables',
-    'messenger_dispatcher.users.data', 'orchestrator.kept_variables.variables', 'people_svc.devices.token',
-    'people_svc.users.kakao_phone_number', 'people_svc.users.phone_number', 'push_dispatcher.messages.variables',
-    'push_dispatcher.users.data', 'sms_dispatcher.links.target', 'sms_dispatcher.messages.variables', 'sms_dispatcher.users.data',
-  ]))
+  expect(await searchDatabase(stack.databaseUrl, words)).toEqual(
+    expect.arrayContaining([
+      'inapp_dispatcher.messages.content',
+      'messenger_dispatcher.links.target',
+      'messenger_dispatcher.messages.variables',
+      'messenger_dispatcher.users.data',
+      'orchestrator.kept_variables.variables',
+      'people_svc.devices.token',
+      'people_svc.users.kakao_phone_number',
+      'people_svc.users.phone_number',
+      'push_dispatcher.messages.variables',
+      'push_dispatcher.users.data',
+      'sms_dispatcher.links.target',
+      'sms_dispatcher.messages.variables',
+      'sms_dispatcher.users.data',
+    ]),
+  )
   expect(await searchTopics(connection, words)).toEqual([
-    'stepcast.commands.in-app.v1', 'stepcast.commands.kakao.v1', 'stepcast.commands.push.v1', 'stepcast.commands.sms.v1',
-    'stepcast.dead-letters.v1', 'stepcast.sends.v1', 'stepcast.users.v1',
+    'stepcast.commands.in-app.v1',
+    'stepcast.commands.kakao.v1',
+    'stepcast.commands.push.v1',
+    'stepcast.commands.sms.v1',
+    'stepcast.dead-letters.v1',
+    'stepcast.sends.v1',
+    'stepcast.users.v1',
   ])
 }, 180_000)
 
@@ -152,14 +184,22 @@ it('once deleted, no table of any service holds anything of them', async () => {
   // A send that is on the topic by then and not read yet, of a producer whose clock is an hour ahead.
   orchestrator.kill('SIGSTOP')
   await kafka.produce('stepcast.sends.v1', 'any', {
-    workspaceId: 'shop', sendId: 'late', userId, templateId: 'waiting', variables, requestedAt: Date.now() + 3_600_000,
+    workspaceId: 'shop',
+    sendId: 'late',
+    userId,
+    templateId: 'waiting',
+    variables,
+    requestedAt: Date.now() + 3_600_000,
   })
   await shop.server.take('DELETE', path)
   orchestrator.kill('SIGCONT')
-  await eventually(async () => {
-    const found = await searchDatabase(stack.databaseUrl, words)
-    return found.length === 0 || Promise.reject(new Error(`still there: ${found.join(', ')}`))
-  }, { withinMs: 10_000, everyMs: 200 })
+  await eventually(
+    async () => {
+      const found = await searchDatabase(stack.databaseUrl, words)
+      return found.length === 0 || Promise.reject(new Error(`still there: ${found.join(', ')}`))
+    },
+    { withinMs: 10_000, everyMs: 200 },
+  )
   expect((await shop.server.ask('GET', path)).status).toBe(404)
   expect((await (await shop.app(person.userId)).get('/v1/feed')).items).toEqual([])
   expect(await ended(shop, waiting)).toMatchObject({ outcome: 'cancelled' })
@@ -176,9 +216,15 @@ it('what was on its way comes too late and leaves nothing', async () => {
 
 it('their userId stays only where a sequence is told apart from others and a cancel remembered', async () => {
   // The erasure itself is remembered until the orchestrator, which stood still, has answered its cancel.
-  await eventually(async () => !(await searchDatabase(stack.databaseUrl, [person.userId])).includes('people_svc.erasures.user_id'), { withinMs: 30_000, everyMs: 500 })
+  await eventually(async () => !(await searchDatabase(stack.databaseUrl, [person.userId])).includes('people_svc.erasures.user_id'), {
+    withinMs: 30_000,
+    everyMs: 500,
+  })
   expect(await searchDatabase(stack.databaseUrl, [person.userId])).toEqual([
-    'orchestrator.cancels.id', 'orchestrator.sequences.user_id', 'orchestrator.tombstones.id', 'send_svc.sends.answer',
+    'orchestrator.cancels.id',
+    'orchestrator.sequences.user_id',
+    'orchestrator.tombstones.id',
+    'send_svc.sends.answer',
   ])
 }, 60_000)
 
@@ -191,17 +237,35 @@ it('after their retention no topic holds anything of them', async () => {
   await shortenRetention(connection)
   const producer = await connection.producer()
   const somebody = {
-    workspaceId: 'shop', userId: 'somebody', phoneNumber: null, kakaoPhoneNumber: null, locale: null, timezone: null, devices: [],
-    optOutChannels: [], optOutCategories: [], quietHoursStart: null, quietHoursEnd: null,
+    workspaceId: 'shop',
+    userId: 'somebody',
+    phoneNumber: null,
+    kakaoPhoneNumber: null,
+    locale: null,
+    timezone: null,
+    devices: [],
+    optOutChannels: [],
+    optOutCategories: [],
+    quietHoursStart: null,
+    quietHoursEnd: null,
   }
-  await eventually(async () => {
-    // Compaction passes by the segment being written: another change of somebody in each partition begins the next.
-    const partitions = await connection.partitionsOf(topics.users.name)
-    await producer.send(topics.users, Array.from({ length: partitions }, (_, partition) =>
-      ({ key: `shop/somebody-${partition}`, partition, value: { ...somebody, updatedAt: Date.now() } })))
-    const found = await searchTopics(connection, words)
-    return found.length === 0 || Promise.reject(new Error(`still there: ${found.join(', ')}`))
-  }, { withinMs: 120_000, everyMs: 1_500 })
+  await eventually(
+    async () => {
+      // Compaction passes by the segment being written: another change of somebody in each partition begins the next.
+      const partitions = await connection.partitionsOf(topics.users.name)
+      await producer.send(
+        topics.users,
+        Array.from({ length: partitions }, (_, partition) => ({
+          key: `shop/somebody-${partition}`,
+          partition,
+          value: { ...somebody, updatedAt: Date.now() },
+        })),
+      )
+      const found = await searchTopics(connection, words)
+      return found.length === 0 || Promise.reject(new Error(`still there: ${found.join(', ')}`))
+    },
+    { withinMs: 120_000, everyMs: 1_500 },
+  )
 }, 150_000)
 
 it('the counts remain', async () => {

@@ -97,7 +97,11 @@ export interface Workspace {
  * @param isConnected whether it gets an account of every provider
  */
 export async function makeWorkspace(
-  url: string, rootKey: string, sandbox: Sandbox, workspaceId: string, isConnected = true,
+  url: string,
+  rootKey: string,
+  sandbox: Sandbox,
+  workspaceId: string,
+  isConnected = true,
 ): Promise<Workspace> {
   const { apiKey, signingKey } = await new Caller(url, rootKey).post('/v1/workspaces', { workspaceId })
   await sandbox.register(workspaceId, apiKey.key)

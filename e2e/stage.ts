@@ -35,7 +35,11 @@ export async function openStage(): Promise<Stage> {
     workspace('stranger'),
   ])
   return {
-    system, sandbox, kafka, shop, stranger,
+    system,
+    sandbox,
+    kafka,
+    shop,
+    stranger,
     async close() {
       await kafka.close()
       await system.stop()
@@ -51,14 +55,20 @@ const sms = { channelType: 'sms', content: { body: `Order {{orderNo}}: ${shopUrl
 const kakao = {
   channelType: 'kakao',
   content: {
-    senderKey: 'shop', templateCode: 'shipped', body: 'Order {{orderNo}}', buttons: [{ id: 'track', label: 'Track', url: shopUrl }],
+    senderKey: 'shop',
+    templateCode: 'shipped',
+    body: 'Order {{orderNo}}',
+    buttons: [{ id: 'track', label: 'Track', url: shopUrl }],
   },
 }
 const common = { category: 'Transactional', variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '1' }] }
 
 /** in_app until viewed, then push. */
 export const sequenceTemplate = (templateId: string) => ({
-  ...common, templateId, name: templateId, channels: [inApp, push],
+  ...common,
+  templateId,
+  name: templateId,
+  channels: [inApp, push],
   config: {
     sequenceEnabled: true,
     sequence: { steps: [{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: windowMinutes }, { channels: ['push'] }] },
@@ -70,22 +80,31 @@ type Channel = keyof typeof contentOf
 
 /** These channels one after another, each but the last until viewed (in-app) or clicked. */
 export const stepsTemplate = (templateId: string, ...channels: readonly Channel[]) => ({
-  ...common, templateId, name: templateId, channels: channels.map((channel) => contentOf[channel]),
+  ...common,
+  templateId,
+  name: templateId,
+  channels: channels.map((channel) => contentOf[channel]),
   config: {
     sequenceEnabled: true,
     sequence: {
       // Long enough to look into whatever happened before anything expires.
       dispatchTtlMinutes: 1440,
-      steps: channels.map((channel, i) => i === channels.length - 1
-        ? { channels: [channel] }
-        : { channels: [channel], stopCondition: channel === 'in_app' ? 'viewed' : 'clicked', waitMinutes: windowMinutes }),
+      steps: channels.map((channel, i) =>
+        i === channels.length - 1
+          ? { channels: [channel] }
+          : { channels: [channel], stopCondition: channel === 'in_app' ? 'viewed' : 'clicked', waitMinutes: windowMinutes },
+      ),
     },
   },
 })
 
 /** One channel at once, no sequence. */
 export const broadcastTemplate = (templateId: string, channelType: Channel) => ({
-  ...common, templateId, name: templateId, channels: [contentOf[channelType]], config: { sequenceEnabled: false },
+  ...common,
+  templateId,
+  name: templateId,
+  channels: [contentOf[channelType]],
+  config: { sequenceEnabled: false },
 })
 
 /** Creates and approves; answers the version. */
@@ -112,11 +131,14 @@ export async function sendTo({ server }: Workspace, templateId: string, userId: 
 
 /** The story of a sequence once it satisfies the condition. */
 export const story = ({ server }: Workspace, sequenceId: string, until: (told: any) => boolean = () => true) =>
-  eventually(async () => {
-    const told = await server.get(`/v1/sequences/${sequenceId}`)
-    if (until(told)) return told
-    throw new Error(`sequence ${sequenceId} is not there yet: ${JSON.stringify(told, null, 1)}`)
-  }, { withinMs: 60_000, everyMs: 150 })
+  eventually(
+    async () => {
+      const told = await server.get(`/v1/sequences/${sequenceId}`)
+      if (until(told)) return told
+      throw new Error(`sequence ${sequenceId} is not there yet: ${JSON.stringify(told, null, 1)}`)
+    },
+    { withinMs: 60_000, everyMs: 150 },
+  )
 
 /** The story once it has ended. */
 export const ended = (workspace: Workspace, sequenceId: string) => story(workspace, sequenceId, ({ state }) => state === 'ended')
@@ -127,15 +149,17 @@ export const requested = (workspace: Workspace, sequenceId: string, step = 1) =>
 
 /** The facts told of a step's message, in order: `requested delivered clicked`. */
 export const factsOf = ({ history }: any, step: number): string =>
-  history.flatMap((event: any) => event.type === 'EngagementRecorded' && event.step === step ? [event.kind] : []).join(' ')
+  history.flatMap((event: any) => (event.type === 'EngagementRecorded' && event.step === step ? [event.kind] : [])).join(' ')
 
 /** A history in one line: `SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) …`, bars between changes. */
 export const inOneLine = ({ history }: any): string =>
-  history.map((event: any, i: number) => {
-    const { type, step, kind, reason, outcome, version } = event
-    const told = [step, kind ?? reason, outcome].filter((part) => part !== undefined && part !== null).join(' ')
-    return `${i > 0 && history[i - 1].version !== version ? '| ' : ''}${type}${told === '' ? '' : `(${told})`}`
-  }).join(' ')
+  history
+    .map((event: any, i: number) => {
+      const { type, step, kind, reason, outcome, version } = event
+      const told = [step, kind ?? reason, outcome].filter((part) => part !== undefined && part !== null).join(' ')
+      return `${i > 0 && history[i - 1].version !== version ? '| ' : ''}${type}${told === '' ? '' : `(${told})`}`
+    })
+    .join(' ')
 
 /** The dead letter that is looked for, once it is there. */
 export const deadLetter = (kafka: OutsideKafka, isIt: (letter: DeadLetter) => boolean): Promise<DeadLetter> =>

@@ -7,7 +7,18 @@ import { eventually } from '@stepcast/testing'
 import type { Caller } from './outside'
 import { published } from './published'
 import {
-  approved, broadcastTemplate, deadLetter, ended, givePhone, inOneLine, listed, openStage, requested, sendTo, sequenceTemplate, story,
+  approved,
+  broadcastTemplate,
+  deadLetter,
+  ended,
+  givePhone,
+  inOneLine,
+  listed,
+  openStage,
+  requested,
+  sendTo,
+  sequenceTemplate,
+  story,
   type Stage,
 } from './stage'
 
@@ -72,7 +83,8 @@ describe('side by side', () => {
     expect(told.outcome).toBe('exhausted')
     expect(inOneLine(told)).toBe(
       'SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) | StepEnded(1 waitElapsed) StepCommanded(2) | ' +
-        'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted) | EngagementRecorded(2 clicked)')
+        'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted) | EngagementRecorded(2 clicked)',
+    )
     expect(told.history.every(({ why }: any) => /^[A-Z].*\.$/.test(why))).toBe(true)
     expect(new Date(told.history.at(-1).occurredAt).toISOString()).toBe(told.history.at(-1).occurredAt)
     expect(await sandbox.arrivals(push(sequenceId))).toMatchObject([{ to: 'tok_ignorer', answer: '200' }])
@@ -119,7 +131,12 @@ describe('side by side', () => {
     const other = await shop.server.ask('POST', '/v1/sends', { ...body, receivers: [{ userId: 'somebody' }] }, key)
     expect(other.status).toBe(422)
     const sendRequested = {
-      workspaceId: 'shop', sendId: first.sendId, userId: 'twice', templateId: 'order-shipped', variables: {}, requestedAt: Date.now(),
+      workspaceId: 'shop',
+      sendId: first.sendId,
+      userId: 'twice',
+      templateId: 'order-shipped',
+      variables: {},
+      requestedAt: Date.now(),
     }
     await kafka.produce('stepcast.sends.v1', 'any key', sendRequested)
     await kafka.produce('stepcast.sends.v1', 'another key', sendRequested)
@@ -137,25 +154,45 @@ describe('side by side', () => {
     const sendId = `erp/${randomUUID()}`
     const keys = ['k1', randomUUID(), '사용자', null]
     const users = keys.map((_, i) => `erp-${i}`)
-    await Promise.all(keys.map((key, i) => kafka.produce('stepcast.sends.v1', key, {
-      workspaceId: 'shop', sendId, userId: users[i], templateId: 'order-shipped', variables: {}, requestedAt: Date.now(),
-    })))
+    await Promise.all(
+      keys.map((key, i) =>
+        kafka.produce('stepcast.sends.v1', key, {
+          workspaceId: 'shop',
+          sendId,
+          userId: users[i],
+          templateId: 'order-shipped',
+          variables: {},
+          requestedAt: Date.now(),
+        }),
+      ),
+    )
     const listedSequences = await eventually(async () => {
       const { items } = await shop.server.get(`/v1/sequences?sendId=${encodeURIComponent(sendId)}`)
       return items.length === keys.length && items
     })
     // Receipts of outside apps come with any key, too; the third arrives before its message is known to be sent.
-    await Promise.all(listedSequences.map(async ({ sequenceId }: any, i: number) => {
-      if (i !== 2) await requested(shop, sequenceId)
-      await kafka.produce('stepcast.engagements.v1', i === 0 ? null : `key ${i}`, {
-        workspaceId: 'shop', messageId: inApp(sequenceId), kind: 'viewed', occurredAt: Date.now(), source: 'erp', detail: {},
-      })
-      const told = await story(shop, sequenceId, ({ history, state }) => state === 'ended' && has(history, 'requested'))
-      expect(told).toMatchObject({ outcome: 'stopped', step: 1 })
-    }))
+    await Promise.all(
+      listedSequences.map(async ({ sequenceId }: any, i: number) => {
+        if (i !== 2) await requested(shop, sequenceId)
+        await kafka.produce('stepcast.engagements.v1', i === 0 ? null : `key ${i}`, {
+          workspaceId: 'shop',
+          messageId: inApp(sequenceId),
+          kind: 'viewed',
+          occurredAt: Date.now(),
+          source: 'erp',
+          detail: {},
+        })
+        const told = await story(shop, sequenceId, ({ history, state }) => state === 'ended' && has(history, 'requested'))
+        expect(told).toMatchObject({ outcome: 'stopped', step: 1 })
+      }),
+    )
     await eventually(async () => {
       expect(await shop.server.get(`/v1/sends/${encodeURIComponent(sendId)}`)).toMatchObject({
-        templateId: 'order-shipped', templateVersion: 1, source: 'kafka', recipients: 4, outcomes: { running: 0, stopped: 4 },
+        templateId: 'order-shipped',
+        templateVersion: 1,
+        source: 'kafka',
+        recipients: 4,
+        outcomes: { running: 0, stopped: 4 },
       })
       return true
     })
@@ -164,19 +201,39 @@ describe('side by side', () => {
   it.concurrent('what cannot be read or used becomes a dead letter with its reason, and stops nothing', async () => {
     const { shop, kafka } = stage
     const sendRequested = {
-      workspaceId: 'shop', sendId: 'bad', userId: 'u', templateId: 'order-shipped', variables: {}, requestedAt: Date.now(),
+      workspaceId: 'shop',
+      sendId: 'bad',
+      userId: 'u',
+      templateId: 'order-shipped',
+      variables: {},
+      requestedAt: Date.now(),
     }
     const unknownSchema = Buffer.concat([Buffer.from([0, 0, 0x7f, 0xff, 0xff]), Buffer.from('x')])
     const command = {
-      action: 'send', workspaceId: 'shop', messageId: inApp('623f8d79-cdc6-5760-8ab0-ef346563ba6c'),
-      sequenceId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c', sendId: 'bad', step: 1, channelType: 'in_app', userId: 'u',
-      templateId: 'order-shipped', templateVersion: 1, variables: {}, commandedAt: Date.now(), expiresAt: Date.now() + 60_000,
+      action: 'send',
+      workspaceId: 'shop',
+      messageId: inApp('623f8d79-cdc6-5760-8ab0-ef346563ba6c'),
+      sequenceId: '623f8d79-cdc6-5760-8ab0-ef346563ba6c',
+      sendId: 'bad',
+      step: 1,
+      channelType: 'in_app',
+      userId: 'u',
+      templateId: 'order-shipped',
+      templateVersion: 1,
+      variables: {},
+      commandedAt: Date.now(),
+      expiresAt: Date.now() + 60_000,
     }
     await kafka.produce('stepcast.sends.v1', 'noise', Buffer.from('not avro at all'))
     await kafka.produce('stepcast.sends.v1', 'unknown schema', unknownSchema)
     await kafka.produce('stepcast.sends.v1', 'unknown template', { ...sendRequested, templateId: 'no-such' })
     await kafka.produce('stepcast.engagements.v1', 'foreign', {
-      workspaceId: 'shop', messageId: 'not-a-message-id', kind: 'viewed', occurredAt: Date.now(), source: 'erp', detail: {},
+      workspaceId: 'shop',
+      messageId: 'not-a-message-id',
+      kind: 'viewed',
+      occurredAt: Date.now(),
+      source: 'erp',
+      detail: {},
     })
     await kafka.produce('stepcast.commands.in-app.v1', null, command)
     const letterOf = (topic: string, key: string | null) =>
@@ -199,7 +256,8 @@ describe('side by side', () => {
     await Promise.all(['cancelled-1', 'cancelled-2', 'cancelled-3'].map((userId) => givePhone(shop, userId)))
     const alone = await sendTo(shop, 'order-shipped', 'cancelled-1')
     const send = await shop.server.post('/v1/sends', {
-      templateId: 'order-shipped', receivers: [{ userId: 'cancelled-2' }, { userId: 'cancelled-3' }],
+      templateId: 'order-shipped',
+      receivers: [{ userId: 'cancelled-2' }, { userId: 'cancelled-3' }],
     })
     const both = send.sequences.map(({ sequenceId }: any) => sequenceId)
     await Promise.all([alone, ...both].map((sequenceId) => requested(shop, sequenceId)))
@@ -207,7 +265,8 @@ describe('side by side', () => {
     await shop.server.post(`/v1/sends/${send.sendId}/cancel`)
     for (const sequenceId of [alone, ...both]) {
       expect(inOneLine(await ended(shop, sequenceId))).toBe(
-        'SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) | StepEnded(1 cancelled) SequenceEnded(cancelled)')
+        'SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) | StepEnded(1 cancelled) SequenceEnded(cancelled)',
+      )
       expect(await sandbox.arrivals(push(sequenceId))).toEqual([])
     }
     await eventually(async () => (await shop.server.get(`/v1/sends/${send.sendId}`)).outcomes.cancelled === 2)
@@ -258,7 +317,12 @@ describe('side by side', () => {
     const refusal = await shop.server.ask('POST', '/v1/sends', { templateId: 'outdated', receivers: [{ userId: 'too-late' }] })
     expect(refusal).toMatchObject({ status: 422, body: { errors: [{ path: '/templateId' }] } })
     await kafka.produce('stepcast.sends.v1', 'archived', {
-      workspaceId: 'shop', sendId: 'archived', userId: 'too-late', templateId: 'outdated', variables: {}, requestedAt: Date.now(),
+      workspaceId: 'shop',
+      sendId: 'archived',
+      userId: 'too-late',
+      templateId: 'outdated',
+      variables: {},
+      requestedAt: Date.now(),
     })
     await deadLetter(kafka, ({ headers }) => headers.reason === 'archived_template')
     expect(await ended(shop, running)).toMatchObject({ outcome: 'exhausted' })
@@ -296,18 +360,22 @@ describe('side by side', () => {
       return now?.pid === before.pid ? undefined : now
     })
     expect(after.port).toBe(before.port)
-    await eventually(async () => {
-      const { recipients, outcomes, steps } = await shop.server.get('/v1/metrics/templates/sale')
-      expect({ recipients, outcomes }).toEqual({
-        // The one more is the send that followed the dead letters.
-        recipients: 201, outcomes: { running: 0, stopped: 0, exhausted: 200, unreachable: 0, cancelled: 1 },
-      })
-      expect(steps).toMatchObject([
-        { step: 1, entered: 201, running: 0, waitElapsed: 200, cancelled: 1, channels: [{ channelType: 'in_app', requested: 201 }] },
-        { step: 2, entered: 200, running: 0, skipped: 200, channels: [{ channelType: 'push', requested: 0, skipped: 200 }] },
-      ])
-      return true
-    }, { withinMs: 60_000, everyMs: 300 })
+    await eventually(
+      async () => {
+        const { recipients, outcomes, steps } = await shop.server.get('/v1/metrics/templates/sale')
+        expect({ recipients, outcomes }).toEqual({
+          // The one more is the send that followed the dead letters.
+          recipients: 201,
+          outcomes: { running: 0, stopped: 0, exhausted: 200, unreachable: 0, cancelled: 1 },
+        })
+        expect(steps).toMatchObject([
+          { step: 1, entered: 201, running: 0, waitElapsed: 200, cancelled: 1, channels: [{ channelType: 'in_app', requested: 201 }] },
+          { step: 2, entered: 200, running: 0, skipped: 200, channels: [{ channelType: 'push', requested: 0, skipped: 200 }] },
+        ])
+        return true
+      },
+      { withinMs: 60_000, everyMs: 300 },
+    )
   })
 
   it.concurrent('a template that breaks a rule is refused with the field', async () => {
@@ -321,8 +389,9 @@ describe('side by side', () => {
       return problem.errors.map(({ path }: any) => path)
     }
     expect(await pathsOf(withSteps({ ...first, waitMinutes: 7 }, last!))).toEqual(['/config/sequence/steps/0/waitMinutes'])
-    expect(await pathsOf(withSteps({ channels: ['push'], stopCondition: 'viewed', waitMinutes: 5 }, { channels: ['in_app'] })))
-      .toEqual(['/config/sequence/steps/0/stopCondition'])
+    expect(await pathsOf(withSteps({ channels: ['push'], stopCondition: 'viewed', waitMinutes: 5 }, { channels: ['in_app'] }))).toEqual([
+      '/config/sequence/steps/0/stopCondition',
+    ])
     expect((await shop.server.ask('GET', '/v1/templates/refused')).status).toBe(404)
   })
 
@@ -345,15 +414,23 @@ describe('side by side', () => {
     await requested(shop, sequenceId)
     await shop.server.put('/v1/users/private', { locale: 'en' })
     const paths = [
-      '/v1/templates/private', `/v1/sends/${sendId}`, `/v1/sequences/${sequenceId}`, '/v1/users/private',
-      '/v1/metrics/templates/private', `/v1/metrics/sends/${sendId}`,
+      '/v1/templates/private',
+      `/v1/sends/${sendId}`,
+      `/v1/sequences/${sequenceId}`,
+      '/v1/users/private',
+      '/v1/metrics/templates/private',
+      `/v1/metrics/sends/${sendId}`,
     ]
     // 503 where the answer needs a service that is being restarted by another play.
-    const isHidden = (caller: Caller, method: string, path: string) => eventually(async () => {
-      const { status } = await caller.ask(method, path)
-      if (status !== 503) expect([method, path, status]).toEqual([method, path, 404])
-      return status === 404
-    }, { withinMs: 60_000, everyMs: 500 })
+    const isHidden = (caller: Caller, method: string, path: string) =>
+      eventually(
+        async () => {
+          const { status } = await caller.ask(method, path)
+          if (status !== 503) expect([method, path, status]).toEqual([method, path, 404])
+          return status === 404
+        },
+        { withinMs: 60_000, everyMs: 500 },
+      )
     for (const path of paths) await isHidden(stranger.server, 'GET', path)
     await isHidden(stranger.server, 'POST', `/v1/sequences/${sequenceId}/cancel`)
     await isHidden(stranger.server, 'POST', `/v1/sends/${sendId}/cancel`)
@@ -372,7 +449,12 @@ describe('side by side', () => {
       expect((await shop.server.post('/v1/templates/edited/approve')).version).toBe(version)
       const sendId = `edited ${version}`
       await kafka.produce('stepcast.sends.v1', null, {
-        workspaceId: 'shop', sendId, userId: 'u', templateId: 'edited', variables: {}, requestedAt: Date.now(),
+        workspaceId: 'shop',
+        sendId,
+        userId: 'u',
+        templateId: 'edited',
+        variables: {},
+        requestedAt: Date.now(),
       })
       const send = await shop.server.post('/v1/sends', { templateId: 'edited', receivers: [{ userId: 'u' }] })
       expect(send.templateVersion).toBe(version)
@@ -385,24 +467,38 @@ describe('side by side', () => {
   })
 
   it.concurrent('one OpenAPI document lists every route', async () => {
-    const paths = await eventually(async () => {
-      const document = await (await fetch(`${stage.system.url}/v1/openapi.json`)).json() as any
-      return document['x-stepcast-missing'] === undefined && document.paths
-    }, { withinMs: 60_000, everyMs: 1_000 })
+    const paths = await eventually(
+      async () => {
+        const document = (await (await fetch(`${stage.system.url}/v1/openapi.json`)).json()) as any
+        return document['x-stepcast-missing'] === undefined && document.paths
+      },
+      { withinMs: 60_000, everyMs: 1_000 },
+    )
     const routes = Object.entries(paths).flatMap(([path, operations]) =>
-      Object.keys(operations as object).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`))
+      Object.keys(operations as object).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`),
+    )
     expect(routes).toEqual(expect.arrayContaining(published))
   })
 
   it.concurrent('the gRPC address answers health: serving', async () => {
-    const { grpc: { health: { v1: { Health } } } } = loadPackageDefinition(loadSync(protoPath)) as any
+    const {
+      grpc: {
+        health: {
+          v1: { Health },
+        },
+      },
+    } = loadPackageDefinition(loadSync(protoPath)) as any
     const serving = 1
     const client = new Health(stage.system.grpc, credentials.createInsecure())
-    const status = () => new Promise((resolve, reject) =>
-      client.check({ service: '' }, (error: Error | null, answer?: { status: number }) => error ? reject(error) : resolve(answer?.status)))
+    const status = () =>
+      new Promise((resolve, reject) =>
+        client.check({ service: '' }, (error: Error | null, answer?: { status: number }) =>
+          error ? reject(error) : resolve(answer?.status),
+        ),
+      )
     try {
       // A service that is being restarted makes the whole NOT_SERVING for a while.
-      await eventually(async () => await status() === serving, { withinMs: 60_000, everyMs: 500 })
+      await eventually(async () => (await status()) === serving, { withinMs: 60_000, everyMs: 500 })
     } finally {
       client.close()
     }
@@ -428,7 +524,8 @@ it('orchestrator killed in the middle of a window: the timer still fires, once',
   const told = await ended(shop, sequenceId)
   expect(inOneLine(told)).toBe(
     'SequenceStarted StepCommanded(1) | EngagementRecorded(1 requested) | StepEnded(1 waitElapsed) StepCommanded(2) | ' +
-      'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted)')
+      'EngagementRecorded(2 requested) StepEnded(2 completed) SequenceEnded(exhausted)',
+  )
   expect(await sandbox.arrivals(push(sequenceId))).toHaveLength(1)
 })
 
@@ -440,13 +537,35 @@ it('the numbers of the template are exactly what was played', async () => {
     outcomes: { running: 0, stopped: 7, exhausted: 5, unreachable: 0, cancelled: 3 },
     steps: [
       {
-        step: 1, stopCondition: 'viewed', waitMinutes: 10, entered: 15, running: 0, stopped: 7, waitElapsed: 5, failed: 0, skipped: 0,
-        expired: 0, superseded: 0, cancelled: 3, completed: 0, regretted: 1,
+        step: 1,
+        stopCondition: 'viewed',
+        waitMinutes: 10,
+        entered: 15,
+        running: 0,
+        stopped: 7,
+        waitElapsed: 5,
+        failed: 0,
+        skipped: 0,
+        expired: 0,
+        superseded: 0,
+        cancelled: 3,
+        completed: 0,
+        regretted: 1,
         channels: [{ channelType: 'in_app', requested: 15, delivered: 1, viewed: 7, clicked: 1, failed: 0, skipped: 0, unknown: 0 }],
       },
       {
-        step: 2, entered: 5, running: 0, stopped: 0, waitElapsed: 0, failed: 1, skipped: 1, expired: 0, superseded: 0, cancelled: 0,
-        completed: 3, regretted: 0,
+        step: 2,
+        entered: 5,
+        running: 0,
+        stopped: 0,
+        waitElapsed: 0,
+        failed: 1,
+        skipped: 1,
+        expired: 0,
+        superseded: 0,
+        cancelled: 0,
+        completed: 3,
+        regretted: 0,
         channels: [{ channelType: 'push', requested: 3, delivered: 0, viewed: null, clicked: 1, failed: 1, skipped: 1, unknown: 0 }],
       },
     ],

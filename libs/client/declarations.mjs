@@ -16,12 +16,20 @@ for (const file of declarations()) rmSync(join(dist, file))
 const { config } = ts.readConfigFile(join(checkout, 'tsconfig.base.json'), ts.sys.readFile)
 const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, checkout)
 const program = ts.createProgram([join(here, 'src', 'index.ts')], {
-  ...options, noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: dist, rootDir: join(here, 'src'), stripInternal: true,
+  ...options,
+  noEmit: false,
+  declaration: true,
+  emitDeclarationOnly: true,
+  outDir: dist,
+  rootDir: join(here, 'src'),
+  stripInternal: true,
 })
 const { diagnostics } = program.emit()
 const problems = [...ts.getPreEmitDiagnostics(program), ...diagnostics]
 if (problems.length > 0) {
-  console.error(ts.formatDiagnostics(problems, { getCanonicalFileName: (file) => file, getCurrentDirectory: () => checkout, getNewLine: () => '\n' }))
+  console.error(
+    ts.formatDiagnostics(problems, { getCanonicalFileName: (file) => file, getCurrentDirectory: () => checkout, getNewLine: () => '\n' }),
+  )
   process.exit(1)
 }
 // An ES module names its neighbours with their endings.

@@ -1,16 +1,21 @@
 // The gateway put together: database, outbox, keys, connections to the services, and the routes.
-import {
-  Inject,
-  Module,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-} from '@nestjs/common'
+import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
 import { AccountSeal, requireKeys, Seal } from '@stepcast/accounts'
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, migrate, OutboxRelay, poolSizeOf } from '@stepcast/postgres'
 import {
-  contextKey, currentTraceparent, ENV, type Env, LOG, type Log, OpenApi, outboxMetrics, Readiness, Registry, watchKafka,
+  contextKey,
+  currentTraceparent,
+  ENV,
+  type Env,
+  LOG,
+  type Log,
+  OpenApi,
+  outboxMetrics,
+  Readiness,
+  Registry,
+  watchKafka,
 } from '@stepcast/service'
 import { Pool } from 'pg'
 import { ApiDocument } from './apiDocument'

@@ -45,7 +45,10 @@ export class Authentication {
     if (caller.via === 'user_token') {
       const kid = kidOf(credential)
       const { exp } = decodeJwt(credential)
-      return { until: (exp! + expirySkewS) * 1_000, stillStands: async () => (await this.verifying.get(kid, () => verifyingKey(this.pool, this.seal, kid))) !== null }
+      return {
+        until: (exp! + expirySkewS) * 1_000,
+        stillStands: async () => (await this.verifying.get(kid, () => verifyingKey(this.pool, this.seal, kid))) !== null,
+      }
     }
     if (caller.via === 'root') return { until: null, stillStands: () => Promise.resolve(true) }
     const name = hash(credential).toString('base64')
@@ -74,7 +77,8 @@ export class Authentication {
     // contracts.md: a minute of tolerance for when it begins, five seconds for when it ends.
     const now = Date.now() / 1_000
     if (now > exp! + expirySkewS) throw unauthenticated('The user token has expired.')
-    if (iat !== undefined && iat > now + clockSkewS) throw unauthenticated('The user token\'s claim "iat" is in the future: set the clock of whoever signs it.')
+    if (iat !== undefined && iat > now + clockSkewS)
+      throw unauthenticated('The user token\'s claim "iat" is in the future: set the clock of whoever signs it.')
     if (typeof sub !== 'string') throw unauthenticated('The user token\'s "sub" must be a text: the userId.')
     if (exp! - now > maxLifetimeS + clockSkewS) throw unauthenticated('The user token\'s "exp" is more than 24 hours away.')
     const problem = freeIdProblem(sub)

@@ -39,7 +39,8 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
   gateway = await startGateway({
-    env: { ...stack.env, STEPCAST_ROOT_KEY: rootKey, ...Object.fromEntries(services.map(({ urlVariable }) => [urlVariable, url])) }, ownsProcess: false,
+    env: { ...stack.env, STEPCAST_ROOT_KEY: rootKey, ...Object.fromEntries(services.map(({ urlVariable }) => [urlVariable, url])) },
+    ownsProcess: false,
   })
   workspace = await makeWorkspace()
 })
@@ -61,8 +62,11 @@ async function makeWorkspace(): Promise<MadeWorkspace> {
 }
 
 const tokenOf = ({ signingKey }: MadeWorkspace, sub: string, inS = 600): Promise<string> =>
-  new SignJWT({}).setProtectedHeader({ alg: 'HS256', kid: signingKey.kid }).setSubject(sub)
-    .setExpirationTime(Math.floor(Date.now() / 1_000) + inS).sign(Buffer.from(signingKey.secret))
+  new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256', kid: signingKey.kid })
+    .setSubject(sub)
+    .setExpirationTime(Math.floor(Date.now() / 1_000) + inS)
+    .sign(Buffer.from(signingKey.secret))
 
 /** A client of its own making. */
 function open(request: string): Socket {
@@ -85,28 +89,47 @@ const get = async (path: string, credential?: string): Promise<number> => {
 /** Nobody who behaves notices anything. */
 async function expectAllServed(): Promise<void> {
   const { key } = workspace.apiKey
-  expect(await Promise.all([
-    get('/readyz'), get('/l/sAbc'), get('/v1/sms/unknown', key), get('/v1/sends/x', key), get('/v1/templates', key), get('/v1/feed', await tokenOf(workspace, 'other')),
-  ])).toEqual([200, 200, 200, 200, 200, 200])
+  expect(
+    await Promise.all([
+      get('/readyz'),
+      get('/l/sAbc'),
+      get('/v1/sms/unknown', key),
+      get('/v1/sends/x', key),
+      get('/v1/templates', key),
+      get('/v1/feed', await tokenOf(workspace, 'other')),
+    ]),
+  ).toEqual([200, 200, 200, 200, 200, 200])
 }
 
 it.each<[string, () => Promise<string>]>([
   ['callbacks, without credentials', async () => post('/v1/callbacks/twilio/demo', ['Content-Length: 1000'])],
   ['sends', async () => post('/v1/sends', ['Content-Length: 1000', `Authorization: Bearer ${workspace.apiKey.key}`])],
   ['large sends', async () => post('/v1/sends', ['Content-Length: 60000000', `Authorization: Bearer ${workspace.apiKey.key}`])],
-  ['chunked sends', async () => post('/v1/sends', ['Transfer-Encoding: chunked', `Authorization: Bearer ${workspace.apiKey.key}`]).slice(0, -1)],
-  ['receipts of a person', async () => post('/v1/feed/x/clicked', ['Content-Length: 1000', `Authorization: Bearer ${await tokenOf(workspace, 'slow')}`])],
-])('160 who begin and do not end: %s', async (_what, request) => {
-  const written = await request()
-  const answers = Array.from({ length: 160 }, () => drip(open(written), written.endsWith('{') ? ' ' : '1\r\n \r\n'))
-  await sleep(500)
-  await expectAllServed()
-  await sleep(1_500)
-  await expectAllServed()
-  // Those beyond what one caller and one address may have at once are sent away after a second, the others when their time is over.
-  const refused = (await Promise.all(answers.map((socket) => Promise.race([text(socket).catch(() => ' 429 '), sleep(500).then(() => '')])))).filter((said) => said.includes(' 429 ') || said.includes(' 503 '))
-  expect(refused.length).toBeGreaterThan(20)
-}, 60_000)
+  [
+    'chunked sends',
+    async () => post('/v1/sends', ['Transfer-Encoding: chunked', `Authorization: Bearer ${workspace.apiKey.key}`]).slice(0, -1),
+  ],
+  [
+    'receipts of a person',
+    async () => post('/v1/feed/x/clicked', ['Content-Length: 1000', `Authorization: Bearer ${await tokenOf(workspace, 'slow')}`]),
+  ],
+])(
+  '160 who begin and do not end: %s',
+  async (_what, request) => {
+    const written = await request()
+    const answers = Array.from({ length: 160 }, () => drip(open(written), written.endsWith('{') ? ' ' : '1\r\n \r\n'))
+    await sleep(500)
+    await expectAllServed()
+    await sleep(1_500)
+    await expectAllServed()
+    // Those beyond what one caller and one address may have at once are sent away after a second, the others when their time is over.
+    const refused = (
+      await Promise.all(answers.map((socket) => Promise.race([text(socket).catch(() => ' 429 '), sleep(500).then(() => '')])))
+    ).filter((said) => said.includes(' 429 ') || said.includes(' 503 '))
+    expect(refused.length).toBeGreaterThan(20)
+  },
+  60_000,
+)
 
 it('whoever sends nothing for 10 s is cut', async () => {
   const { key } = workspace.apiKey
@@ -145,7 +168,9 @@ it('160 who ask for much and never read: others are served', async () => {
 
 it('a workspace that takes all it can of a service leaves half of it to the others, and waits 2 s itself', async () => {
   const { key } = workspace.apiKey
-  const flood = Array.from({ length: 100 }, () => fetch(`${gateway.url}/v1/templates/held`, { headers: { authorization: `Bearer ${key}` } }))
+  const flood = Array.from({ length: 100 }, () =>
+    fetch(`${gateway.url}/v1/templates/held`, { headers: { authorization: `Bearer ${key}` } }),
+  )
   await eventually(() => held.length === 64)
   expect(await get('/v1/templates/x', (await makeWorkspace()).apiKey.key)).toBe(200)
   const begun = performance.now()
@@ -159,7 +184,11 @@ it('a workspace that takes all it can of a service leaves half of it to the othe
 
 describe('streams end with what they were opened with', () => {
   const stream = (credential: string, more: string[] = []): Promise<string> =>
-    text(open(`GET /v1/feed/stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${credential}\r\n${more.map((line) => `${line}\r\n`).join('')}\r\n`))
+    text(
+      open(
+        `GET /v1/feed/stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${credential}\r\n${more.map((line) => `${line}\r\n`).join('')}\r\n`,
+      ),
+    )
   const remove = async (path: string): Promise<void> => {
     const { status } = await fetch(gateway.url + path, { method: 'DELETE', headers: { authorization: `Bearer ${workspace.apiKey.key}` } })
     expect(status).toBe(204)

@@ -17,12 +17,15 @@ export function docsPage({ info, paths, components, 'x-stepcast-missing': missin
     ([tag, calls]) => `<h2>${escaped(tag)}</h2>${calls.map((call) => callHtml(call, schemas)).join('')}`,
   )
   const away = Array.isArray(missing) ? `<p class="bad">Not described, because away: ${escaped(missing.join(', '))}.</p>` : ''
-  return htmlPage(`${info.title} API`, `
+  return htmlPage(
+    `${info.title} API`,
+    `
 <h1>${escaped(info.title)} API</h1>
 <p>${escaped(info.description ?? '').replace(/`([^`]+)`/g, '<code>$1</code>')}</p>
 <p><a href="/v1/openapi.json">OpenAPI document</a></p>
 ${away}
-${groups.join('')}`)
+${groups.join('')}`,
+  )
 }
 
 function callsByTag(paths: OpenApiDocument['paths']): Map<string, Call[]> {
@@ -45,9 +48,14 @@ ${summary === undefined ? '' : ` – ${escaped(summary)}`}
 ${scopes === undefined ? '' : `<span class="scopes">${escaped(scopes.join(', '))}</span>`}</summary>
 <div>
 ${description ? `<p>${escaped(description)}</p>` : ''}
-<table>${parameters.filter((parameter) => parameter.in !== 'header').map((parameter) => parameterHtml(parameter, schemas)).join('')}</table>
+<table>${parameters
+    .filter((parameter) => parameter.in !== 'header')
+    .map((parameter) => parameterHtml(parameter, schemas))
+    .join('')}</table>
 ${body === undefined ? '' : `<p>Body</p><pre>${escaped(shape(body, schemas))}</pre>`}
-${Object.entries(responses).map(([status, response]) => answerHtml(status, response, schemas)).join('')}
+${Object.entries(responses)
+  .map(([status, response]) => answerHtml(status, response, schemas))
+  .join('')}
 </div></details>`
 }
 

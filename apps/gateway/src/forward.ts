@@ -1,7 +1,19 @@
 // Which requests go on to which service: calls with credentials by their path, links and callbacks without any.
 import type { KeyObject } from 'node:crypto'
 import { All, Controller, Get, Inject, Param, Post, Req, Res } from '@nestjs/common'
-import { Answers, Caller, contextHeader, forbidden, LOG, type Log, notFound, ReadsBody, RequireScope, signContext, Undescribed } from '@stepcast/service'
+import {
+  Answers,
+  Caller,
+  contextHeader,
+  forbidden,
+  LOG,
+  type Log,
+  notFound,
+  ReadsBody,
+  RequireScope,
+  signContext,
+  Undescribed,
+} from '@stepcast/service'
 import type { Request, Response } from 'express'
 import { Authentication } from './authentication'
 import { ContextKey } from './contextKey'
@@ -30,7 +42,8 @@ export class Forward {
   async forward(@Req() request: Request, @Res() response: Response, @Caller() caller: Caller): Promise<void> {
     const service = serviceOf(request.path)
     if (service === undefined) throw notFound(`There is no ${request.method} ${request.path} here: paths are written in small letters.`)
-    if (caller.via === 'user_token' && !service.forPeople) throw forbidden(`A user token reaches ${pathsForPeople} only; this needs an API key.`)
+    if (caller.via === 'user_token' && !service.forPeople)
+      throw forbidden(`A user token reaches ${pathsForPeople} only; this needs an API key.`)
     if (isStream(request.path)) {
       const holds = await this.authentication.holdsOf(caller, request)
       endWith(holds, response, (error) => this.log.warn({ err: error }, 'whether the key of an open stream stands cannot be told'))

@@ -313,8 +313,19 @@ describe('keys', () => {
 
 describe('what an answer says beside itself', () => {
   it('paths are written as they are: another case is another path', async () => {
-    const { apiKey: { key } } = await makeWorkspace()
-    for (const path of ['/V1/templates', '/v1/Templates', '/v1/Feed', '/V1/feed/stream', '/V1/workspace', '/v1/Workspace', '/READYZ', '/v1/templates/../V1']) {
+    const {
+      apiKey: { key },
+    } = await makeWorkspace()
+    for (const path of [
+      '/V1/templates',
+      '/v1/Templates',
+      '/v1/Feed',
+      '/V1/feed/stream',
+      '/V1/workspace',
+      '/v1/Workspace',
+      '/READYZ',
+      '/v1/templates/../V1',
+    ]) {
       expect([path, (await call('GET', path, { key })).status]).toEqual([path, 404])
     }
   })
@@ -351,12 +362,17 @@ describe('what an answer says beside itself', () => {
       expect(first.body[shown]).toEqual(expect.any(String))
       expect(first.headers.get('location')).toBe(`/v1/workspace/${shown === 'key' ? 'api-keys' : 'signing-keys'}/${first.body[id]}`)
       expect(await call('POST', path, { key: as, body, headers })).toMatchObject({
-        status: 409, body: { type: 'urn:stepcast:taken', detail: expect.stringContaining(first.body[id]) },
+        status: 409,
+        body: { type: 'urn:stepcast:taken', detail: expect.stringContaining(first.body[id]) },
       })
     }
     const { status, headers } = await call('PUT', '/v1/workspace', { key, body: { name: 'once' }, headers: { 'idempotency-key': 'once' } })
     expect([status, headers.get('idempotent-replayed')]).toEqual([200, null])
-    expect((await call('PUT', '/v1/workspace', { key, body: { name: 'once' }, headers: { 'idempotency-key': 'once' } })).headers.get('idempotent-replayed')).toBe('true')
+    expect(
+      (await call('PUT', '/v1/workspace', { key, body: { name: 'once' }, headers: { 'idempotency-key': 'once' } })).headers.get(
+        'idempotent-replayed',
+      ),
+    ).toBe('true')
   })
 
   it('a key gives only scopes it has', async () => {
@@ -392,7 +408,17 @@ describe('users', () => {
     for (const claims of [{ nbf: nowS + 2 }, { nbf: nowS + 50 }, { iat: nowS + 50 }, { exp: nowS - 1 }, { nbf: nowS, iat: nowS }]) {
       expect([claims, (await feed(await token(claims))).status]).toEqual([claims, 200])
     }
-    for (const claims of [{ nbf: nowS + 90 }, { iat: nowS + 90 }, { exp: nowS - 10 }, { sub: 5 }, { sub: true }, { sub: null }, { sub: {} }, { sub: ['u'] }, { sub: '' }]) {
+    for (const claims of [
+      { nbf: nowS + 90 },
+      { iat: nowS + 90 },
+      { exp: nowS - 10 },
+      { sub: 5 },
+      { sub: true },
+      { sub: null },
+      { sub: {} },
+      { sub: ['u'] },
+      { sub: '' },
+    ]) {
       expect([claims, (await feed(await token(claims))).status]).toEqual([claims, 401])
     }
   })
@@ -531,7 +557,9 @@ describe('passing on', () => {
     const answer = await fetch(`${gateway.url}/v1/callbacks/twilio/${workspace.workspaceId}?m=a.1.sms`, {
       method: 'POST',
       headers: {
-        'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': 'c2lnbmF0dXJl', 'authorization': 'Basic abc',
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-twilio-signature': 'c2lnbmF0dXJl',
+        authorization: 'Basic abc',
         'x-stepcast-context': 'forged',
       },
       body,
@@ -540,7 +568,7 @@ describe('passing on', () => {
       method: 'POST',
       url: `/v1/callbacks/twilio/${workspace.workspaceId}?m=a.1.sms`,
       caller: null,
-      headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': 'c2lnbmF0dXJl', 'authorization': 'Basic abc' },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': 'c2lnbmF0dXJl', authorization: 'Basic abc' },
       sha256: createHash('sha256').update(body).digest('hex'),
     })
     expect(await call('POST', '/v1/callbacks/nobody/demo', { body: {} })).toMatchObject({ status: 404 })
@@ -681,7 +709,9 @@ describe('operators and newcomers', () => {
 
   it('a service that waits is told with its reason; that the gateway itself can answer is another question', async () => {
     const told = { status: 503, detail: 'Not ready: kafka (no answer for 35 s).', notReady: ['kafka'] }
-    behaviours.set('/readyz', (_request, response) => response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(told)))
+    behaviours.set('/readyz', (_request, response) =>
+      response.writeHead(503, { 'content-type': 'application/problem+json' }).end(JSON.stringify(told)),
+    )
     await eventually(async () => (await call('GET', '/readyz')).status === 503)
     const { body } = await call('GET', '/readyz')
     expect(body.notReady).toEqual(services.map(({ name }) => name))
@@ -695,14 +725,22 @@ describe('operators and newcomers', () => {
   it('Kafka away for 30 s: the whole is not ready and the start page says so, this process can still answer', async () => {
     const away = await startGateway({ env: { ...env, KAFKA_BROKERS: '127.0.0.1:1' }, ownsProcess: false })
     try {
-      const { status, body } = await eventually(async () => {
-        const response = await fetch(`${away.url}/readyz`)
-        return response.status === 503 ? { status: response.status, body: await response.json() } : null
-      }, { withinMs: 60_000, everyMs: 1_000 })
-      expect([status, body]).toMatchObject([503, { notReady: ['kafka'], details: { kafka: expect.stringMatching(/^no answer for 3\d s$/) } }])
+      const { status, body } = await eventually(
+        async () => {
+          const response = await fetch(`${away.url}/readyz`)
+          return response.status === 503 ? { status: response.status, body: await response.json() } : null
+        },
+        { withinMs: 60_000, everyMs: 1_000 },
+      )
+      expect([status, body]).toMatchObject([
+        503,
+        { notReady: ['kafka'], details: { kafka: expect.stringMatching(/^no answer for 3\d s$/) } },
+      ])
       expect(await (await fetch(away.url)).text()).toContain('Not ready: kafka (no answer for')
       expect((await fetch(`${away.url}/readyz?of=self`)).status).toBe(200)
-      expect((await fetch(`${away.url}/v1/workspace`, { headers: { authorization: `Bearer ${(await makeWorkspace()).apiKey.key}` } })).status).toBe(200)
+      expect(
+        (await fetch(`${away.url}/v1/workspace`, { headers: { authorization: `Bearer ${(await makeWorkspace()).apiKey.key}` } })).status,
+      ).toBe(200)
     } finally {
       await away.stop()
     }
@@ -777,34 +815,65 @@ describe('what no database takes', () => {
   it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
     const workspace = await makeWorkspace()
     const { breaches, byStatus } = await attack({
-      url: gateway.url, document: gateway.app.get(OpenApi, { strict: false }).document(),
+      url: gateway.url,
+      document: gateway.app.get(OpenApi, { strict: false }).document(),
       headers: async (path) => ({ authorization: `Bearer ${path.startsWith('/v1/workspaces') ? rootKey : workspace.apiKey.key}` }),
-      known: { workspaceId: workspace.workspaceId, timezone: 'Asia/Seoul', currency: 'KRW', keyId: 'ak_x', kid: `${workspace.workspaceId}.99`, provider: 'fcm' },
+      known: {
+        workspaceId: workspace.workspaceId,
+        timezone: 'Asia/Seoul',
+        currency: 'KRW',
+        keyId: 'ak_x',
+        kid: `${workspace.workspaceId}.99`,
+        provider: 'fcm',
+      },
     })
     expect(breaches).toEqual([])
     expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '400', '404', '409', '422']))
   })
 
   it('names of workspaces and keys hold no NUL and no half surrogate pair', async () => {
-    const { apiKey: { key } } = await makeWorkspace()
+    const {
+      apiKey: { key },
+    } = await makeWorkspace()
     const errors = [{ path: '/name' }]
     for (const name of ['a\u0000b', 'a\ud800']) {
       expect(await call('PUT', '/v1/workspace', { key, body: { name } })).toMatchObject({ status: 422, body: { errors } })
-      expect(await call('POST', '/v1/workspace/api-keys', { key, body: { name, scopes: ['read'] } })).toMatchObject({ status: 422, body: { errors } })
-      expect(await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'nul', name } })).toMatchObject({ status: 422, body: { errors } })
+      expect(await call('POST', '/v1/workspace/api-keys', { key, body: { name, scopes: ['read'] } })).toMatchObject({
+        status: 422,
+        body: { errors },
+      })
+      expect(await call('POST', '/v1/workspaces', { key: rootKey, body: { workspaceId: 'nul', name } })).toMatchObject({
+        status: 422,
+        body: { errors },
+      })
     }
   })
 
-  it.each(['["x"]', '[1.5]', '[1e308]', '[2147483648]', '[null]', '[1,2]'])('the cursor %s is none of the list of signing keys', async (json) => {
-    const { apiKey: { key } } = await makeWorkspace()
-    expect(await call('GET', `/v1/workspace/signing-keys?cursor=${cursorOf(json)}`, { key })).toMatchObject({ status: 400, body: { errors: [{ path: '/cursor' }] } })
-  })
+  it.each(['["x"]', '[1.5]', '[1e308]', '[2147483648]', '[null]', '[1,2]'])(
+    'the cursor %s is none of the list of signing keys',
+    async (json) => {
+      const {
+        apiKey: { key },
+      } = await makeWorkspace()
+      expect(await call('GET', `/v1/workspace/signing-keys?cursor=${cursorOf(json)}`, { key })).toMatchObject({
+        status: 400,
+        body: { errors: [{ path: '/cursor' }] },
+      })
+    },
+  )
 
   it('a body that is no UTF-8 is a 400', async () => {
-    const { apiKey: { key } } = await makeWorkspace()
+    const {
+      apiKey: { key },
+    } = await makeWorkspace()
     const response = await fetch(`${gateway.url}/v1/workspace`, {
-      method: 'PUT', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' }, body: Buffer.from('{"name":"Zoë"}', 'latin1'),
+      method: 'PUT',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: Buffer.from('{"name":"Zoë"}', 'latin1'),
     })
-    expect([response.status, await response.json()]).toMatchObject([400, { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] }])
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] },
+    ])
   })
 })

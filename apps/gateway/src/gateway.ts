@@ -7,14 +7,20 @@ import { corsOfUsers } from './cors'
 
 // No page of another site shows ours within its own, and nothing of ours is guessed to be of another type or told to other sites.
 const headersOfAll = {
-  'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
   'content-security-policy': contentPolicy(),
 }
 
 /** Starts the gateway. */
 export const startGateway = (options: Pick<ServiceOptions, 'env' | 'ownsProcess'> = {}): Promise<RunningService> =>
   startService({
-    name: 'gateway', module: GatewayModule, bodies: { json: 64 * 1024 }, probes: false, ...options,
+    name: 'gateway',
+    module: GatewayModule,
+    bodies: { json: 64 * 1024 },
+    probes: false,
+    ...options,
     authenticate: (app) => {
       const authentication = app.get(Authentication, { strict: false })
       return (request) => authentication.callerOf(request)

@@ -37,11 +37,18 @@ export async function startGrpc(host: string, port: number, refresh: () => Promi
   return {
     port: bound,
     setReady: (ready) => health.setStatus('', ready ? 'SERVING' : 'NOT_SERVING'),
-    stop: () => new Promise((resolve) => {
-      health.setStatus('', 'NOT_SERVING')
-      // A client watching health would hold a graceful shutdown up: calls get 2 s.
-      const force = setTimeout(() => { server.forceShutdown(); resolve() }, 2_000)
-      server.tryShutdown(() => { clearTimeout(force); resolve() })
-    }),
+    stop: () =>
+      new Promise((resolve) => {
+        health.setStatus('', 'NOT_SERVING')
+        // A client watching health would hold a graceful shutdown up: calls get 2 s.
+        const force = setTimeout(() => {
+          server.forceShutdown()
+          resolve()
+        }, 2_000)
+        server.tryShutdown(() => {
+          clearTimeout(force)
+          resolve()
+        })
+      }),
   }
 }

@@ -64,7 +64,10 @@ export class Passage {
     let answer: Dispatcher.ResponseData
     try {
       const body = await bodyOf(request, {
-        most: maxBodyBytes, ...usualTimes, held: this.held, onSlow: () => this.slow.enter(address, workspaceId),
+        most: maxBodyBytes,
+        ...usualTimes,
+        held: this.held,
+        onSlow: () => this.slow.enter(address, workspaceId),
       })
       if (body.kind === 'whole') response.once('close', body.release)
       // By path, not by Accept: a stream on a connection for requests would keep it for an hour, and 128 of them would stop a service.
@@ -74,8 +77,17 @@ export class Passage {
       answer = await (isOpenStream ? streams : requests).request({
         method: request.method as Dispatcher.HttpMethod,
         path: request.originalUrl,
-        headers: { ...forwardedHeaders(request.headers), ...(body.kind === 'whole' ? { 'content-length': String(body.bytes.length) } : {}), ...added },
-        body: body.kind === 'none' ? null : body.kind === 'whole' ? body.bytes : Readable.from(body.pieces, { objectMode: false, highWaterMark: 64 * 1024 }),
+        headers: {
+          ...forwardedHeaders(request.headers),
+          ...(body.kind === 'whole' ? { 'content-length': String(body.bytes.length) } : {}),
+          ...added,
+        },
+        body:
+          body.kind === 'none'
+            ? null
+            : body.kind === 'whole'
+              ? body.bytes
+              : Readable.from(body.pieces, { objectMode: false, highWaterMark: 64 * 1024 }),
         signal: gone.signal,
       })
     } catch (error) {

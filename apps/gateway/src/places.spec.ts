@@ -1,7 +1,8 @@
 import { NoPlace, Places } from './places'
 
 const never = new AbortController().signal
-const placesOf = (most: number, line: number, withinMs: number): Places => new Places({ most, mostOfOne: most, line, lineOfOne: line, withinMs })
+const placesOf = (most: number, line: number, withinMs: number): Places =>
+  new Places({ most, mostOfOne: most, line, lineOfOne: line, withinMs })
 
 it('serves so many at a time, in the order of the line', async () => {
   const places = placesOf(2, 10, 1_000)

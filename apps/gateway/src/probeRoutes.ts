@@ -1,6 +1,16 @@
 // What operators and newcomers ask of the whole: is it alive and ready, how is it doing, where does one begin.
 import { Controller, Get, Header, Inject, Query } from '@nestjs/common'
-import { Answers, answerReadiness, contentPolicy, Readiness, readyQuery, type ReadyQuery, Registry, RequireScope, Undescribed } from '@stepcast/service'
+import {
+  Answers,
+  answerReadiness,
+  contentPolicy,
+  Readiness,
+  readyQuery,
+  type ReadyQuery,
+  Registry,
+  RequireScope,
+  Undescribed,
+} from '@stepcast/service'
 import { ApiDocument } from './apiDocument'
 import { docsPage } from './docsPage'
 import { startPage } from './startPage'

@@ -1,7 +1,15 @@
 // The calls about provider accounts: given, recognised, taken away, never shown.
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put } from '@nestjs/common'
 import {
-  AccountSeal, apnsAccount, fcmAccount, hintOf, providerNames, solapiAccount, twilioAccount, type AccountOf, type ProviderName,
+  AccountSeal,
+  apnsAccount,
+  fcmAccount,
+  hintOf,
+  providerNames,
+  solapiAccount,
+  twilioAccount,
+  type AccountOf,
+  type ProviderName,
   type SealedAccount,
 } from '@stepcast/accounts'
 import { inTransaction, OutboxRelay } from '@stepcast/postgres'

@@ -12,8 +12,11 @@ const accounts: AccountOf = sandboxAccounts()
 /** Every secret that was given, in the forms in which it could be found. */
 const secrets = [
   // The middle of a PEM: its ends look like those of any key.
-  accounts.fcm.serviceAccount.private_key.slice(200, 260), accounts.apns.privateKey.slice(60, 110),
-  accounts.twilio.authToken, accounts.solapi.apiSecret, accounts.solapi.webhookSecret,
+  accounts.fcm.serviceAccount.private_key.slice(200, 260),
+  accounts.apns.privateKey.slice(60, 110),
+  accounts.twilio.authToken,
+  accounts.solapi.apiSecret,
+  accounts.solapi.webhookSecret,
 ].flatMap((secret) => {
   const bytes = Buffer.from(secret)
   return [secret, JSON.stringify(secret).slice(1, -1), bytes.toString('hex'), bytes.toString('base64').slice(4, -6)]
@@ -28,7 +31,8 @@ const answers: string[] = []
 
 async function call(method: string, path: string, body?: unknown, credential = key): Promise<{ status: number; body: any }> {
   const response = await fetch(gateway.url + path, {
-    method, headers: { 'authorization': `Bearer ${credential}`, 'content-type': 'application/json' },
+    method,
+    headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const text = await response.text()
@@ -42,7 +46,8 @@ async function dump(): Promise<string> {
   await client.connect()
   try {
     const { rows: tables } = await client.query<{ name: string }>(
-      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`)
+      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+    )
     const contents = []
     for (const { name } of tables) contents.push(...(await client.query<{ row: string }>(`SELECT t::text AS row FROM ${name} t`)).rows)
     return contents.map(({ row }) => row).join('\n')
@@ -76,12 +81,16 @@ afterAll(async () => {
 
 it('an account is answered by what it is recognised by', async () => {
   const hints = {
-    fcm: accounts.fcm.serviceAccount.project_id, apns: accounts.apns.keyId,
-    twilio: accounts.twilio.accountSid, solapi: accounts.solapi.apiKey,
+    fcm: accounts.fcm.serviceAccount.project_id,
+    apns: accounts.apns.keyId,
+    twilio: accounts.twilio.accountSid,
+    solapi: accounts.solapi.apiKey,
   }
   for (const provider of providerNames) {
-    expect(await call('PUT', `/v1/workspace/providers/${provider}`, accounts[provider]))
-      .toEqual({ status: 200, body: { provider, account: hints[provider], updatedAt: expect.stringMatching(/Z$/) } })
+    expect(await call('PUT', `/v1/workspace/providers/${provider}`, accounts[provider])).toEqual({
+      status: 200,
+      body: { provider, account: hints[provider], updatedAt: expect.stringMatching(/Z$/) },
+    })
   }
   const { body } = await call('GET', '/v1/workspace/providers')
   expect(body.items.map(({ provider, account }: any) => [provider, account])).toEqual(providerNames.map((name) => [name, hints[name]]))
@@ -106,11 +115,14 @@ it('one that is wrong is refused by its fields and none of its values', async ()
   const { status, body } = await call('PUT', '/v1/workspace/providers/twilio', wrong)
   expect(status).toBe(422)
   expect(body.errors.map(({ path }: any) => path).sort()).toEqual(['/accountSid', '/authToken', '/extra', '/from'])
-  expect(await call('PUT', '/v1/workspace/providers/twilio', { ...accounts.twilio, messagingServiceSid: `MG${'0'.repeat(32)}` }))
-    .toMatchObject({ status: 422, body: { errors: [{ path: '/from', message: 'give exactly one of from and messagingServiceSid' }] } })
+  expect(
+    await call('PUT', '/v1/workspace/providers/twilio', { ...accounts.twilio, messagingServiceSid: `MG${'0'.repeat(32)}` }),
+  ).toMatchObject({ status: 422, body: { errors: [{ path: '/from', message: 'give exactly one of from and messagingServiceSid' }] } })
   const wrongKey = { serviceAccount: { ...accounts.fcm.serviceAccount, private_key: accounts.apns.privateKey } }
-  expect(await call('PUT', '/v1/workspace/providers/fcm', wrongKey))
-    .toMatchObject({ status: 422, body: { errors: [{ path: '/serviceAccount/private_key' }] } })
+  expect(await call('PUT', '/v1/workspace/providers/fcm', wrongKey)).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: '/serviceAccount/private_key' }] },
+  })
   expect(await call('PUT', '/v1/workspace/providers/nobody', {})).toMatchObject({ status: 404 })
 })
 

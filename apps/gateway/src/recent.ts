@@ -8,15 +8,22 @@ export class Recent<V> {
    * @param keepMs how long an answer is believed: 4 s for keys, so that a revocation reaches the streams of every process within 10 s.
    * @param max entries at most; the longest unused goes first.
    */
-  constructor(private readonly keepMs = 4_000, private readonly max = 10_000) {}
+  constructor(
+    private readonly keepMs = 4_000,
+    private readonly max = 10_000,
+  ) {}
 
   /** The answer for a name, looked up unless it is recent. */
   get(name: string, look: () => Promise<V | null>): Promise<V | null> {
     const known = this.entries.get(name)
     if (known !== undefined && Date.now() - known.at < this.keepMs) return this.keep(name, known)
     const entry = { at: Date.now(), found: look() }
-    const forget = (): void => { if (this.entries.get(name) === entry) this.entries.delete(name) }
-    entry.found.then((value) => { if (value === null) forget() }, forget)
+    const forget = (): void => {
+      if (this.entries.get(name) === entry) this.entries.delete(name)
+    }
+    entry.found.then((value) => {
+      if (value === null) forget()
+    }, forget)
     return this.keep(name, entry)
   }
 

@@ -34,25 +34,37 @@ afterAll(async () => {
 })
 
 const envWith = (current: string, previous?: string): Record<string, string> => ({
-  ...stack.env, ...Object.fromEntries(services.map(({ urlVariable }) => [urlVariable, 'http://127.0.0.1:9'])),
-  STEPCAST_ENCRYPTION_KEY: current, ...(previous && { STEPCAST_ENCRYPTION_KEY_PREVIOUS: previous }),
+  ...stack.env,
+  ...Object.fromEntries(services.map(({ urlVariable }) => [urlVariable, 'http://127.0.0.1:9'])),
+  STEPCAST_ENCRYPTION_KEY: current,
+  ...(previous && { STEPCAST_ENCRYPTION_KEY_PREVIOUS: previous }),
 })
-const start = async (...keys: [string, string?]): Promise<string> => (running = await startGateway({ env: envWith(...keys), ownsProcess: false })).url
+const start = async (...keys: [string, string?]): Promise<string> =>
+  (running = await startGateway({ env: envWith(...keys), ownsProcess: false })).url
 
 async function call(url: string, method: string, path: string, credential: string, body?: unknown): Promise<{ status: number; body: any }> {
   const response = await fetch(url + path, {
-    method, headers: { 'authorization': `Bearer ${credential}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    method,
+    headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
   const text = await response.text()
   return { status: response.status, body: text === '' ? null : JSON.parse(text) }
 }
 
 const fingerprints = async (schema = 'gateway'): Promise<string[]> =>
-  (await pool.query<{ fingerprint: string }>(`SELECT fingerprint FROM ${schema}.encryption_keys ORDER BY since`)).rows.map(({ fingerprint }) => fingerprint)
+  (await pool.query<{ fingerprint: string }>(`SELECT fingerprint FROM ${schema}.encryption_keys ORDER BY since`)).rows.map(
+    ({ fingerprint }) => fingerprint,
+  )
 
 /** Whether user tokens of a workspace are taken: what they reach is away (503 or 502), but the token was judged; 401 and 500 are not that. */
 async function userCall(url: string, { kid, secret }: { kid: string; secret: string }): Promise<{ status: number; body: any }> {
-  const token = await new SignJWT({}).setProtectedHeader({ alg: 'HS256', kid }).setSubject('ada').setIssuedAt().setExpirationTime('5m').sign(Buffer.from(secret))
+  const token = await new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256', kid })
+    .setSubject('ada')
+    .setIssuedAt()
+    .setExpirationTime('5m')
+    .sign(Buffer.from(secret))
   return call(url, 'GET', '/v1/feed/unread-count', token)
 }
 
@@ -67,7 +79,9 @@ describe('a key that is replaced', () => {
   })
 
   it('another one alone does not start; the sentence names the variable', async () => {
-    await expect(start(fresh)).rejects.toThrow(/^STEPCAST_ENCRYPTION_KEY \(.*secrets\/internal.*\) is not what the signing keys and provider accounts in this database are sealed with .*: give that key back, or give it as STEPCAST_ENCRYPTION_KEY_PREVIOUS/)
+    await expect(start(fresh)).rejects.toThrow(
+      /^STEPCAST_ENCRYPTION_KEY \(.*secrets\/internal.*\) is not what the signing keys and provider accounts in this database are sealed with .*: give that key back, or give it as STEPCAST_ENCRYPTION_KEY_PREVIOUS/,
+    )
     expect(await fingerprints()).toEqual([fingerprintOfKey(old)])
   })
 
@@ -114,7 +128,12 @@ describe('a key that is replaced', () => {
 
 describe('a dispatcher', () => {
   const startSms = async (...keys: [string, string?]): Promise<RunningService> =>
-    (running = await startService({ name: 'sms-dispatcher', module: dispatcherModule(smsDispatcher), env: envWith(...keys), ownsProcess: false }))
+    (running = await startService({
+      name: 'sms-dispatcher',
+      module: dispatcherModule(smsDispatcher),
+      env: envWith(...keys),
+      ownsProcess: false,
+    }))
 
   it('refuses keys that do not fit, and forgets the one before when the gateway has sealed all accounts anew', async () => {
     await startSms(old)
@@ -130,7 +149,12 @@ describe('a dispatcher', () => {
     await sms.query(`DELETE FROM workspaces`)
     const seal = new AccountSeal(encryptionKeysOf(envWith(fresh, old)))
     const settings = (sealed: string): string => JSON.stringify({ providers: { twilio: { sealed, updatedAt: '' } } })
-    await sms.query('INSERT INTO workspaces VALUES ($1, $2), ($3, $4)', ['a', settings(seal.close('a', 'twilio', twilio)), 'b', settings(new AccountSeal(old).close('b', 'twilio', twilio))])
+    await sms.query('INSERT INTO workspaces VALUES ($1, $2), ($3, $4)', [
+      'a',
+      settings(seal.close('a', 'twilio', twilio)),
+      'b',
+      settings(new AccountSeal(old).close('b', 'twilio', twilio)),
+    ])
     expect(await areRenewed(sms, seal)).toBe(false)
     await sms.query('UPDATE workspaces SET settings = $1 WHERE workspace_id = $2', [settings(seal.close('b', 'twilio', twilio)), 'b'])
     expect(await areRenewed(sms, seal)).toBe(true)
@@ -139,7 +163,13 @@ describe('a dispatcher', () => {
 })
 
 it('the key is the encryption key, else the internal secret; an empty or equal one before is none', () => {
-  expect(encryptionKeysOf({ STEPCAST_INTERNAL_SECRET: 'a', STEPCAST_ENCRYPTION_KEY_PREVIOUS: '' })).toEqual({ current: 'a', previous: null, variable: 'STEPCAST_INTERNAL_SECRET' })
-  expect(encryptionKeysOf({ STEPCAST_INTERNAL_SECRET: 'a', STEPCAST_ENCRYPTION_KEY: 'b', STEPCAST_ENCRYPTION_KEY_PREVIOUS: 'b' }).previous).toBeNull()
+  expect(encryptionKeysOf({ STEPCAST_INTERNAL_SECRET: 'a', STEPCAST_ENCRYPTION_KEY_PREVIOUS: '' })).toEqual({
+    current: 'a',
+    previous: null,
+    variable: 'STEPCAST_INTERNAL_SECRET',
+  })
+  expect(
+    encryptionKeysOf({ STEPCAST_INTERNAL_SECRET: 'a', STEPCAST_ENCRYPTION_KEY: 'b', STEPCAST_ENCRYPTION_KEY_PREVIOUS: 'b' }).previous,
+  ).toBeNull()
   expect(encryptionSecretOf({ STEPCAST_INTERNAL_SECRET: 'a', STEPCAST_ENCRYPTION_KEY: 'b' })).toBe('b')
 })

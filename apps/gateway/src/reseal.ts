@@ -1,5 +1,13 @@
 // Turns what is sealed with the previous key over to the current one, a batch at a time: at the start and every hour while both are given.
-import { AccountSeal, forgetPreviousKey, Seal, SealBroken, type EncryptionKeys, type ProviderName, type SealedAccount } from '@stepcast/accounts'
+import {
+  AccountSeal,
+  forgetPreviousKey,
+  Seal,
+  SealBroken,
+  type EncryptionKeys,
+  type ProviderName,
+  type SealedAccount,
+} from '@stepcast/accounts'
 import { inTransaction } from '@stepcast/postgres'
 import type { Log } from '@stepcast/service'
 import type { Pool } from 'pg'
@@ -32,14 +40,20 @@ export async function reseal(pool: Pool, keys: EncryptionKeys): Promise<Resealed
 
 async function resealSigningKeys(pool: Pool, seal: Seal, broken: string[]): Promise<number> {
   let done = 0
-  for (let after: readonly [string, number] = ['', 0]; ;) {
+  for (let after: readonly [string, number] = ['', 0]; ; ) {
     const { rows } = await pool.query<{ workspace_id: string; n: number; sealed: Buffer }>(
-      'SELECT workspace_id, n, sealed FROM signing_keys WHERE (workspace_id, n) > ($1, $2) ORDER BY workspace_id, n LIMIT $3', [...after, batch])
+      'SELECT workspace_id, n, sealed FROM signing_keys WHERE (workspace_id, n) > ($1, $2) ORDER BY workspace_id, n LIMIT $3',
+      [...after, batch],
+    )
     for (const { workspace_id: workspaceId, n, sealed } of rows) {
       const renewed = renewal(() => seal.renewed(sealed, `${workspaceId}.${n}`), `${workspaceId}.${n}`, broken)
       if (renewed === null) continue
-      const { rowCount } = await pool.query(
-        'UPDATE signing_keys SET sealed = $3 WHERE workspace_id = $1 AND n = $2 AND sealed = $4', [workspaceId, n, renewed, sealed])
+      const { rowCount } = await pool.query('UPDATE signing_keys SET sealed = $3 WHERE workspace_id = $1 AND n = $2 AND sealed = $4', [
+        workspaceId,
+        n,
+        renewed,
+        sealed,
+      ])
       done += rowCount ?? 0
     }
     const last = rows.at(-1)
@@ -50,9 +64,11 @@ async function resealSigningKeys(pool: Pool, seal: Seal, broken: string[]): Prom
 
 async function resealAccounts(pool: Pool, seal: AccountSeal, broken: string[]): Promise<number> {
   let done = 0
-  for (let after = ''; ;) {
+  for (let after = ''; ; ) {
     const { rows } = await pool.query<{ workspace_id: string }>(
-      `SELECT workspace_id FROM workspaces WHERE workspace_id > $1 AND settings->'providers' <> '{}' ORDER BY workspace_id LIMIT $2`, [after, batch])
+      `SELECT workspace_id FROM workspaces WHERE workspace_id > $1 AND settings->'providers' <> '{}' ORDER BY workspace_id LIMIT $2`,
+      [after, batch],
+    )
     for (const { workspace_id } of rows) done += await resealWorkspace(pool, seal, workspace_id, broken)
     const last = rows.at(-1)
     if (last === undefined || rows.length < batch) return done
@@ -63,8 +79,12 @@ async function resealAccounts(pool: Pool, seal: AccountSeal, broken: string[]): 
 /** The accounts of one workspace, and the news of them to every dispatcher: one transaction, under the lock of its row. */
 function resealWorkspace(pool: Pool, seal: AccountSeal, workspaceId: string, broken: string[]): Promise<number> {
   return inTransaction(pool, async (tx) => {
-    const { rows: [row] } = await tx.query<{ providers: Partial<Record<ProviderName, SealedAccount>> | null }>(
-      `SELECT settings->'providers' AS providers FROM workspaces WHERE workspace_id = $1 FOR UPDATE`, [workspaceId])
+    const {
+      rows: [row],
+    } = await tx.query<{ providers: Partial<Record<ProviderName, SealedAccount>> | null }>(
+      `SELECT settings->'providers' AS providers FROM workspaces WHERE workspace_id = $1 FOR UPDATE`,
+      [workspaceId],
+    )
     let done = 0
     for (const [name, account] of Object.entries(row?.providers ?? {})) {
       const provider = name as ProviderName
@@ -94,7 +114,11 @@ export class Resealing {
   private running: Promise<void> = Promise.resolve()
   private stopped = false
 
-  constructor(private readonly pool: Pool, private readonly keys: EncryptionKeys, private readonly log: Log) {}
+  constructor(
+    private readonly pool: Pool,
+    private readonly keys: EncryptionKeys,
+    private readonly log: Log,
+  ) {}
 
   start(): void {
     if (this.keys.previous !== null) this.running = this.pass()
@@ -111,9 +135,15 @@ export class Resealing {
     try {
       const { broken, ...counts } = await reseal(this.pool, this.keys)
       await forgetPreviousKey(this.pool, this.keys)
-      if (broken.length > 0) this.log.error({ broken: broken.slice(0, 20), count: broken.length }, 'sealed with neither key: make these signing keys, or give these provider accounts, anew')
-      this.log.info(counts,
-        'everything is sealed with STEPCAST_ENCRYPTION_KEY: once every process runs with it, and after the tracked links of the last 30 days, STEPCAST_ENCRYPTION_KEY_PREVIOUS may go')
+      if (broken.length > 0)
+        this.log.error(
+          { broken: broken.slice(0, 20), count: broken.length },
+          'sealed with neither key: make these signing keys, or give these provider accounts, anew',
+        )
+      this.log.info(
+        counts,
+        'everything is sealed with STEPCAST_ENCRYPTION_KEY: once every process runs with it, and after the tracked links of the last 30 days, STEPCAST_ENCRYPTION_KEY_PREVIOUS may go',
+      )
     } catch (error) {
       this.log.warn({ err: error }, 'sealing anew is interrupted and goes on in 30 s')
       nextMs = afterErrorMs

@@ -30,7 +30,14 @@ export const services = [
     forPeople: true,
     maxBodyBytes: megabyte,
   },
-  { name: 'push-dispatcher', part: 'push', urlVariable: 'PUSH_DISPATCHER_URL', prefixes: ['/v1/push'], forPeople: true, maxBodyBytes: megabyte },
+  {
+    name: 'push-dispatcher',
+    part: 'push',
+    urlVariable: 'PUSH_DISPATCHER_URL',
+    prefixes: ['/v1/push'],
+    forPeople: true,
+    maxBodyBytes: megabyte,
+  },
   {
     name: 'sms-dispatcher',
     part: 'SMS',
@@ -60,7 +67,10 @@ export type NamedService = Service & { name: ServiceName }
 const named: readonly NamedService[] = services
 
 /** What user tokens reach, in words. */
-export const pathsForPeople = named.filter(({ forPeople }) => forPeople).flatMap(({ prefixes }) => prefixes).join(' and ')
+export const pathsForPeople = named
+  .filter(({ forPeople }) => forPeople)
+  .flatMap(({ prefixes }) => prefixes)
+  .join(' and ')
 
 /** The service that takes callbacks of a provider; undefined when none does. */
 export const serviceOfCallbacks = (provider: string): NamedService | undefined => named.find(({ takes }) => takes?.callbacksOf === provider)

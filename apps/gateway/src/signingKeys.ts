@@ -11,14 +11,22 @@ const maxActiveKeys = 20
 /** A signing key as it can be read again: never its secret. */
 export const signingKey = z.object({
   kid: z.string().describe('<workspaceId>.<n>: the kid header of the tokens it signs'),
-  createdAt: z.iso.datetime(), revokedAt: z.iso.datetime().nullable(),
+  createdAt: z.iso.datetime(),
+  revokedAt: z.iso.datetime().nullable(),
 })
 export type SigningKey = z.output<typeof signingKey>
 
-interface SigningKeyRow { n: number; created_at: Date; revoked_at: Date | null }
+interface SigningKeyRow {
+  n: number
+  created_at: Date
+  revoked_at: Date | null
+}
 
-const answerOf = (workspaceId: string, { n, created_at, revoked_at }: SigningKeyRow): SigningKey =>
-  ({ kid: `${workspaceId}.${n}`, createdAt: created_at.toISOString(), revokedAt: revoked_at?.toISOString() ?? null })
+const answerOf = (workspaceId: string, { n, created_at, revoked_at }: SigningKeyRow): SigningKey => ({
+  kid: `${workspaceId}.${n}`,
+  createdAt: created_at.toISOString(),
+  revokedAt: revoked_at?.toISOString() ?? null,
+})
 
 /** Takes a `kid` apart; null when it is none. */
 export function parseKid(kid: string): { workspaceId: string; n: number } | null {
@@ -30,15 +38,22 @@ export function parseKid(kid: string): { workspaceId: string; n: number } | null
 export async function makeSigningKey(tx: PoolClient, seal: Seal, workspaceId: string): Promise<SigningKey & { secret: string }> {
   // Numbers follow each other under the lock of the workspace's row.
   await tx.query('SELECT FROM workspaces WHERE workspace_id = $1 FOR UPDATE', [workspaceId])
-  const { rows: [held] } = await tx.query<{ last: number; active: number }>(
+  const {
+    rows: [held],
+  } = await tx.query<{ last: number; active: number }>(
     `SELECT coalesce(max(n), 0)::int AS last, (count(*) FILTER (WHERE revoked_at IS NULL))::int AS active
-     FROM signing_keys WHERE workspace_id = $1`, [workspaceId])
+     FROM signing_keys WHERE workspace_id = $1`,
+    [workspaceId],
+  )
   if (held!.active >= maxActiveKeys) throw conflict(`A workspace has at most ${maxActiveKeys} active signing keys: revoke one first.`)
   const n = held!.last + 1
   const secret = randomBytes(32).toString('base64url')
-  const { rows: [row] } = await tx.query<SigningKeyRow>(
+  const {
+    rows: [row],
+  } = await tx.query<SigningKeyRow>(
     'INSERT INTO signing_keys (workspace_id, n, sealed) VALUES ($1, $2, $3) RETURNING n, created_at, revoked_at',
-    [workspaceId, n, seal.close(secret, `${workspaceId}.${n}`)])
+    [workspaceId, n, seal.close(secret, `${workspaceId}.${n}`)],
+  )
   return { ...answerOf(workspaceId, row!), secret }
 }
 
@@ -46,10 +61,15 @@ export async function makeSigningKey(tx: PoolClient, seal: Seal, workspaceId: st
 export const signingKeyOrder = keyset('signing-keys', 'int4')
 
 /** Keys in the order they were made, revoked ones too; one more than the page holds where there are more. */
-export async function listSigningKeys(pool: Pool, workspaceId: string, { limit, after }: Page<typeof signingKeyOrder.shape>): Promise<SigningKey[]> {
+export async function listSigningKeys(
+  pool: Pool,
+  workspaceId: string,
+  { limit, after }: Page<typeof signingKeyOrder.shape>,
+): Promise<SigningKey[]> {
   const { rows } = await pool.query<SigningKeyRow>(
     'SELECT n, created_at, revoked_at FROM signing_keys WHERE workspace_id = $1 AND n > $2 ORDER BY n LIMIT $3',
-    [workspaceId, after?.[0] ?? 0, limit + 1])
+    [workspaceId, after?.[0] ?? 0, limit + 1],
+  )
   return rows.map((row) => answerOf(workspaceId, row))
 }
 
@@ -58,7 +78,9 @@ export async function revokeSigningKey(pool: Pool, workspaceId: string, kid: str
   const parts = parseKid(kid)
   if (parts === null || parts.workspaceId !== workspaceId) return false
   const { rowCount } = await pool.query(
-    'UPDATE signing_keys SET revoked_at = coalesce(revoked_at, now()) WHERE workspace_id = $1 AND n = $2', [workspaceId, parts.n])
+    'UPDATE signing_keys SET revoked_at = coalesce(revoked_at, now()) WHERE workspace_id = $1 AND n = $2',
+    [workspaceId, parts.n],
+  )
   return rowCount === 1
 }
 
@@ -66,8 +88,12 @@ export async function revokeSigningKey(pool: Pool, workspaceId: string, kid: str
 export async function verifyingKey(pool: Pool, seal: Seal, kid: string): Promise<KeyObject | null> {
   const parts = parseKid(kid)
   if (parts === null) return null
-  const { rows: [row] } = await pool.query<{ sealed: Buffer }>(
-    'SELECT sealed FROM signing_keys WHERE workspace_id = $1 AND n = $2 AND revoked_at IS NULL', [parts.workspaceId, parts.n])
+  const {
+    rows: [row],
+  } = await pool.query<{ sealed: Buffer }>('SELECT sealed FROM signing_keys WHERE workspace_id = $1 AND n = $2 AND revoked_at IS NULL', [
+    parts.workspaceId,
+    parts.n,
+  ])
   if (row === undefined) return null
   try {
     return createSecretKey(Buffer.from(seal.open(row.sealed, kid)))

@@ -50,5 +50,10 @@ export class WholeReadiness {
 /** What a service says it waits for: `Not ready: kafka (…).` without its lead. */
 function detailOf(problem: unknown): string | null {
   const { detail } = (problem ?? {}) as { detail?: unknown }
-  return typeof detail === 'string' ? detail.replace(/^Not ready: /, '').replace(/\.$/, '').slice(0, 500) : null
+  return typeof detail === 'string'
+    ? detail
+        .replace(/^Not ready: /, '')
+        .replace(/\.$/, '')
+        .slice(0, 500)
+    : null
 }

@@ -150,7 +150,8 @@ export class WorkspaceRoutes {
     @IdempotencyKey() idempotencyKey: string | null,
   ): Promise<MadeApiKey> {
     const more = body.scopes.filter((scope) => !caller.scopes.includes(scope))
-    if (more.length > 0) throw forbidden(`A key may give only scopes it has, which are ${caller.scopes.join(', ')}; not ${more.join(', ')}.`)
+    if (more.length > 0)
+      throw forbidden(`A key may give only scopes it has, which are ${caller.scopes.join(', ')}; not ${more.join(', ')}.`)
     return this.makeKeyOnce({ caller, route: 'POST /v1/workspace/api-keys', key: idempotencyKey }, caller.workspaceId, body)
   }
 
@@ -181,7 +182,8 @@ export class WorkspaceRoutes {
   @RequireScope('admin')
   @Describe({
     summary: 'Make a signing key',
-    description: 'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here: 409 for a call repeated with the same Idempotency-Key.',
+    description:
+      'For user tokens: HS256 over the UTF-8 bytes of the secret, header kid. The secret is shown only here: 409 for a call repeated with the same Idempotency-Key.',
     answer: madeSigningKey,
   })
   async makeSigningKey(@Caller() caller: Caller, @IdempotencyKey() idempotencyKey: string | null): Promise<MadeSigningKey> {
@@ -244,7 +246,9 @@ export class WorkspaceRoutes {
 
 // A secret is in the first answer only, so there is no answer to be given again.
 const madeAlready = (what: string, id: string, secret: string): Problem =>
-  taken(`The ${what} ${id} was made by an earlier call with this Idempotency-Key, and its ${secret} shown there only: revoke it and make another with a new Idempotency-Key.`)
+  taken(
+    `The ${what} ${id} was made by an earlier call with this Idempotency-Key, and its ${secret} shown there only: revoke it and make another with a new Idempotency-Key.`,
+  )
 
 function gone(workspaceId: string): never {
   throw notFound(`There is no workspace ${workspaceId}.`)

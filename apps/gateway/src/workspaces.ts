@@ -35,18 +35,29 @@ export const newWorkspace = z.strictObject({
  * What `PUT /v1/workspace` takes: what is left out stays. Members of the answer that cannot be changed are ignored, so it can be sent
  * back edited.
  */
-export const workspaceChange = z.strictObject({
-  name: name.optional(), timezone: timezone.optional(), currency: currency.optional(),
-  resendUnknown: z.strictObject({ sms: z.boolean().optional(), kakao: z.boolean().optional() }).optional(),
-  workspaceId: z.unknown().optional(), createdAt: z.unknown().optional(), updatedAt: z.unknown().optional(),
-}).transform(({ name, timezone, currency, resendUnknown }) => ({ name, timezone, currency, resendUnknown }))
+export const workspaceChange = z
+  .strictObject({
+    name: name.optional(),
+    timezone: timezone.optional(),
+    currency: currency.optional(),
+    resendUnknown: z.strictObject({ sms: z.boolean().optional(), kakao: z.boolean().optional() }).optional(),
+    workspaceId: z.unknown().optional(),
+    createdAt: z.unknown().optional(),
+    updatedAt: z.unknown().optional(),
+  })
+  .transform(({ name, timezone, currency, resendUnknown }) => ({ name, timezone, currency, resendUnknown }))
 
 /** A workspace as answered. */
 export const workspace = z.object({
-  workspaceId: z.string(), name: z.string(), timezone: z.string().describe('IANA'), currency: z.string().describe('ISO 4217'),
-  resendUnknown: z.object({ sms: z.boolean(), kakao: z.boolean() })
+  workspaceId: z.string(),
+  name: z.string(),
+  timezone: z.string().describe('IANA'),
+  currency: z.string().describe('ISO 4217'),
+  resendUnknown: z
+    .object({ sms: z.boolean(), kakao: z.boolean() })
     .describe('whether a paid message is sent once more when nobody knows whether it went out; no unless told'),
-  createdAt: z.iso.datetime(), updatedAt: z.iso.datetime(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
 })
 export type Workspace = z.output<typeof workspace>
 /** As stored, and as told on the topic. */
@@ -56,15 +67,24 @@ interface Settings extends Pick<Workspace, 'name' | 'timezone' | 'currency'> {
   readonly providers?: Readonly<Partial<Record<ProviderName, SealedAccount>>>
 }
 
-interface WorkspaceRow { workspace_id: string; settings: Settings; created_at: Date; updated_at: Date }
+interface WorkspaceRow {
+  workspace_id: string
+  settings: Settings
+  created_at: Date
+  updated_at: Date
+}
 
 const neverResent = { sms: false, kakao: false }
 
 // Field by field: accounts are part of the settings and of no answer.
 const answerOf = ({ workspace_id, settings, created_at, updated_at }: WorkspaceRow): Workspace => ({
-  workspaceId: workspace_id, name: settings.name, timezone: settings.timezone, currency: settings.currency,
+  workspaceId: workspace_id,
+  name: settings.name,
+  timezone: settings.timezone,
+  currency: settings.currency,
   resendUnknown: { ...neverResent, ...settings.resendUnknown },
-  createdAt: created_at.toISOString(), updatedAt: updated_at.toISOString(),
+  createdAt: created_at.toISOString(),
+  updatedAt: updated_at.toISOString(),
 })
 
 const columns = 'workspace_id, settings, created_at, updated_at'
@@ -74,9 +94,12 @@ export async function makeWorkspace(
   tx: PoolClient,
   { workspaceId, name = workspaceId, timezone, currency }: z.output<typeof newWorkspace>,
 ): Promise<Workspace | null> {
-  const { rows: [row] } = await tx.query<WorkspaceRow>(
+  const {
+    rows: [row],
+  } = await tx.query<WorkspaceRow>(
     `INSERT INTO workspaces (workspace_id, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING ${columns}`,
-    [workspaceId, JSON.stringify({ name, timezone, currency })])
+    [workspaceId, JSON.stringify({ name, timezone, currency })],
+  )
   return row === undefined ? null : answerOf(row)
 }
 
@@ -86,17 +109,22 @@ export async function changeWorkspace(
   workspaceId: string,
   { name, timezone, currency, resendUnknown }: z.output<typeof workspaceChange>,
 ): Promise<Workspace | null> {
-  const { rows: [row] } = await tx.query<WorkspaceRow>(
+  const {
+    rows: [row],
+  } = await tx.query<WorkspaceRow>(
     `UPDATE workspaces SET updated_at = greatest(clock_timestamp(), updated_at),
        settings = settings || $2 || jsonb_build_object('resendUnknown', coalesce(settings->'resendUnknown', '{}') || $3)
      WHERE workspace_id = $1 RETURNING ${columns}`,
-    [workspaceId, JSON.stringify({ name, timezone, currency }), JSON.stringify(resendUnknown ?? {})])
+    [workspaceId, JSON.stringify({ name, timezone, currency }), JSON.stringify(resendUnknown ?? {})],
+  )
   return row === undefined ? null : answerOf(row)
 }
 
 /** Reads a workspace; null when there is none. */
 export async function readWorkspace(pool: Pool, workspaceId: string): Promise<Workspace | null> {
-  const { rows: [row] } = await pool.query<WorkspaceRow>(`SELECT ${columns} FROM workspaces WHERE workspace_id = $1`, [workspaceId])
+  const {
+    rows: [row],
+  } = await pool.query<WorkspaceRow>(`SELECT ${columns} FROM workspaces WHERE workspace_id = $1`, [workspaceId])
   return row === undefined ? null : answerOf(row)
 }
 
@@ -114,23 +142,32 @@ export async function writeAccount(
     `UPDATE workspaces SET updated_at = greatest(clock_timestamp(), updated_at), settings = settings || jsonb_build_object('providers', CASE
        WHEN $3::jsonb IS NULL THEN coalesce(settings->'providers', '{}') - $2::text
        ELSE coalesce(settings->'providers', '{}') || jsonb_build_object($2::text, $3::jsonb) END)
-     WHERE workspace_id = $1`, [workspaceId, provider, account && JSON.stringify(account)])
+     WHERE workspace_id = $1`,
+    [workspaceId, provider, account && JSON.stringify(account)],
+  )
   return rowCount === 1
 }
 
 /** The accounts of a workspace, sealed as they are; null when there is no such workspace. */
 export async function readAccounts(pool: Pool, workspaceId: string): Promise<NonNullable<Settings['providers']> | null> {
-  const { rows: [row] } = await pool.query<Pick<WorkspaceRow, 'settings'>>(
-    'SELECT settings FROM workspaces WHERE workspace_id = $1', [workspaceId])
+  const {
+    rows: [row],
+  } = await pool.query<Pick<WorkspaceRow, 'settings'>>('SELECT settings FROM workspaces WHERE workspace_id = $1', [workspaceId])
   return row === undefined ? null : (row.settings.providers ?? {})
 }
 
 /** Puts `WorkspaceChanged` into the outbox of the transaction that changed it, accounts sealed; answers its ids. */
 export async function tellWorkspace(tx: PoolClient, workspaceId: string): Promise<number[]> {
-  const { rows: [row] } = await tx.query<WorkspaceRow>(`SELECT ${columns} FROM workspaces WHERE workspace_id = $1`, [workspaceId])
+  const {
+    rows: [row],
+  } = await tx.query<WorkspaceRow>(`SELECT ${columns} FROM workspaces WHERE workspace_id = $1`, [workspaceId])
   const { settings, updated_at } = row!
-  return enqueue(tx, [{
-    topic: topics.workspaces, key: workspaceId, traceparent: currentTraceparent() ?? null,
-    value: { workspaceId, settings: JSON.stringify(settings), updatedAt: updated_at.getTime() },
-  }])
+  return enqueue(tx, [
+    {
+      topic: topics.workspaces,
+      key: workspaceId,
+      traceparent: currentTraceparent() ?? null,
+      value: { workspaceId, settings: JSON.stringify(settings), updatedAt: updated_at.getTime() },
+    },
+  ])
 }

@@ -23,7 +23,8 @@ export const feedOf = (workspaceId: string, userId: string): string =>
 export async function announce(db: Pool | PoolClient, items: readonly Announced[]): Promise<void> {
   const entries = items.map(({ messageId, workspaceId, userId }) => `${messageId}@${feedOf(workspaceId, userId)}`)
   const payloads = Array.from({ length: Math.ceil(entries.length / entriesAtOnce) }, (_, index) =>
-    entries.slice(index * entriesAtOnce, (index + 1) * entriesAtOnce).join(','))
+    entries.slice(index * entriesAtOnce, (index + 1) * entriesAtOnce).join(','),
+  )
   if (payloads.length > 0) await db.query(`SELECT pg_notify('${announcements}', payload) FROM unnest($1::text[]) AS payload`, [payloads])
 }
 

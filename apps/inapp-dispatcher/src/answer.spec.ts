@@ -5,34 +5,61 @@ import { answerTo, type Known } from './answer'
 const now = 1_000_000
 const sequenceId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c'
 const command: DispatchStep = {
-  action: 'send', workspaceId: 'demo', messageId: `${sequenceId}.1.in_app`, sequenceId,
-  sendId: 'send-1', step: 1, channelType: 'in_app', userId: 'user-1', templateId: 'order-shipped', templateVersion: 1, campaignId: null,
-  variables: { orderNo: '42' }, commandedAt: now - 1_000, expiresAt: now + 1_000, windowMs: 60_000,
+  action: 'send',
+  workspaceId: 'demo',
+  messageId: `${sequenceId}.1.in_app`,
+  sequenceId,
+  sendId: 'send-1',
+  step: 1,
+  channelType: 'in_app',
+  userId: 'user-1',
+  templateId: 'order-shipped',
+  templateVersion: 1,
+  campaignId: null,
+  variables: { orderNo: '42' },
+  commandedAt: now - 1_000,
+  expiresAt: now + 1_000,
+  windowMs: 60_000,
 }
 const known: Known = {
-  now, minuteMs: 60_000, optOut: null, erasedAt: null,
+  now,
+  minuteMs: 60_000,
+  optOut: null,
+  erasedAt: null,
   template: {
-    workspaceId: 'demo', templateId: 'order-shipped', version: 1, name: 'Order shipped', category: 'Marketing',
+    workspaceId: 'demo',
+    templateId: 'order-shipped',
+    version: 1,
+    name: 'Order shipped',
+    category: 'Marketing',
     variableSchema: [
       { name: 'orderNo', type: 'string', required: true, default: null },
       { name: 'shop', type: 'string', required: false, default: 'our shop' },
     ],
-    channels: [{
-      channelType: 'in_app',
-      content: {
-        title: 'Shipped', body: 'Order {{orderNo}} of {{shop}}', imageUrl: null,
-        buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+    channels: [
+      {
+        channelType: 'in_app',
+        content: {
+          title: 'Shipped',
+          body: 'Order {{orderNo}} of {{shop}}',
+          imageUrl: null,
+          buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+        },
       },
-    }],
+    ],
     config: { sequenceEnabled: false, sequence: null },
   },
 }
 
 it('puts rendered content into the feed', () => {
   expect(answerTo(command, known)).toEqual({
-    answer: 'requested', category: 'Marketing', expiresAt: null,
+    answer: 'requested',
+    category: 'Marketing',
+    expiresAt: null,
     content: {
-      title: 'Shipped', body: 'Order 42 of our shop', imageUrl: null,
+      title: 'Shipped',
+      body: 'Order 42 of our shop',
+      imageUrl: null,
       buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
     },
   })
@@ -90,7 +117,9 @@ describe('content that is not stored', () => {
     const template = { ...known.template!, channels: [{ channelType: 'in_app', content: inApp }] } as unknown as Known['template']
     return answerTo({ ...command, variables: { orderNo } }, { ...known, template })
   }
-  it.each(['', ' \u200b', '\u3164'])('has nothing to read: %j', (v) => expect(answered({ body: '{{orderNo}}' }, v)).toEqual({ answer: 'failed', reason: 'empty' }))
+  it.each(['', ' \u200b', '\u3164'])('has nothing to read: %j', (v) =>
+    expect(answered({ body: '{{orderNo}}' }, v)).toEqual({ answer: 'failed', reason: 'empty' }),
+  )
   it('is more than an item may be', () => {
     expect(answered({ body: '{{orderNo}}' }, '가'.repeat(44_000))).toEqual({ answer: 'failed', reason: 'too_large' })
     expect(answered({ body: '{{orderNo}}'.repeat(300) }, 'x'.repeat(60_000))).toEqual({ answer: 'failed', reason: 'too_large' })
@@ -98,7 +127,10 @@ describe('content that is not stored', () => {
   it('would lead elsewhere', () => {
     for (const body of ['https://shop.example{{orderNo}}', 'https://{{orderNo}}/x']) {
       expect(answered({ body }, '.evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
-      expect(answered({ buttons: [{ id: 'b', label: 'l', url: body }] }, '@evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
+      expect(answered({ buttons: [{ id: 'b', label: 'l', url: body }] }, '@evil.example/')).toEqual({
+        answer: 'failed',
+        reason: 'unsafe_address',
+      })
       expect(answered({ imageUrl: body }, '@evil.example/')).toEqual({ answer: 'failed', reason: 'unsafe_address' })
     }
   })

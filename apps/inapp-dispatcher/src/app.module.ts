@@ -27,36 +27,51 @@ const minuteMsOf = ({ STEPCAST_MINUTE_MS }: Env): number => {
   controllers: [FeedController],
   providers: [
     {
-      provide: POOL, inject: [ENV, LOG],
+      provide: POOL,
+      inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const databaseUrl = databaseUrlFromEnv(env)
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations, onWait: (sentence) => log.info(sentence) })
         return createPool({
-          databaseUrl, schema, applicationName: serviceName, max: poolSizeOf(env, 'inapp-dispatcher'),
+          databaseUrl,
+          schema,
+          applicationName: serviceName,
+          max: poolSizeOf(env, 'inapp-dispatcher'),
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
         })
       },
     },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log,
-        traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName),
+          registry: registryConfigFromEnv(env as NodeJS.ProcessEnv),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     {
-      provide: TemplatesReplica, inject: [KafkaConnection, POOL],
+      provide: TemplatesReplica,
+      inject: [KafkaConnection, POOL],
       useFactory: (connection: KafkaConnection, pool: Pool) => new TemplatesReplica({ connection, pool, service: serviceName }),
     },
     {
-      provide: UsersReplica, inject: [KafkaConnection, POOL],
-      useFactory: (connection: KafkaConnection, pool: Pool) => new UsersReplica<OptOut>({
-        connection, pool, service: serviceName, onErased: eraseUsers,
-        keep: ({ optOutChannels: channels, optOutCategories: categories }) => ({ channels, categories }),
-      }),
+      provide: UsersReplica,
+      inject: [KafkaConnection, POOL],
+      useFactory: (connection: KafkaConnection, pool: Pool) =>
+        new UsersReplica<OptOut>({
+          connection,
+          pool,
+          service: serviceName,
+          onErased: eraseUsers,
+          keep: ({ optOutChannels: channels, optOutCategories: categories }) => ({ channels, categories }),
+        }),
     },
     {
-      provide: FeedStreams, inject: [ENV, POOL, LOG],
+      provide: FeedStreams,
+      inject: [ENV, POOL, LOG],
       useFactory: (env: Env, pool: Pool, log: Log) => new FeedStreams({ pool, databaseUrl: databaseUrlFromEnv(env), log }),
     },
   ],
@@ -82,7 +97,8 @@ export class AppModule implements OnApplicationBootstrap, BeforeApplicationShutd
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('commands', () => this.dispatch !== null)
     watchKafka(this.registry, this.readiness, {
-      connection, follows: [{ groupId: serviceName, topic: topics.inAppCommands.name }, users.followed, templates.followed],
+      connection,
+      follows: [{ groupId: serviceName, topic: topics.inAppCommands.name }, users.followed, templates.followed],
     })
     await templates.start()
     await users.start()

@@ -32,7 +32,11 @@ const maxRecords = 1_000
  */
 export function startDispatch(options: DispatchOptions): Promise<RunningConsumer> {
   return consumeRecords(options.connection, {
-    topic: topics.inAppCommands, groupId: serviceName, keyRequired: true, maxRecords, fromBeginning: true,
+    topic: topics.inAppCommands,
+    groupId: serviceName,
+    keyRequired: true,
+    maxRecords,
+    fromBeginning: true,
     handle: async (records, batch) => {
       const commands = await ours(records, batch)
       if (commands.length === 0) return
@@ -110,7 +114,8 @@ async function findTemplates({ templates }: DispatchOptions, commands: readonly 
 
 /** One report per message. An item in the feed stays when it is withdrawn, so that says nothing new. */
 function reportsOf(
-  commands: readonly DispatchStep[], answers: ReadonlyMap<string, Answered>,
+  commands: readonly DispatchStep[],
+  answers: ReadonlyMap<string, Answered>,
 ): { key: string; value: EngagementReported }[] {
   const reports = new Map<string, { key: string; value: EngagementReported }>()
   for (const { action, messageId, sequenceId } of commands) {

@@ -14,8 +14,11 @@ import { POOL } from './tokens'
 
 const feedQuery = pageQuery.extend({
   readState: z.enum(readStates).default('all'),
-  category: z.union([z.string(), z.array(z.string())]).transform((given) => [given].flat().flatMap((names) => names.split(',')))
-    .pipe(z.array(z.enum(categories)).max(categories.length)).optional()
+  category: z
+    .union([z.string(), z.array(z.string())])
+    .transform((given) => [given].flat().flatMap((names) => names.split(',')))
+    .pipe(z.array(z.enum(categories)).max(categories.length))
+    .optional()
     .describe(`One of ${categories.join(', ')}; several by commas or by repeating it`),
 })
 const streamQuery = z.object({ unread: z.enum(['true', 'false']).default('false').describe('true: `unread` events as well') })
@@ -26,16 +29,26 @@ type FeedQuery = z.infer<typeof feedQuery>
 
 const moment = z.string().nullable().describe('RFC 3339, UTC; null where there was no such receipt')
 const feedPage = z.object({
-  items: z.array(z.object({
-    messageId: z.string(), templateId: z.string(), category: z.string(),
-    content: z.object({
-      title: z.string(), body: z.string(), imageUrl: z.string().nullable(),
-      buttons: z.array(z.object({ id: z.string(), label: z.string(), url: z.string().nullable() })),
-    }).describe('Rendered'),
-    createdAt: z.string(),
-    expiresAt: z.string().nullable().describe('When it leaves the feed; null: it is kept 90 days'),
-    deliveredAt: moment, viewedAt: moment, clickedAt: moment,
-  })),
+  items: z.array(
+    z.object({
+      messageId: z.string(),
+      templateId: z.string(),
+      category: z.string(),
+      content: z
+        .object({
+          title: z.string(),
+          body: z.string(),
+          imageUrl: z.string().nullable(),
+          buttons: z.array(z.object({ id: z.string(), label: z.string(), url: z.string().nullable() })),
+        })
+        .describe('Rendered'),
+      createdAt: z.string(),
+      expiresAt: z.string().nullable().describe('When it leaves the feed; null: it is kept 90 days'),
+      deliveredAt: moment,
+      viewedAt: moment,
+      clickedAt: moment,
+    }),
+  ),
   nextCursor: z.string().nullable(),
 })
 const receiptAnswers = "204 once Kafka has the receipt, also when repeated; 404: not this user's message; 503: not taken, send it again."
@@ -60,7 +73,8 @@ export class FeedController {
     answer: feedPage,
   })
   list(
-    @Caller() caller: Caller, @Query({ schema: feedQuery }) query: FeedQuery,
+    @Caller() caller: Caller,
+    @Query({ schema: feedQuery }) query: FeedQuery,
   ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
     const filter = { readState: query.readState, categories: query.category ?? null }
     return listFeed(this.pool, userOf(caller), filter, page(query, feedOrder))
@@ -83,14 +97,18 @@ export class FeedController {
   @Answers('text/event-stream')
   @Describe({
     summary: 'Follow the feed',
-    description: 'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with '
-      + '`?unread=true` also `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what '
-      + 'changed since, or `reset` where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. '
-      + 'A stream ends after an hour, or with its credentials: connect again. A user may have eight; 429 beyond.',
+    description:
+      'Server-Sent Events: `item` with a feed item that is new or changed, `hidden` with `{ messageId }`, with ' +
+      '`?unread=true` also `unread` with `{ unread }`, a comment every 25 s. An event may come twice. `Last-Event-ID` brings what ' +
+      'changed since, or `reset` where that is more than 100 items: read the feed anew. Items that expire leave silently at their `expiresAt`. ' +
+      'A stream ends after an hour, or with its credentials: connect again. A user may have eight; 429 beyond.',
   })
   async stream(
-    @Caller() caller: Caller, @Query({ schema: streamQuery }) { unread }: StreamQuery,
-    @Headers('last-event-id') lastEventId: string | undefined, @Req() request: Request, @Res() response: Response,
+    @Caller() caller: Caller,
+    @Query({ schema: streamQuery }) { unread }: StreamQuery,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: Request,
+    @Res() response: Response,
   ): Promise<void> {
     if (request.method === 'HEAD') return void response.writeHead(200, streamHeaders).end()
     await this.streams.open(userOf(caller), response, { lastEventId: lastEventId ?? null, unread: unread === 'true' })
@@ -130,9 +148,12 @@ export class FeedController {
 
   private take(caller: Caller, messageId: string, receipt: Receipt, buttonId?: string): Promise<void> {
     const source = caller.via === 'user_token' ? 'client' : 'server'
-    return takeReceipt(
-      this.connection, this.pool, userOf(caller), { messageId, receipt, source, ...(buttonId === undefined ? {} : { buttonId }) },
-    )
+    return takeReceipt(this.connection, this.pool, userOf(caller), {
+      messageId,
+      receipt,
+      source,
+      ...(buttonId === undefined ? {} : { buttonId }),
+    })
   }
 }
 

@@ -1,13 +1,25 @@
 // Commands in, feed and reports out: on the real broker and database, with crashes, repetitions, erasures and open streams.
 import type { Pool } from 'pg'
 import {
-  messageIdOf, sequenceIdOf, topics, userKey, type DispatchStep, type EngagementReported, type UserChanged,
+  messageIdOf,
+  sequenceIdOf,
+  topics,
+  userKey,
+  type DispatchStep,
+  type EngagementReported,
+  type UserChanged,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { createPool, inTransaction, migrate } from '@stepcast/postgres'
 import { TemplatesReplica, UsersReplica } from '@stepcast/replica'
 import {
-  contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type CallerContext, type RunningService,
+  contextHeader,
+  contextKey,
+  expectEveryRouteScoped,
+  signContext,
+  startService,
+  type CallerContext,
+  type RunningService,
 } from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
 import { attack, eventually, readDeadLetters, readValues, specStack, type SpecStack } from '@stepcast/testing'
@@ -24,9 +36,13 @@ let second: RunningService
 let connection: KafkaConnection
 let pool: Pool
 
-const start = (): Promise<RunningService> => startService({
-  name: 'inapp-dispatcher', module: AppModule, env: stack.env, ownsProcess: false,
-})
+const start = (): Promise<RunningService> =>
+  startService({
+    name: 'inapp-dispatcher',
+    module: AppModule,
+    env: stack.env,
+    ownsProcess: false,
+  })
 
 beforeAll(async () => {
   stack = await specStack(__filename)
@@ -46,23 +62,32 @@ afterAll(async () => {
 })
 
 async function approve(
-  templateId: string, category: 'Transactional' | 'Marketing', on = connection, expiresInMinutes?: number,
+  templateId: string,
+  category: 'Transactional' | 'Marketing',
+  on = connection,
+  expiresInMinutes?: number,
 ): Promise<void> {
   const approved = templateApproved(1, {
-    name: templateId, category, variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '7' }],
-    channels: [{
-      channelType: 'in_app',
-      content: {
-        title: 'Shipped', body: 'Order {{orderNo}}', imageUrl: null,
-        buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
-        ...(expiresInMinutes === undefined ? {} : { expiresInMinutes }),
+    name: templateId,
+    category,
+    variableSchema: [{ name: 'orderNo', type: 'string', required: false, default: '7' }],
+    channels: [
+      {
+        channelType: 'in_app',
+        content: {
+          title: 'Shipped',
+          body: 'Order {{orderNo}}',
+          imageUrl: null,
+          buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/{{orderNo}}' }],
+          ...(expiresInMinutes === undefined ? {} : { expiresInMinutes }),
+        },
       },
-    }],
+    ],
     config: { sequenceEnabled: false, sequence: null },
   })
-  await (await on.producer()).send(
-    topics.templates, [{ key: `demo/${templateId}/1`, value: { workspaceId: 'demo', templateId, changedAt: 0, change: approved } }],
-  )
+  await (await on.producer()).send(topics.templates, [
+    { key: `demo/${templateId}/1`, value: { workspaceId: 'demo', templateId, changedAt: 0, change: approved } },
+  ])
 }
 
 let sends = 0
@@ -71,15 +96,30 @@ function command(userId: string, change: Partial<DispatchStep> = {}): DispatchSt
   const workspaceId = change.workspaceId ?? 'demo'
   const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
   return {
-    action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 1, 'in_app'), sequenceId, sendId, step: 1, channelType: 'in_app',
-    userId, templateId: 'order-shipped', templateVersion: 1, campaignId: null, variables: { orderNo: '42' },
-    commandedAt: Date.now(), expiresAt: Date.now() + 60_000, windowMs: null,
+    action: 'send',
+    workspaceId,
+    messageId: messageIdOf(sequenceId, 1, 'in_app'),
+    sequenceId,
+    sendId,
+    step: 1,
+    channelType: 'in_app',
+    userId,
+    templateId: 'order-shipped',
+    templateVersion: 1,
+    campaignId: null,
+    variables: { orderNo: '42' },
+    commandedAt: Date.now(),
+    expiresAt: Date.now() + 60_000,
+    windowMs: null,
     ...change,
   }
 }
 
 const publish = async (...commands: DispatchStep[]): Promise<void> =>
-  (await connection.producer()).send(topics.inAppCommands, commands.map((value) => ({ key: value.sequenceId, value })))
+  (await connection.producer()).send(
+    topics.inAppCommands,
+    commands.map((value) => ({ key: value.sequenceId, value })),
+  )
 
 const reportsOf = async (messageId: string): Promise<EngagementReported[]> => {
   const reports = await readValues(connection, topics.engagements)
@@ -94,27 +134,48 @@ const reported = (messageId: string, atLeast = 1): Promise<EngagementReported[]>
   })
 
 const user = (userId: string, change: Partial<UserChanged> = {}): UserChanged => ({
-  workspaceId: 'demo', userId, phoneNumber: '+15550001111', kakaoPhoneNumber: null, locale: null, timezone: null, devices: [],
-  optOutChannels: [], optOutCategories: [],
-  quietHoursStart: null, quietHoursEnd: null, updatedAt: 0, ...change,
+  workspaceId: 'demo',
+  userId,
+  phoneNumber: '+15550001111',
+  kakaoPhoneNumber: null,
+  locale: null,
+  timezone: null,
+  devices: [],
+  optOutChannels: [],
+  optOutCategories: [],
+  quietHoursStart: null,
+  quietHoursEnd: null,
+  updatedAt: 0,
+  ...change,
 })
 const publishUser = async (userId: string, value: UserChanged | null): Promise<void> =>
   (await connection.producer()).send(topics.users, [{ key: userKey('demo', userId), value }])
 
-const callerOf = (
-  userId: string | null, change: Partial<CallerContext> = {},
-): CallerContext => ({ workspaceId: 'demo', scopes: [], userId, via: 'user_token', keyId: null, ...change })
+const callerOf = (userId: string | null, change: Partial<CallerContext> = {}): CallerContext => ({
+  workspaceId: 'demo',
+  scopes: [],
+  userId,
+  via: 'user_token',
+  keyId: null,
+  ...change,
+})
 
 async function headersFor(caller: CallerContext): Promise<Record<string, string>> {
   return { [contextHeader]: await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller) }
 }
 
 async function call(
-  method: string, path: string, caller: CallerContext | string, body?: object, of = service,
+  method: string,
+  path: string,
+  caller: CallerContext | string,
+  body?: object,
+  of = service,
 ): Promise<{ status: number; body: any }> {
   const headers = await headersFor(typeof caller === 'string' ? callerOf(caller) : caller)
   const response = await fetch(of.url + path, {
-    method, headers: body ? { ...headers, 'content-type': 'application/json' } : headers, ...(body ? { body: JSON.stringify(body) } : {}),
+    method,
+    headers: body ? { ...headers, 'content-type': 'application/json' } : headers,
+    ...(body ? { body: JSON.stringify(body) } : {}),
   })
   const text = await response.text()
   return { status: response.status, body: text ? JSON.parse(text) : null }
@@ -131,20 +192,38 @@ describe('a command', () => {
     await inFeedOf('user-1', sent)
     const { body } = await call('GET', '/v1/feed', 'user-1')
     expect(body).toEqual({
-      items: [{
-        messageId: sent.messageId, templateId: 'order-shipped', category: 'Transactional',
-        content: {
-          title: 'Shipped', body: 'Order 42', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
+      items: [
+        {
+          messageId: sent.messageId,
+          templateId: 'order-shipped',
+          category: 'Transactional',
+          content: {
+            title: 'Shipped',
+            body: 'Order 42',
+            imageUrl: null,
+            buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example/42' }],
+          },
+          createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+          expiresAt: null,
+          deliveredAt: null,
+          viewedAt: null,
+          clickedAt: null,
         },
-        createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), expiresAt: null, deliveredAt: null, viewedAt: null, clickedAt: null,
-      }],
+      ],
       nextCursor: null,
     })
-    expect(await reported(sent.messageId)).toEqual([{
-      workspaceId: 'demo', messageId: sent.messageId, kind: 'requested', occurredAt: Date.parse(body.items[0].createdAt),
-      source: 'inapp-dispatcher',
-      reason: null, providerMessageId: null, detail: {},
-    }])
+    expect(await reported(sent.messageId)).toEqual([
+      {
+        workspaceId: 'demo',
+        messageId: sent.messageId,
+        kind: 'requested',
+        occurredAt: Date.parse(body.items[0].createdAt),
+        source: 'inapp-dispatcher',
+        reason: null,
+        providerMessageId: null,
+        detail: {},
+      },
+    ])
   })
 
   it('that is repeated repeats only its report', async () => {
@@ -188,7 +267,8 @@ describe('a command', () => {
     await reported(first.messageId)
     await publish(first)
     expect(await reported(first.messageId, 2)).toMatchObject([
-      { kind: 'skipped', reason: 'withdrawn' }, { kind: 'skipped', reason: 'withdrawn' },
+      { kind: 'skipped', reason: 'withdrawn' },
+      { kind: 'skipped', reason: 'withdrawn' },
     ])
 
     const [stays, last] = [command('withdrawn'), command('withdrawn')]
@@ -228,14 +308,21 @@ it('reports after a crash between storing and reporting', async () => {
     await approve('order-shipped', 'Transactional', dying)
     const templates = new TemplatesReplica({ connection: dying, pool: crashing, service: 'crash' })
     const users = new UsersReplica<OptOut>({
-      connection: dying, pool: crashing, service: 'crash', keep: () => ({ channels: [], categories: [] }),
+      connection: dying,
+      pool: crashing,
+      service: 'crash',
+      keep: () => ({ channels: [], categories: [] }),
     })
     await Promise.all([templates.start(), users.start()])
     const sent = command('crashed')
     await (await dying.producer()).send(topics.inAppCommands, [{ key: sent.sequenceId, value: sent }])
     let crashes = 0
     const consumer = await startDispatch({
-      connection: dying, pool: crashing, templates, users, minuteMs: 60_000,
+      connection: dying,
+      pool: crashing,
+      templates,
+      users,
+      minuteMs: 60_000,
       onStored: async () => {
         if (++crashes < 3) throw new Error('crashed before the report')
       },
@@ -357,7 +444,11 @@ describe('a receipt', () => {
     const sent = command('receipts')
     await inFeedOf('receipts', sent)
     for (const [receipt, body] of [
-      ['delivered', undefined], ['viewed', undefined], ['clicked', { buttonId: 'track' }], ['delivered', undefined], ['clicked', undefined],
+      ['delivered', undefined],
+      ['viewed', undefined],
+      ['clicked', { buttonId: 'track' }],
+      ['delivered', undefined],
+      ['clicked', undefined],
     ] as const) {
       expect((await call('POST', `/v1/feed/${sent.messageId}/${receipt}`, 'receipts', body)).status).toBe(204)
     }
@@ -371,7 +462,7 @@ describe('a receipt', () => {
     expect([item.deliveredAt, item.viewedAt, item.clickedAt].map(Date.parse)).toEqual(receipts.map(({ occurredAt }) => occurredAt))
   })
 
-  it("by a server says so", async () => {
+  it('by a server says so', async () => {
     const sent = command('served')
     await inFeedOf('served', sent)
     await call('POST', `/v1/feed/${sent.messageId}/viewed`, callerOf('served', { via: 'api_key', scopes: ['send'] }))
@@ -410,7 +501,8 @@ describe('an erased user', () => {
     expect(await reported(late.messageId)).toMatchObject([{ kind: 'skipped', reason: 'erased' }])
     expect(await reported(sent.messageId, 2)).toMatchObject([{ kind: 'requested' }, { kind: 'requested' }])
     const dump = JSON.stringify([
-      (await pool.query('SELECT * FROM messages')).rows, (await pool.query('SELECT * FROM users')).rows,
+      (await pool.query('SELECT * FROM messages')).rows,
+      (await pool.query('SELECT * FROM users')).rows,
       (await pool.query('SELECT * FROM erased_users')).rows,
     ])
     expect(dump).not.toContain('"gone"')
@@ -433,13 +525,18 @@ describe('an erased user', () => {
   })
 })
 
-interface Event { id: string; event: string; data: any }
+interface Event {
+  id: string
+  event: string
+  data: any
+}
 
 /** Opens a stream; `next` waits for its next event. */
 async function openStream(userId: string, of: RunningService, lastEventId?: string, query = '') {
   const abort = new AbortController()
   const response = await fetch(`${of.url}/v1/feed/stream${query}`, {
-    headers: { ...(await headersFor(callerOf(userId))), ...(lastEventId ? { 'last-event-id': lastEventId } : {}) }, signal: abort.signal,
+    headers: { ...(await headersFor(callerOf(userId))), ...(lastEventId ? { 'last-event-id': lastEventId } : {}) },
+    signal: abort.signal,
   })
   const events: Event[] = []
   let lastId = ''
@@ -449,17 +546,25 @@ async function openStream(userId: string, of: RunningService, lastEventId?: stri
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
       text += chunk
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const fields = Object.fromEntries(text.slice(0, end).split('\n').map((line) => [
-          line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2),
-        ]))
+        const fields = Object.fromEntries(
+          text
+            .slice(0, end)
+            .split('\n')
+            .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+        )
         lastId = fields.id ?? lastId
         if (fields.event) events.push({ id: fields.id!, event: fields.event, data: JSON.parse(fields.data!) })
         text = text.slice(end + 2)
       }
     }
-  })().catch(() => {}).finally(() => (ended = true))
+  })()
+    .catch(() => {})
+    .finally(() => (ended = true))
   return {
-    type: response.headers.get('content-type'), events, ended: () => ended, lastId: () => lastId,
+    type: response.headers.get('content-type'),
+    events,
+    ended: () => ended,
+    lastId: () => lastId,
     next: (n: number) => eventually(() => (events.length >= n ? events : null)),
     close: async () => {
       abort.abort()
@@ -490,7 +595,10 @@ describe('a stream', () => {
     const headers = await headersFor(callerOf('head'))
     const head = await fetch(`${service.url}/v1/feed/stream`, { method: 'HEAD', headers, signal: AbortSignal.timeout(2_000) })
     expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
-    const json = await fetch(`${service.url}/v1/feed/stream`, { headers: { ...headers, accept: 'application/json' }, signal: AbortSignal.timeout(2_000) })
+    const json = await fetch(`${service.url}/v1/feed/stream`, {
+      headers: { ...headers, accept: 'application/json' },
+      signal: AbortSignal.timeout(2_000),
+    })
     expect(json.status).toBe(406)
   })
 
@@ -623,7 +731,9 @@ it('nothing hostile is answered with 5xx: no text, number, time or cursor of any
   await inFeedOf('attacked', sent)
   const headers = await headersFor(callerOf('attacked'))
   const { breaches, byStatus } = await attack({
-    url: service.url, headers: async () => headers, known: { messageId: sent.messageId },
+    url: service.url,
+    headers: async () => headers,
+    known: { messageId: sent.messageId },
     bodies: { 'POST /v1/feed/{messageId}/clicked': { buttonId: 'track' } },
   })
   expect(breaches).toEqual([])

@@ -38,7 +38,9 @@ export const inFeed = `answer = 'requested' AND hidden_at IS NULL AND (expires_a
 export const unreadInFeed = `${inFeed} AND viewed_at IS NULL AND clicked_at IS NULL`
 
 const readStateSql: Readonly<Record<ReadState, string>> = {
-  unread: 'viewed_at IS NULL AND clicked_at IS NULL', read: '(viewed_at IS NOT NULL OR clicked_at IS NOT NULL)', all: 'true',
+  unread: 'viewed_at IS NULL AND clicked_at IS NULL',
+  read: '(viewed_at IS NOT NULL OR clicked_at IS NOT NULL)',
+  all: 'true',
 }
 
 /** Which items a page holds. */
@@ -53,7 +55,10 @@ export const feedOrder = keyset('feed', 'instant', 'text')
 
 /** A page of the feed, newest first. */
 export async function listFeed(
-  pool: Pool, { workspaceId, userId }: UserName, { readState, categories }: FeedFilter, page: Page<typeof feedOrder.shape>,
+  pool: Pool,
+  { workspaceId, userId }: UserName,
+  { readState, categories }: FeedFilter,
+  page: Page<typeof feedOrder.shape>,
 ): Promise<{ items: FeedItem[]; nextCursor: string | null }> {
   const { after } = page
   const { rows } = await pool.query<FeedItem>(
@@ -77,7 +82,9 @@ export async function countUnread(pool: Pool, { workspaceId, userId }: UserName)
 
 /** An item for a receipt, hidden, expired or not, with the database's time. Null: none of this user's. */
 export async function findItem(
-  pool: Pool, { workspaceId, userId }: UserName, messageId: string,
+  pool: Pool,
+  { workspaceId, userId }: UserName,
+  messageId: string,
 ): Promise<(FeedItem & { now: Date }) | null> {
   const { rows } = await pool.query<FeedItem & { now: Date }>(
     `SELECT ${itemColumns}, clock_timestamp() AS now FROM messages

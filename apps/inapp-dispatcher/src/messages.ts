@@ -26,7 +26,9 @@ export async function findAnswers(db: Pool | PoolClient, messageIds: readonly st
 
 /** Stores answers given at one moment and announces new items; a message that has an answer keeps it. */
 export async function storeAnswers(
-  tx: PoolClient, answers: readonly { command: DispatchStep; answer: Answer }[], at: number,
+  tx: PoolClient,
+  answers: readonly { command: DispatchStep; answer: Answer }[],
+  at: number,
 ): Promise<void> {
   const { rows } = await tx.query<{ message_id: string; workspace_id: string; user_id: string; answer: string }>(
     `INSERT INTO messages
@@ -37,10 +39,12 @@ export async function storeAnswers(
      ON CONFLICT (message_id) DO NOTHING
      RETURNING message_id, workspace_id, user_id, answer`,
     [
-      answers.map(({ command }) => command.messageId), answers.map(({ command }) => command.workspaceId),
+      answers.map(({ command }) => command.messageId),
+      answers.map(({ command }) => command.workspaceId),
       // Whoever gets no item is not named: nobody asks for it, and an erasure may have gone by.
       answers.map(({ command, answer }) => (answer.answer === 'requested' ? command.userId : null)),
-      answers.map(({ command }) => command.templateId), answers.map(({ answer }) => answer.answer),
+      answers.map(({ command }) => command.templateId),
+      answers.map(({ answer }) => answer.answer),
       answers.map(({ answer }) => (answer.answer === 'requested' ? null : answer.reason)),
       answers.map(({ command }) => new Date(command.commandedAt).toISOString()),
       answers.map(({ answer }) => (answer.answer === 'requested' ? answer.category : null)),
@@ -51,8 +55,12 @@ export async function storeAnswers(
   )
   await announce(
     tx,
-    rows.filter(({ answer }) => answer === 'requested').map((row) => ({
-      messageId: row.message_id, workspaceId: row.workspace_id, userId: row.user_id,
-    })),
+    rows
+      .filter(({ answer }) => answer === 'requested')
+      .map((row) => ({
+        messageId: row.message_id,
+        workspaceId: row.workspace_id,
+        userId: row.user_id,
+      })),
   )
 }

@@ -20,7 +20,9 @@ export interface ReceiptSent {
 const kafkaWithinMs = 5_000
 
 const notedAt: Readonly<Record<Receipt, 'deliveredAt' | 'viewedAt' | 'clickedAt'>> = {
-  delivered: 'deliveredAt', viewed: 'viewedAt', clicked: 'clickedAt',
+  delivered: 'deliveredAt',
+  viewed: 'viewedAt',
+  clicked: 'clickedAt',
 }
 
 /**
@@ -52,13 +54,21 @@ function checkButton({ content }: FeedItem, buttonId: string): void {
 async function report(connection: KafkaConnection, workspaceId: string, sent: ReceiptSent, at: Date): Promise<void> {
   const { messageId, receipt, buttonId, source } = sent
   const producer = await connection.producer()
-  await producer.send(topics.engagements, [{
-    key: parseMessageId(messageId)!.sequenceId,
-    value: {
-      workspaceId, messageId, kind: receipt, occurredAt: at.getTime(), source, reason: null, providerMessageId: null,
-      detail: buttonId === undefined ? {} : { buttonId },
+  await producer.send(topics.engagements, [
+    {
+      key: parseMessageId(messageId)!.sequenceId,
+      value: {
+        workspaceId,
+        messageId,
+        kind: receipt,
+        occurredAt: at.getTime(),
+        source,
+        reason: null,
+        providerMessageId: null,
+        detail: buttonId === undefined ? {} : { buttonId },
+      },
     },
-  }])
+  ])
 }
 
 async function withinTime(reported: Promise<void>): Promise<void> {

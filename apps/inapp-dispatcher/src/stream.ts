@@ -24,7 +24,11 @@ export interface StreamWishes {
 }
 
 /** Headers of a stream. */
-export const streamHeaders = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' } as const
+export const streamHeaders = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+} as const
 
 interface Stream extends UserName {
   readonly feed: string
@@ -55,9 +59,12 @@ const resumedAtMost = 100
 // Resuming takes milliseconds; whoever has this much happen to them meanwhile comes back and resumes again.
 const heldAtMost = 1_000
 
-const tooMany = (): Problem => new Problem({
-  status: 429, headers: { 'retry-after': '30' }, detail: `This user has ${streamsOfUserAtMost} open streams already: close those that nobody reads.`,
-})
+const tooMany = (): Problem =>
+  new Problem({
+    status: 429,
+    headers: { 'retry-after': '30' },
+    detail: `This user has ${streamsOfUserAtMost} open streams already: close those that nobody reads.`,
+  })
 
 /** The streams of one process. Nothing runs while none is open. */
 export class FeedStreams {
@@ -218,7 +225,9 @@ export class FeedStreams {
   private async load(messageIds: readonly string[]): Promise<Row[]> {
     const { rows } = await this.options.pool.query<Row>(
       `SELECT ${rowColumns} FROM messages WHERE message_id = ANY($1::text[]) AND answer = 'requested'
-       ORDER BY updated_at, created_at, message_id`, [messageIds])
+       ORDER BY updated_at, created_at, message_id`,
+      [messageIds],
+    )
     return rows
   }
 

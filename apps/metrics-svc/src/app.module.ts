@@ -28,37 +28,53 @@ export const serviceName = 'metrics-svc'
   controllers: [MetricsController, SendsController],
   providers: [
     {
-      provide: POOL, inject: [ENV, LOG],
+      provide: POOL,
+      inject: [ENV, LOG],
       useFactory: async (env: Env, log: Log): Promise<Pool> => {
         const { databaseUrl } = configFromEnv(env)
         await migrate({ databaseUrl, schema, applicationName: serviceName, migrations, onWait: (sentence) => log.info(sentence) })
         return createPool({
-          databaseUrl, schema, applicationName: serviceName, max: poolSizeOf(env, serviceName),
+          databaseUrl,
+          schema,
+          applicationName: serviceName,
+          max: poolSizeOf(env, serviceName),
           onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
         })
       },
     },
     {
       // After POOL, which migrates. Four partitions fold at a time.
-      provide: FOLD_POOL, inject: [ENV, LOG, POOL],
-      useFactory: (env: Env, log: Log): Pool => createPool({
-        databaseUrl: configFromEnv(env).databaseUrl, schema, applicationName: serviceName, max: connections[serviceName].beside, settings: foldSettings,
-        onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
-      }),
+      provide: FOLD_POOL,
+      inject: [ENV, LOG, POOL],
+      useFactory: (env: Env, log: Log): Pool =>
+        createPool({
+          databaseUrl: configFromEnv(env).databaseUrl,
+          schema,
+          applicationName: serviceName,
+          max: connections[serviceName].beside,
+          settings: foldSettings,
+          onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+        }),
     },
     {
-      provide: KafkaConnection, inject: [ENV, LOG],
-      useFactory: (env: Env, log: Log) => new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log,
-        traceparent: () => currentTraceparent() ?? null,
-      }),
+      provide: KafkaConnection,
+      inject: [ENV, LOG],
+      useFactory: (env: Env, log: Log) =>
+        new KafkaConnection({
+          kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, serviceName),
+          registry: registryConfigFromEnv(env as NodeJS.ProcessEnv),
+          log,
+          traceparent: () => currentTraceparent() ?? null,
+        }),
     },
     {
-      provide: TemplatesReplica, inject: [KafkaConnection, POOL],
+      provide: TemplatesReplica,
+      inject: [KafkaConnection, POOL],
       useFactory: (connection: KafkaConnection, pool: Pool) => new TemplatesReplica({ connection, pool, service: serviceName }),
     },
     {
-      provide: Metrics, inject: [ENV, POOL, TemplatesReplica, KafkaConnection],
+      provide: Metrics,
+      inject: [ENV, POOL, TemplatesReplica, KafkaConnection],
       useFactory: (env: Env, pool: Pool, templates: TemplatesReplica, connection: KafkaConnection) =>
         new Metrics(pool, templates, new AsOf(connection, pool), configFromEnv(env).minuteMs),
     },
@@ -83,7 +99,8 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     this.readiness.add('postgres', async () => (await pool.query('SELECT 1')).rowCount === 1)
     this.readiness.add('projector', () => this.projector !== null)
     watchKafka(registry, this.readiness, {
-      connection, follows: [{ groupId: serviceName, topic: topics.sequences.name, offsets: () => foldedTo(pool) }, this.templates.followed],
+      connection,
+      follows: [{ groupId: serviceName, topic: topics.sequences.name, offsets: () => foldedTo(pool) }, this.templates.followed],
     })
     await this.templates.start()
     this.projector = await startProjector({ connection, pool: this.foldPool, groupId: serviceName, registry })
@@ -94,7 +111,9 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
     await this.housekeeping?.stop()
     await this.projector?.stop()
     // Whatever version comes next finds all numbers in one table, also the one before this.
-    await gather(this.pool, 'infinity').catch((error: unknown) => this.log.warn({ err: error }, 'counters were not put together; the next start does it'))
+    await gather(this.pool, 'infinity').catch((error: unknown) =>
+      this.log.warn({ err: error }, 'counters were not put together; the next start does it'),
+    )
     await this.templates.stop()
     await this.connection.close()
     await Promise.all([this.pool.end(), this.foldPool.end()])

@@ -26,16 +26,30 @@ afterAll(async () => {
 
 // ── Values by the schema ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Node = string | readonly Node[] | {
-  type: Node; name?: string; fields?: { name: string; type: Node }[]; items?: Node; values?: Node; symbols?: string[]
-}
+type Node =
+  | string
+  | readonly Node[]
+  | {
+      type: Node
+      name?: string
+      fields?: { name: string; type: Node }[]
+      items?: Node
+      values?: Node
+      symbols?: string[]
+    }
 
-const text = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', 'a\0b', '\0', 'in_app', 'a b:c', '"\\{},', '에스엠에스'))
+const text = fc.oneof(
+  fc.string({ maxLength: 20 }),
+  fc.string({ unit: 'binary', maxLength: 20 }),
+  fc.constantFrom('', 'a\0b', '\0', 'in_app', 'a b:c', '"\\{},', '에스엠에스'),
+)
 const int = fc.oneof(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), fc.integer({ min: 0, max: 3 }))
 // The codec's bounds of a long.
 const widest = Number.MAX_SAFE_INTEGER - 1
 const long = fc.oneof(
-  fc.integer({ min: -widest, max: widest }), fc.constantFrom(Date.now() * 1_000, 8.9e15, -6.3e13, -1, 0, widest, -widest))
+  fc.integer({ min: -widest, max: widest }),
+  fc.constantFrom(Date.now() * 1_000, 8.9e15, -6.3e13, -1, 0, widest, -widest),
+)
 
 function valueOf(node: Node, names: Map<string, fc.Arbitrary<unknown>>): fc.Arbitrary<unknown> {
   if (typeof node === 'string') {
@@ -43,10 +57,14 @@ function valueOf(node: Node, names: Map<string, fc.Arbitrary<unknown>>): fc.Arbi
     return simple[node] ?? names.get(node)!
   }
   if (Array.isArray(node)) {
-    return fc.oneof(...node.map((one: Node) => {
-      const isEvent = typeof one === 'object' && !Array.isArray(one) && (one as { type: Node }).type === 'record'
-      return isEvent ? valueOf(one, names).map((value) => ({ type: (one as { name: string }).name, ...(value as object) })) : valueOf(one, names)
-    }))
+    return fc.oneof(
+      ...node.map((one: Node) => {
+        const isEvent = typeof one === 'object' && !Array.isArray(one) && (one as { type: Node }).type === 'record'
+        return isEvent
+          ? valueOf(one, names).map((value) => ({ type: (one as { name: string }).name, ...(value as object) }))
+          : valueOf(one, names)
+      }),
+    )
   }
   const { type, name, fields, items, values, symbols } = node as Exclude<Node, string | readonly Node[]>
   switch (type) {
@@ -57,28 +75,42 @@ function valueOf(node: Node, names: Map<string, fc.Arbitrary<unknown>>): fc.Arbi
       names.set(name!, found)
       return found
     }
-    case 'array': return fc.array(valueOf(items!, names), { maxLength: 4 })
-    case 'map': return fc.dictionary(text, valueOf(values!, names), { maxKeys: 2 })
-    default: return valueOf(type, names)
+    case 'array':
+      return fc.array(valueOf(items!, names), { maxLength: 4 })
+    case 'map':
+      return fc.dictionary(text, valueOf(values!, names), { maxKeys: 2 })
+    default:
+      return valueOf(type, names)
   }
 }
 
 // A few sequences, so that later changes find what earlier ones left; positions in order, as the log has them.
 const ids = Array.from({ length: 5 }, (_, n) => sequenceIdOf('demo', 'arbitrary', `user-${n}`))
-const anyChange = fc.tuple(valueOf(avroSchemas.SequenceChanged as unknown as Node, new Map()), fc.constantFrom(...ids), fc.integer({ min: 1, max: 3 }))
+const anyChange = fc
+  .tuple(valueOf(avroSchemas.SequenceChanged as unknown as Node, new Map()), fc.constantFrom(...ids), fc.integer({ min: 1, max: 3 }))
   .map(([change, sequenceId, version]): SequenceChanged => ({ ...(change as SequenceChanged), sequenceId, version }))
 
 it('folds whatever the schema allows', async () => {
   let position = 0
-  await fc.assert(fc.asyncProperty(fc.array(anyChange, { minLength: 1, maxLength: 12 }), async (changes) => {
-    const log = changes.map((change) => ({ ...change, logPartition: 0, logPosition: ++position }))
-    // What Kafka would have brought: half pairs, for one, do not survive the wire.
-    const read = log.map((change) => avroTypes.SequenceChanged.fromBuffer(avroTypes.SequenceChanged.toBuffer(change)) as SequenceChanged)
-    const { folded, unknown } = await foldBatch(pool, 0, read.filter((change) => changeProblem(change) === null), position)
-    expect(folded + unknown).toBe(log.length)
-  }), { numRuns: 150 })
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyChange, { minLength: 1, maxLength: 12 }), async (changes) => {
+      const log = changes.map((change) => ({ ...change, logPartition: 0, logPosition: ++position }))
+      // What Kafka would have brought: half pairs, for one, do not survive the wire.
+      const read = log.map((change) => avroTypes.SequenceChanged.fromBuffer(avroTypes.SequenceChanged.toBuffer(change)) as SequenceChanged)
+      const { folded, unknown } = await foldBatch(
+        pool,
+        0,
+        read.filter((change) => changeProblem(change) === null),
+        position,
+      )
+      expect(folded + unknown).toBe(log.length)
+    }),
+    { numRuns: 150 },
+  )
   await gather(pool, 'infinity')
-  const { rows } = await pool.query(`SELECT (SELECT sum(n) FROM counts WHERE name = 'recipients') AS counted, (SELECT count(*) FROM sequences) AS stored`)
+  const { rows } = await pool.query(
+    `SELECT (SELECT sum(n) FROM counts WHERE name = 'recipients') AS counted, (SELECT count(*) FROM sequences) AS stored`,
+  )
   expect(Number(rows[0].counted)).toBe(rows[0].stored)
   expect(rows[0].stored).toBe(5)
 })
@@ -87,15 +119,38 @@ it('folds whatever the schema allows', async () => {
 
 const recordedAt = Date.UTC(2026, 10, 28, 12)
 const started = (sequenceId: string, partition: number, logPosition: number, requestedAt: number, sendId = 'micro'): SequenceChanged => ({
-  workspaceId: 'demo', sequenceId, version: 1, logPartition: partition, logPosition, sendId, userId: 'ada', templateId: 'micro', templateVersion: 1,
-  campaignId: null, recordedAt,
-  events: [{ type: 'SequenceStarted', steps: [], onFailure: 'advance', lateSignal: 'stop', tag: null, source: 'kafka', requestedAt, dispatchTtlMs: null }],
+  workspaceId: 'demo',
+  sequenceId,
+  version: 1,
+  logPartition: partition,
+  logPosition,
+  sendId,
+  userId: 'ada',
+  templateId: 'micro',
+  templateVersion: 1,
+  campaignId: null,
+  recordedAt,
+  events: [
+    {
+      type: 'SequenceStarted',
+      steps: [],
+      onFailure: 'advance',
+      lateSignal: 'stop',
+      tag: null,
+      source: 'kafka',
+      requestedAt,
+      dispatchTtlMs: null,
+    },
+  ],
 })
 
 let positionOfPartition1 = 0
 it.each([
-  ['microseconds', recordedAt * 1_000, recordedAt], ['a year nobody can write', 8.9e15, recordedAt], ['an hour ahead', recordedAt + 3_600_000, recordedAt],
-  ['before year 1', -6.3e13, 0], ['a second before', recordedAt - 1_000, recordedAt - 1_000],
+  ['microseconds', recordedAt * 1_000, recordedAt],
+  ['a year nobody can write', 8.9e15, recordedAt],
+  ['an hour ahead', recordedAt + 3_600_000, recordedAt],
+  ['before year 1', -6.3e13, 0],
+  ['a second before', recordedAt - 1_000, recordedAt - 1_000],
 ])('a send asked for at %s is counted, and asked for at a time that can be', async (words, requestedAt, stored) => {
   const sendId = `send ${words}`
   await foldBatch(pool, 1, [started(sequenceIdOf('demo', sendId, 'ada'), 1, ++positionOfPartition1, requestedAt, sendId)], 1)

@@ -9,8 +9,11 @@ const maxTextUnits = 64
 /** Why a change cannot be counted, whatever is done to it; null: it can. Everything else about it is taken. */
 export function changeProblem({ sequenceId, workspaceId, templateId, sendId, campaignId }: SequenceChanged): string | null {
   if (!isSequenceId(sequenceId)) return 'sequenceId must be a lower-case UUIDv5'
-  const isTooLong = workspaceId.length > maxIdUnits || templateId.length > maxIdUnits || sendId.length > maxIdUnits
-    || (campaignId !== null && campaignId.length > maxIdUnits)
+  const isTooLong =
+    workspaceId.length > maxIdUnits ||
+    templateId.length > maxIdUnits ||
+    sendId.length > maxIdUnits ||
+    (campaignId !== null && campaignId.length > maxIdUnits)
   return isTooLong ? 'workspaceId, templateId, sendId and campaignId have at most 128 characters' : null
 }
 
@@ -30,4 +33,4 @@ const plain = /^\w{1,64}$/
 
 /** A channel's name as states and counters spell it: letters, digits and underscores. */
 export const channelOf = (channelType: string): string =>
-  (plain.test(channelType) ? channelType : channelType.slice(0, maxTextUnits).replace(/\W/gu, '_') || '_')
+  plain.test(channelType) ? channelType : channelType.slice(0, maxTextUnits).replace(/\W/gu, '_') || '_'

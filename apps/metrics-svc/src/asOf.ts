@@ -22,7 +22,10 @@ export class AsOf {
   private last: Sample | null = null
   private looking: Promise<void> | null = null
 
-  constructor(private readonly connection: KafkaConnection, private readonly pool: Pool) {}
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly pool: Pool,
+  ) {}
 
   /** Call it before reading numbers: they are then at least as new. */
   async now(): Promise<Date> {
@@ -31,7 +34,8 @@ export class AsOf {
       await Promise.race([this.looking, new Promise((resolve) => setTimeout(resolve, patienceMs).unref())])
     }
     const { rows } = await this.pool.query<{ partition: number; next_offset: number; recorded_at: Date }>(
-      'SELECT partition, next_offset, recorded_at FROM positions')
+      'SELECT partition, next_offset, recorded_at FROM positions',
+    )
     const sample = this.last
     if (sample === null) return new Date(Math.max(0, ...rows.map((row) => row.recorded_at.getTime())))
     const positions = new Map(rows.map((row) => [row.partition, row]))

@@ -20,7 +20,10 @@ export interface Folded {
  * is young when the plan is made and large soon after.
  */
 export const foldSettings = {
-  plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off',
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
 } as const
 
 /**
@@ -30,7 +33,11 @@ export const foldSettings = {
  * @param takenOverBefore a rebuild's: sequences that started before this moment (ms) were taken over with their numbers
  */
 export async function foldBatch(
-  pool: Pool, partition: number, changes: readonly SequenceChanged[], nextOffset: number, takenOverBefore: number | null = null,
+  pool: Pool,
+  partition: number,
+  changes: readonly SequenceChanged[],
+  nextOffset: number,
+  takenOverBefore: number | null = null,
 ): Promise<Folded> {
   const batch = { partition, changes, nextOffset, takenOverBefore }
   try {
@@ -88,10 +95,13 @@ interface Position {
 
 async function lockPosition(pool: Pool, tx: PoolClient, partition: number, first: SequenceChanged | undefined): Promise<Position> {
   const lock = async (): Promise<Position | null> => {
-    const { rows } = await withPatience(pool, tx, () => tx.query<Position>({
-      name: 'lock-position', values: [partition],
-      text: 'SELECT log_position AS stored, taken_over_up_to AS "takenOverUpTo" FROM positions WHERE partition = $1 FOR UPDATE',
-    }))
+    const { rows } = await withPatience(pool, tx, () =>
+      tx.query<Position>({
+        name: 'lock-position',
+        values: [partition],
+        text: 'SELECT log_position AS stored, taken_over_up_to AS "takenOverUpTo" FROM positions WHERE partition = $1 FOR UPDATE',
+      }),
+    )
     return rows[0] ?? null
   }
   return (await lock()) ?? (await beginPartition(pool, partition, first), (await lock())!)
@@ -103,7 +113,8 @@ async function beginPartition(pool: Pool, partition: number, first: SequenceChan
   const recordedAt = first === undefined ? 0 : Math.max(0, instantOf(first.recordedAt) - 1)
   await pool.query(
     `INSERT INTO positions (partition, log_position, next_offset, recorded_at) VALUES ($1, 0, 0, to_timestamp($2 / 1000.0))
-     ON CONFLICT DO NOTHING`, [partition, recordedAt],
+     ON CONFLICT DO NOTHING`,
+    [partition, recordedAt],
   )
 }
 
@@ -124,12 +135,18 @@ async function loadSequences(tx: PoolClient, changes: readonly SequenceChanged[]
   for (const { version, sequenceId } of changes) if (version > 1 || lookAllUp) ids.add(sequenceId)
   if (ids.size === 0) return new Map()
   const { rows } = await tx.query<SequenceRow>({
-    name: 'load-sequences', rowMode: 'array', values: [uuids([...ids])],
+    name: 'load-sequences',
+    rowMode: 'array',
+    values: [uuids([...ids])],
     text: `SELECT sequence_id, workspace_id, template_id, template_version, (extract(epoch FROM started_at) * 1000)::bigint, state
            FROM sequences WHERE sequence_id = ANY($1::uuid[])`,
   })
-  return new Map(rows.map(([sequenceId, workspaceId, templateId, templateVersion, startedAt, state]) =>
-    [sequenceId, { sequenceId, workspaceId, templateId, templateVersion, startedAt, state }]))
+  return new Map(
+    rows.map(([sequenceId, workspaceId, templateId, templateVersion, startedAt, state]) => [
+      sequenceId,
+      { sequenceId, workspaceId, templateId, templateVersion, startedAt, state },
+    ]),
+  )
 }
 
 async function storeBegun(tx: PoolClient, begun: readonly Begun[]): Promise<void> {
@@ -143,9 +160,15 @@ async function storeBegun(tx: PoolClient, begun: readonly Begun[]): Promise<void
              AS begun (id, workspace, template, version, send, campaign, source, requested, started, state)
            ON CONFLICT (sequence_id) DO NOTHING`,
     values: [
-      uuids(begun.map((s) => s.sequenceId)), texts(begun.map((s) => s.workspaceId)), texts(begun.map((s) => s.templateId)),
-      ints(begun.map((s) => s.templateVersion)), texts(begun.map((s) => s.sendId)), texts(begun.map((s) => s.campaignId)),
-      texts(begun.map((s) => s.source)), ints(begun.map((s) => s.requestedAt)), ints(begun.map((s) => s.startedAt)),
+      uuids(begun.map((s) => s.sequenceId)),
+      texts(begun.map((s) => s.workspaceId)),
+      texts(begun.map((s) => s.templateId)),
+      ints(begun.map((s) => s.templateVersion)),
+      texts(begun.map((s) => s.sendId)),
+      texts(begun.map((s) => s.campaignId)),
+      texts(begun.map((s) => s.source)),
+      ints(begun.map((s) => s.requestedAt)),
+      ints(begun.map((s) => s.startedAt)),
       texts(begun.map((s) => s.state)),
     ],
   })
@@ -174,9 +197,15 @@ async function addToCounts(tx: PoolClient, partition: number, deltas: readonly C
            ON CONFLICT (workspace_id, template_id, partition, template_version, hour, step, channel_type, name)
              DO UPDATE SET n = counted.n + excluded.n`,
     values: [
-      partition, texts(deltas.map((d) => d.workspaceId)), texts(deltas.map((d) => d.templateId)), ints(deltas.map((d) => d.templateVersion)),
-      ints(deltas.map((d) => d.hour)), ints(deltas.map((d) => d.step)), texts(deltas.map((d) => d.channelType)),
-      texts(deltas.map((d) => d.name)), ints(deltas.map((d) => d.n)),
+      partition,
+      texts(deltas.map((d) => d.workspaceId)),
+      texts(deltas.map((d) => d.templateId)),
+      ints(deltas.map((d) => d.templateVersion)),
+      ints(deltas.map((d) => d.hour)),
+      ints(deltas.map((d) => d.step)),
+      texts(deltas.map((d) => d.channelType)),
+      texts(deltas.map((d) => d.name)),
+      ints(deltas.map((d) => d.n)),
     ],
   })
 }

@@ -18,10 +18,11 @@ export async function gather(pool: Pool, before: Date | 'infinity'): Promise<num
   return gathered
 }
 
-const gatherSome = (pool: Pool, partition: number, before: Date | 'infinity'): Promise<number> => inTransaction(pool, async (tx) => {
-  await withPatience(pool, tx, () => tx.query('SELECT FROM positions WHERE partition = $1 FOR UPDATE', [partition]))
-  const { rows } = await tx.query<{ moved: number }>(
-    `WITH moved AS (
+const gatherSome = (pool: Pool, partition: number, before: Date | 'infinity'): Promise<number> =>
+  inTransaction(pool, async (tx) => {
+    await withPatience(pool, tx, () => tx.query('SELECT FROM positions WHERE partition = $1 FOR UPDATE', [partition]))
+    const { rows } = await tx.query<{ moved: number }>(
+      `WITH moved AS (
        DELETE FROM counts_by_partition WHERE ctid = ANY (ARRAY(
          SELECT ctid FROM counts_by_partition WHERE partition = $1 AND hour < $2 LIMIT ${rowsAtOnce}))
        RETURNING workspace_id, template_id, template_version, hour, step, channel_type, name, n
@@ -30,6 +31,8 @@ const gatherSome = (pool: Pool, partition: number, before: Date | 'infinity'): P
        SELECT * FROM moved ORDER BY 1, 2, 3, 4, 5, 6, 7
        ON CONFLICT (workspace_id, template_id, template_version, hour, step, channel_type, name) DO UPDATE SET n = counts.n + excluded.n
      )
-     SELECT count(*) AS moved FROM moved`, [partition, before])
-  return rows[0]!.moved
-})
+     SELECT count(*) AS moved FROM moved`,
+      [partition, before],
+    )
+    return rows[0]!.moved
+  })

@@ -21,7 +21,15 @@ export function chance(seed: number): () => number {
 }
 
 const kinds: readonly EngagementKind[] = [
-  'requested', 'requested', 'requested', 'delivered', 'viewed', 'clicked', 'failed', 'skipped', 'unknown',
+  'requested',
+  'requested',
+  'requested',
+  'delivered',
+  'viewed',
+  'clicked',
+  'failed',
+  'skipped',
+  'unknown',
 ]
 
 interface Turn {
@@ -50,16 +58,36 @@ function oneHistory(next: () => number, plan: Plan, startedAt: number): Turn[] {
     const step = 1 + Math.floor(next() * plan.steps.length)
     const channelType = pick(plan.steps[step - 1]!.channels)
     return {
-      type: 'engagement', now: at, messageId: `${step}.${channelType}`, step, channelType, kind: pick(kinds),
-      occurredAt: at - Math.floor(next() * 1_000), source: 'spec', reason: null, providerMessageId: null, detail: {}, quietUntil: quiet(at),
+      type: 'engagement',
+      now: at,
+      messageId: `${step}.${channelType}`,
+      step,
+      channelType,
+      kind: pick(kinds),
+      occurredAt: at - Math.floor(next() * 1_000),
+      source: 'spec',
+      reason: null,
+      providerMessageId: null,
+      detail: {},
+      quietUntil: quiet(at),
     }
   }
 
-  put(startedAt, [{
-    type: 'start', now: startedAt, steps: plan.steps,
-    onFailure: next() < 0.5 ? 'advance' : 'wait', lateSignal: next() < 0.7 ? 'stop' : 'ignore',
-    dispatchTtlMs: 600_000, tag: null, source: 'kafka', requestedAt: startedAt - 10, cancelled: next() < 0.03, quietUntil: quiet(startedAt),
-  }])
+  put(startedAt, [
+    {
+      type: 'start',
+      now: startedAt,
+      steps: plan.steps,
+      onFailure: next() < 0.5 ? 'advance' : 'wait',
+      lateSignal: next() < 0.7 ? 'stop' : 'ignore',
+      dispatchTtlMs: 600_000,
+      tag: null,
+      source: 'kafka',
+      requestedAt: startedAt - 10,
+      cancelled: next() < 0.03,
+      quietUntil: quiet(startedAt),
+    },
+  ])
   let at = startedAt
   const rounds = Math.floor(next() * 14)
   for (let round = 0; round < rounds; round++) {
@@ -77,11 +105,23 @@ function oneHistory(next: () => number, plan: Plan, startedAt: number): Turn[] {
  * Makes histories of `sequences` sequences, as changes in the order of the log: positions gapless per partition.
  * @param windowMs sequences start within this span before `until`
  */
-export function randomHistories(
-  { seed, sequences, plans, partitions, until, windowMs, sends }: {
-    seed: number; sequences: number; plans: readonly Plan[]; partitions: number; until: number; windowMs: number; sends: number
-  },
-): SequenceChanged[] {
+export function randomHistories({
+  seed,
+  sequences,
+  plans,
+  partitions,
+  until,
+  windowMs,
+  sends,
+}: {
+  seed: number
+  sequences: number
+  plans: readonly Plan[]
+  partitions: number
+  until: number
+  windowMs: number
+  sends: number
+}): SequenceChanged[] {
   const next = chance(seed)
   const changes = Array.from({ length: sequences }, (_, index) => {
     const plan = plans[index % plans.length]!
@@ -89,20 +129,33 @@ export function randomHistories(
     const sendId = `${plan.templateId}-${plan.templateVersion}-send-${send}`
     const sequenceId = sequenceIdOf(plan.workspaceId, sendId, `user-${index}`)
     const startedAt = until - Math.floor(next() * windowMs)
-    return oneHistory(next, plan, startedAt).map(({ at, events }, turn): SequenceChanged => ({
-      workspaceId: plan.workspaceId, sequenceId, version: turn + 1, logPartition: partitionOf(sequenceId, partitions), logPosition: 0,
-      sendId, userId: `user-${index}`, templateId: plan.templateId, templateVersion: plan.templateVersion,
-      campaignId: send % 2 === 0 ? `campaign-${send}` : null, recordedAt: at,
-      events: events.map((event) =>
-        (event.type === 'EngagementRecorded' ? { ...event, messageId: `${sequenceId}.${event.messageId}` } : event)),
-    }))
+    return oneHistory(next, plan, startedAt).map(
+      ({ at, events }, turn): SequenceChanged => ({
+        workspaceId: plan.workspaceId,
+        sequenceId,
+        version: turn + 1,
+        logPartition: partitionOf(sequenceId, partitions),
+        logPosition: 0,
+        sendId,
+        userId: `user-${index}`,
+        templateId: plan.templateId,
+        templateVersion: plan.templateVersion,
+        campaignId: send % 2 === 0 ? `campaign-${send}` : null,
+        recordedAt: at,
+        events: events.map((event) =>
+          event.type === 'EngagementRecorded' ? { ...event, messageId: `${sequenceId}.${event.messageId}` } : event,
+        ),
+      }),
+    )
   }).flat()
   const positions = new Map<number, number>()
-  return changes.sort((a, b) => a.recordedAt - b.recordedAt || a.version - b.version).map((change) => {
-    const logPosition = (positions.get(change.logPartition) ?? 0) + 1
-    positions.set(change.logPartition, logPosition)
-    return { ...change, logPosition }
-  })
+  return changes
+    .sort((a, b) => a.recordedAt - b.recordedAt || a.version - b.version)
+    .map((change) => {
+      const logPosition = (positions.get(change.logPartition) ?? 0) + 1
+      positions.set(change.logPartition, logPosition)
+      return { ...change, logPosition }
+    })
 }
 
 /** A count of one fact, by words: `sequence stopped`, `1 entered`, `2 push requested`. */
@@ -119,7 +172,11 @@ export function slowCount(topic: readonly SequenceChanged[], chosen: (first: Seq
   const count = (words: string): void => void (tally[words] = (tally[words] ?? 0) + 1)
   for (const history of histories.values()) {
     const first = history.get(1)
-    if (first && chosen(first)) countOne([...history].sort(([a], [b]) => a - b).flatMap(([, { events }]) => events), count)
+    if (first && chosen(first))
+      countOne(
+        [...history].sort(([a], [b]) => a - b).flatMap(([, { events }]) => events),
+        count,
+      )
   }
   return tally
 }

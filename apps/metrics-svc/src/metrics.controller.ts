@@ -7,8 +7,10 @@ import { Metrics } from './metrics'
 import { numbers, overview, type Numbers, type Overview } from './shapes'
 import type { Range } from './spans'
 
-const time = z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
-  .pipe(z.string().refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199')).optional()
+const time = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 time such as 2026-01-31T09:00:00Z' })
+  .pipe(z.string().refine((text) => instantProblem(Date.parse(text)) === null, 'must be a time from 1970 to 2199'))
+  .optional()
 const rangeQuery = z.object({ from: time, to: time })
 const templateQuery = rangeQuery.extend({ version: queryInt4(1).optional() })
 type TemplateQuery = z.infer<typeof templateQuery>
@@ -26,12 +28,15 @@ export class MetricsController {
   @Get('templates/:templateId')
   @Describe({
     summary: "Read a template's numbers",
-    description: '`from` (inclusive) and `to` (exclusive) select sequences by their start: to the millisecond for the last 90 days, '
-      + 'to the hour before. 404: no such approved template or version; a template that was never sent has zeros.',
+    description:
+      '`from` (inclusive) and `to` (exclusive) select sequences by their start: to the millisecond for the last 90 days, ' +
+      'to the hour before. 404: no such approved template or version; a template that was never sent has zeros.',
     answer: numbers,
   })
   template(
-    @Caller() caller: Caller, @Param('templateId') templateId: string, @Query({ schema: templateQuery }) query: TemplateQuery,
+    @Caller() caller: Caller,
+    @Param('templateId') templateId: string,
+    @Query({ schema: templateQuery }) query: TemplateQuery,
   ): Promise<Numbers> {
     return this.metrics.ofTemplate(caller.workspaceId, templateId, query.version ?? null, rangeOf(query))
   }
@@ -39,7 +44,8 @@ export class MetricsController {
   /** Numbers of one send, kept 97 days. 404 while none of its sequences has started. */
   @Get('sends/:sendId')
   @Describe({
-    summary: "Read a send's numbers", description: 'Kept 97 days. 404 while none of its sequences has started.',
+    summary: "Read a send's numbers",
+    description: 'Kept 97 days. 404 while none of its sequences has started.',
     answer: numbers.extend({ sendId: z.string() }),
   })
   send(@Caller() caller: Caller, @Param('sendId') sendId: string): Promise<Numbers> {
@@ -49,7 +55,8 @@ export class MetricsController {
   /** Numbers of one campaign, kept 97 days. 404 while none of its sequences has started. */
   @Get('campaigns/:campaignId')
   @Describe({
-    summary: "Read a campaign's numbers", description: 'Kept 97 days. 404 while none of its sequences has started.',
+    summary: "Read a campaign's numbers",
+    description: 'Kept 97 days. 404 while none of its sequences has started.',
     answer: numbers.extend({ campaignId: z.string() }),
   })
   campaign(@Caller() caller: Caller, @Param('campaignId') campaignId: string): Promise<Numbers> {

@@ -17,12 +17,18 @@ import type { EventStore } from './store'
 import { migrations, schema } from './tables'
 
 const minuteMs = 1_000
-const step = (channels: string[], stopCondition: SequenceStep['stopCondition'] = null, waitMinutes: number | null = null): SequenceStep =>
-  ({ channels, stopCondition, windowMs: waitMinutes === null ? null : waitMinutes * minuteMs })
+const step = (
+  channels: string[],
+  stopCondition: SequenceStep['stopCondition'] = null,
+  waitMinutes: number | null = null,
+): SequenceStep => ({ channels, stopCondition, windowMs: waitMinutes === null ? null : waitMinutes * minuteMs })
 
-const plan = (
-  workspaceId: string, templateId: string, templateVersion: number, ...steps: SequenceStep[]
-): Plan => ({ workspaceId, templateId, templateVersion, steps })
+const plan = (workspaceId: string, templateId: string, templateVersion: number, ...steps: SequenceStep[]): Plan => ({
+  workspaceId,
+  templateId,
+  templateVersion,
+  steps,
+})
 const plans = [
   plan('demo', 'order-shipped', 1, step(['in_app'], 'viewed', 30), step(['push'], 'clicked', 60), step(['sms'])),
   plan('demo', 'order-shipped', 2, step(['push', 'in_app'], 'clicked', 5), step(['kakao'])),
@@ -56,28 +62,46 @@ afterAll(async () => {
 
 async function publishTemplates(): Promise<void> {
   const producer = await connection.producer()
-  await producer.send(topics.templates, [
-    ...plans, plan('demo', 'never-sent', 1, step(['in_app'], 'viewed', 10), step(['sms'])),
-  ].map(({ workspaceId, templateId, templateVersion, steps }) => ({
-    key: `${workspaceId}/${templateId}/${templateVersion}`,
-    value: { workspaceId, templateId, changedAt: 0, change: templateApproved(templateVersion, definition(steps)) },
-  })))
+  await producer.send(
+    topics.templates,
+    [...plans, plan('demo', 'never-sent', 1, step(['in_app'], 'viewed', 10), step(['sms']))].map(
+      ({ workspaceId, templateId, templateVersion, steps }) => ({
+        key: `${workspaceId}/${templateId}/${templateVersion}`,
+        value: { workspaceId, templateId, changedAt: 0, change: templateApproved(templateVersion, definition(steps)) },
+      }),
+    ),
+  )
 }
 
 const definition = (steps: readonly SequenceStep[]): TemplateDefinition => ({
-  name: 'A template', category: 'Transactional', variableSchema: [],
-  channels: steps.flatMap(({ channels }) => channels).map((channelType) => ({
-    channelType, content: {} as ContentOf['sms'],
-  }) as TemplateChannel),
-  config: steps.length === 1 ? { sequenceEnabled: false, sequence: null } : {
-    sequenceEnabled: true,
-    sequence: {
-      steps: steps.map(({ channels, stopCondition, windowMs }) => ({
-        channels, stopCondition, waitMinutes: windowMs === null ? null : windowMs / minuteMs,
-      })) as never,
-      onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60,
-    },
-  },
+  name: 'A template',
+  category: 'Transactional',
+  variableSchema: [],
+  channels: steps
+    .flatMap(({ channels }) => channels)
+    .map(
+      (channelType) =>
+        ({
+          channelType,
+          content: {} as ContentOf['sms'],
+        }) as TemplateChannel,
+    ),
+  config:
+    steps.length === 1
+      ? { sequenceEnabled: false, sequence: null }
+      : {
+          sequenceEnabled: true,
+          sequence: {
+            steps: steps.map(({ channels, stopCondition, windowMs }) => ({
+              channels,
+              stopCondition,
+              waitMinutes: windowMs === null ? null : windowMs / minuteMs,
+            })) as never,
+            onFailure: 'advance',
+            lateSignal: 'stop',
+            dispatchTtlMinutes: 60,
+          },
+        },
 })
 
 // Like an orchestrator that dies between publishing and remembering: each piece begins somewhere before the last one's end.
@@ -86,10 +110,13 @@ async function publishInPieces(): Promise<void> {
   const next = chance(3)
   for (let partition = 0; partition < specPartitions; partition++) {
     const log = topic.filter(({ logPartition }) => logPartition === partition)
-    for (let at = 0; at < log.length;) {
+    for (let at = 0; at < log.length; ) {
       const from = Math.max(0, at - Math.floor(next() * 300))
       const end = Math.min(log.length, at + 1 + Math.floor(next() * 500))
-      await producer.send(topics.sequences, log.slice(from, end).map((change) => ({ key: change.sequenceId, value: change, partition })))
+      await producer.send(
+        topics.sequences,
+        log.slice(from, end).map((change) => ({ key: change.sequenceId, value: change, partition })),
+      )
       at = end
     }
   }
@@ -104,9 +131,13 @@ async function folded(from: Pool = pool): Promise<void> {
 }
 
 async function get(path: string, workspaceId = 'demo', scopes: ('read' | 'send')[] = ['read']): Promise<{ status: number; body: any }> {
-  const context = await signContext(
-    contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId, scopes, userId: null, via: 'api_key', keyId: 'ak_1' },
-  )
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
+    workspaceId,
+    scopes,
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const response = await fetch(service.url + path, { headers: { [contextHeader]: context } })
   return { status: response.status, body: await response.json() }
 }
@@ -122,9 +153,8 @@ function tallyOf(body: any): Tally {
   }
   return Object.fromEntries(entries.filter(([, n]) => n !== 0 && n !== null))
 }
-const words = (
-  of: string, counts: Record<string, number>,
-): [string, number][] => Object.entries(counts).map(([name, n]) => [`${of} ${name}`, n])
+const words = (of: string, counts: Record<string, number>): [string, number][] =>
+  Object.entries(counts).map(([name, n]) => [`${of} ${name}`, n])
 
 // Push and others have no `viewed`; the generator reports it all the same.
 const published = (tally: Tally): Tally =>
@@ -133,39 +163,56 @@ const published = (tally: Tally): Tally =>
 const expectConserved = (body: any): void => {
   expect(Object.values<number>(body.outcomes).reduce((a, b) => a + b)).toBe(body.recipients)
   for (const {
-    entered, regretted: _regretted, step: _step, stopCondition: _condition, waitMinutes: _wait, channels: _channels, ...ways
+    entered,
+    regretted: _regretted,
+    step: _step,
+    stopCondition: _condition,
+    waitMinutes: _wait,
+    channels: _channels,
+    ...ways
   } of body.steps) {
     expect(Object.values<number>(ways).reduce((a, b) => a + b)).toBe(entered)
   }
 }
 
-const of = (workspaceId: string, templateId: string, version?: number) => (first: SequenceChanged): boolean =>
-  first.workspaceId === workspaceId && first.templateId === templateId && (version === undefined || first.templateVersion === version)
+const of =
+  (workspaceId: string, templateId: string, version?: number) =>
+  (first: SequenceChanged): boolean =>
+    first.workspaceId === workspaceId && first.templateId === templateId && (version === undefined || first.templateVersion === version)
 
 describe('a template', () => {
   it.each([
-    ['demo', 'order-shipped', undefined], ['demo', 'order-shipped', 1], ['demo', 'order-shipped', 2], ['demo', 'broadcast', undefined],
+    ['demo', 'order-shipped', undefined],
+    ['demo', 'order-shipped', 1],
+    ['demo', 'order-shipped', 2],
+    ['demo', 'broadcast', undefined],
     ['other', 'order-shipped', undefined],
-  ] as const)(
-    'of %s, %s version %s has the numbers of the whole topic', async (workspaceId, templateId, version) => {
-      const { status, body } = await get(`/v1/metrics/templates/${templateId}${version ? `?version=${version}` : ''}`, workspaceId)
-      expect(status).toBe(200)
-      expect(tallyOf(body)).toEqual(published(slowCount(topic, of(workspaceId, templateId, version))))
-      expect(body).toMatchObject({ templateId, version: version ?? null, from: null, to: null, cost: null })
-      expect(body.recipients).toBeGreaterThan(300)
-      expectConserved(body)
-    })
+  ] as const)('of %s, %s version %s has the numbers of the whole topic', async (workspaceId, templateId, version) => {
+    const { status, body } = await get(`/v1/metrics/templates/${templateId}${version ? `?version=${version}` : ''}`, workspaceId)
+    expect(status).toBe(200)
+    expect(tallyOf(body)).toEqual(published(slowCount(topic, of(workspaceId, templateId, version))))
+    expect(body).toMatchObject({ templateId, version: version ?? null, from: null, to: null, cost: null })
+    expect(body.recipients).toBeGreaterThan(300)
+    expectConserved(body)
+  })
 
   it('is cut by the start of its sequences, to the millisecond', async () => {
-    const starts = topic.filter(({ version }) => version === 1).filter(of('demo', 'order-shipped')).map(({ recordedAt }) => recordedAt)
+    const starts = topic
+      .filter(({ version }) => version === 1)
+      .filter(of('demo', 'order-shipped'))
+      .map(({ recordedAt }) => recordedAt)
     const ranges = [
-      [starts[100]!, starts[900]!], [starts[100]!, starts[101]! + 1], [starts[500]! + 1, null], [null, starts[700]!],
+      [starts[100]!, starts[900]!],
+      [starts[100]!, starts[101]! + 1],
+      [starts[500]! + 1, null],
+      [null, starts[700]!],
       [until - 3 * hourMs - 1_234_567, until - hourMs - 1_234_567],
       [until + 1, until + hourMs],
     ] as const
     for (const [from, to] of ranges) {
       const query = new URLSearchParams({
-        ...(from ? { from: new Date(from).toISOString() } : {}), ...(to ? { to: new Date(to).toISOString() } : {})
+        ...(from ? { from: new Date(from).toISOString() } : {}),
+        ...(to ? { to: new Date(to).toISOString() } : {}),
       })
       const { body } = await get(`/v1/metrics/templates/order-shipped?${query}`)
       const inRange = ({ recordedAt }: SequenceChanged): boolean => recordedAt >= (from ?? 0) && recordedAt < (to ?? Infinity)
@@ -177,7 +224,9 @@ describe('a template', () => {
   it('is labelled as its latest version', async () => {
     const { body } = await get('/v1/metrics/templates/order-shipped')
     expect(body.steps.map((s: any) => [s.stopCondition, s.waitMinutes, s.channels.map((c: any) => c.channelType)])).toEqual([
-      ['clicked', 5, ['push', 'in_app']], [null, null, ['kakao', 'push']], [null, null, ['sms']],
+      ['clicked', 5, ['push', 'in_app']],
+      [null, null, ['kakao', 'push']],
+      [null, null, ['sms']],
     ])
     expect(body.steps[1].channels[0]).toMatchObject({ viewed: null, cost: null, inferred: { viewed: null } })
   })
@@ -187,14 +236,16 @@ describe('a template', () => {
     expect(status).toBe(200)
     expect(body).toMatchObject({ recipients: 0, outcomes: { running: 0, stopped: 0, exhausted: 0, unreachable: 0, cancelled: 0 } })
     expect(body.steps.map((s: any) => [s.entered, s.channels.map((c: any) => [c.channelType, c.requested])])).toEqual([
-      [0, [['in_app', 0]]], [0, [['sms', 0]]],
+      [0, [['in_app', 0]]],
+      [0, [['sms', 0]]],
     ])
   })
 
   it('that nobody approved is not found, nor a version, nor one of another workspace', async () => {
     expect((await get('/v1/metrics/templates/nothing')).status).toBe(404)
     expect((await get('/v1/metrics/templates/order-shipped?version=3')).body).toMatchObject({
-      status: 404, detail: 'Template order-shipped has no version 3.',
+      status: 404,
+      detail: 'Template order-shipped has no version 3.',
     })
     expect((await get('/v1/metrics/templates/broadcast', 'other')).status).toBe(404)
   })
@@ -207,10 +258,18 @@ describe('a template', () => {
   })
 
   it.each([
-    ['version=2147483648', '/version'], ['version=1e99', '/version'], ['version=9007199254740993', '/version'], ['version=1.5', '/version'],
-    ['from=0000-01-01T00:00:00Z', '/from'], ['to=0000-01-01T00:00:00Z', '/to'], ['from=1969-12-31T23:59:59Z', '/from'],
-    ['from=9999-12-31T23:59:59Z', '/from'], ['to=9999-12-31T23:59:59Z', '/to'], ['to=2200-01-01T00:00:00Z', '/to'],
-    ['from=2200-01-01T00:00:00-00:01', '/from'], ['to=2026-01-01T00:00:61Z', '/to'],
+    ['version=2147483648', '/version'],
+    ['version=1e99', '/version'],
+    ['version=9007199254740993', '/version'],
+    ['version=1.5', '/version'],
+    ['from=0000-01-01T00:00:00Z', '/from'],
+    ['to=0000-01-01T00:00:00Z', '/to'],
+    ['from=1969-12-31T23:59:59Z', '/from'],
+    ['from=9999-12-31T23:59:59Z', '/from'],
+    ['to=9999-12-31T23:59:59Z', '/to'],
+    ['to=2200-01-01T00:00:00Z', '/to'],
+    ['from=2200-01-01T00:00:00-00:01', '/from'],
+    ['to=2026-01-01T00:00:61Z', '/to'],
   ])('refuses %s by field', async (query, path) => {
     const { status, body } = await get(`/v1/metrics/templates/order-shipped?${query}`)
     expect([status, body.errors?.[0].path]).toEqual([422, path])
@@ -241,14 +300,14 @@ describe('a send and a campaign', () => {
     const first = topic.find((change) => change.version === 1 && change.campaignId !== null && change.workspaceId === 'demo')!
     const send = await get(`/v1/metrics/sends/${first.sendId}`)
     expect(send.body).toMatchObject({ sendId: first.sendId, templateId: first.templateId, version: first.templateVersion })
-    expect(tallyOf(send.body)).toEqual(published(slowCount(
-      topic, ({ workspaceId, sendId }) => workspaceId === 'demo' && sendId === first.sendId,
-    )))
+    expect(tallyOf(send.body)).toEqual(
+      published(slowCount(topic, ({ workspaceId, sendId }) => workspaceId === 'demo' && sendId === first.sendId)),
+    )
     expectConserved(send.body)
     const campaign = await get(`/v1/metrics/campaigns/${first.campaignId}`)
-    expect(tallyOf(campaign.body)).toEqual(published(slowCount(
-      topic, ({ workspaceId, campaignId }) => workspaceId === 'demo' && campaignId === first.campaignId,
-    )))
+    expect(tallyOf(campaign.body)).toEqual(
+      published(slowCount(topic, ({ workspaceId, campaignId }) => workspaceId === 'demo' && campaignId === first.campaignId)),
+    )
   })
 
   it('of another workspace are not found', async () => {
@@ -262,7 +321,10 @@ describe('a send and a campaign', () => {
     const tally = slowCount(topic, ({ workspaceId, sendId }) => workspaceId === 'demo' && sendId === first.sendId)
     const { body } = await get(`/internal/sends/${first.sendId}`)
     expect(body).toEqual({
-      sendId: first.sendId, templateId: first.templateId, templateVersion: first.templateVersion, source: 'kafka',
+      sendId: first.sendId,
+      templateId: first.templateId,
+      templateVersion: first.templateVersion,
+      source: 'kafka',
       requestedAt: expect.stringMatching(/Z$/),
       recipients: tally['sequence recipients'],
       outcomes: Object.fromEntries(outcomes.map((name) => [name, tally[`sequence ${name}`] ?? 0])),
@@ -292,8 +354,10 @@ it('answers a record of another partition by a dead letter and goes on', async (
 })
 
 const allCounts = async (from: Pool): Promise<unknown> =>
-  (await from.query(`SELECT ${countColumns}, sum(n) AS n FROM (SELECT ${countColumns}, n FROM counts UNION ALL
-    SELECT ${countColumns}, n FROM counts_by_partition) AS both_tables GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4, 5, 6, 7`)).rows
+  (
+    await from.query(`SELECT ${countColumns}, sum(n) AS n FROM (SELECT ${countColumns}, n FROM counts UNION ALL
+    SELECT ${countColumns}, n FROM counts_by_partition) AS both_tables GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4, 5, 6, 7`)
+  ).rows
 const countColumns = 'workspace_id, template_id, template_version, hour, step, channel_type, name'
 
 describe('folding again', () => {
@@ -302,7 +366,9 @@ describe('folding again', () => {
     const killed = createPool({ databaseUrl: stack.databaseUrl, schema: 'killed', applicationName: 'spec' })
     let deaths = 0
     const projector = await startProjector({
-      connection: stack.connection('killed'), pool: killed, groupId: 'killed',
+      connection: stack.connection('killed'),
+      pool: killed,
+      groupId: 'killed',
       onFolded: async () => {
         // As from a process that died: nothing is counted against the records.
         if (++deaths % 2 === 1) throw Object.assign(new Error('died after the commit'), { retriable: true })
@@ -323,7 +389,13 @@ describe('folding again', () => {
   it('rebuilds equal numbers beside the live tables, and repairs wrong ones', async () => {
     const right = await allCounts(pool)
     await pool.query('UPDATE counts_by_partition SET n = n + 1')
-    await recount({ connection: stack.connection('rebuild'), databaseUrl: stack.databaseUrl, store: null, acceptTrimmed: false, say: () => {} })
+    await recount({
+      connection: stack.connection('rebuild'),
+      databaseUrl: stack.databaseUrl,
+      store: null,
+      acceptTrimmed: false,
+      say: () => {},
+    })
     expect(await allCounts(pool)).toEqual(right)
     // The live projector goes on in the new tables.
     const late = { ...topic.filter(({ logPartition }) => logPartition === 0).at(-1)!, events: [] }
@@ -343,7 +415,12 @@ describe('folding again', () => {
       },
     })
     const options = (store: EventStore | null, acceptTrimmed = false): RecountOptions => ({
-      connection: stack.connection('trimmed'), databaseUrl: stack.databaseUrl, store, acceptTrimmed, say: (line) => void said.push(line), stillMs: 20_000,
+      connection: stack.connection('trimmed'),
+      databaseUrl: stack.databaseUrl,
+      store,
+      acceptTrimmed,
+      say: (line) => void said.push(line),
+      stillMs: 20_000,
     })
     let said: string[] = []
     let right: unknown
@@ -352,7 +429,11 @@ describe('folding again', () => {
       // Most of it on partition 1, all of it on partition 2.
       const { end } = (await connection.offsets(topics.sequences.name)).get(2)!
       await (await connection.admin()).deleteTopicRecords({
-        topic: connection.physical(topics.sequences.name), partitions: [{ partition: 1, offset: '2000' }, { partition: 2, offset: String(end) }],
+        topic: connection.physical(topics.sequences.name),
+        partitions: [
+          { partition: 1, offset: '2000' },
+          { partition: 2, offset: String(end) },
+        ],
       })
     })
     beforeEach(() => (said = []))
@@ -367,9 +448,18 @@ describe('folding again', () => {
     it('keeps the numbers of days that the store has forgotten too, and counts later ones anew', async () => {
       const day = new Date(until - 2 * hourMs).toISOString().slice(0, 10)
       // As if the day before had been dropped: the histories of this spec lie on both sides of a midnight, or all on one.
-      const whole = topic.filter((c) => c.version === 1 && new Date(c.recordedAt).toISOString().slice(0, 10) >= day).map((c) => c.sequenceId)
+      const whole = topic
+        .filter((c) => c.version === 1 && new Date(c.recordedAt).toISOString().slice(0, 10) >= day)
+        .map((c) => c.sequenceId)
       const kept = new Set(whole)
-      await recount(options(storeOf(topic.filter((c) => kept.has(c.sequenceId)), day)))
+      await recount(
+        options(
+          storeOf(
+            topic.filter((c) => kept.has(c.sequenceId)),
+            day,
+          ),
+        ),
+      )
       expect(await allCounts(pool)).toEqual(right)
       expect(said[0]).toContain(`nothing whole of before ${day}`)
       const tomorrow = new Date(until + 24 * hourMs).toISOString().slice(0, 10)
@@ -387,10 +477,14 @@ describe('folding again', () => {
     it('is given up with a sentence when nothing moves', async () => {
       let release = (): void => {}
       const hanging: EventStore = {
-        changes: (_partition, after) => (after === 0 ? Promise.resolve({ items: [], readTo: 1, wholeSince: null })
-          : new Promise((_resolve, reject) => (release = () => reject(new Error('released'))))),
+        changes: (_partition, after) =>
+          after === 0
+            ? Promise.resolve({ items: [], readTo: 1, wholeSince: null })
+            : new Promise((_resolve, reject) => (release = () => reject(new Error('released')))),
       }
-      await expect(recount({ ...options(hanging), stillMs: 1_500 })).rejects.toThrow(/nothing has moved for 2 s: .*partition 1 at \d+ of \d+/)
+      await expect(recount({ ...options(hanging), stillMs: 1_500 })).rejects.toThrow(
+        /nothing has moved for 2 s: .*partition 1 at \d+ of \d+/,
+      )
       release()
       expect(await allCounts(pool)).toEqual(right)
     })

@@ -31,8 +31,14 @@ export class Metrics {
     }
     const counts = await readTemplate(this.pool, { workspaceId, templateId, version, ...range }, Date.now())
     return {
-      templateId, version, from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...totalsOf(counts),
-      steps: stepsReport(counts, stepsOf(labels.config, labels.channels, this.minuteMs), this.minuteMs), cost: null,
+      templateId,
+      version,
+      from: iso(range.from),
+      to: iso(range.to),
+      asOf: asOf.toISOString(),
+      ...totalsOf(counts),
+      steps: stepsReport(counts, stepsOf(labels.config, labels.channels, this.minuteMs), this.minuteMs),
+      cost: null,
     }
   }
 
@@ -56,11 +62,16 @@ export class Metrics {
   async overview(workspaceId: string, range: Range): Promise<Overview> {
     const asOf = await this.asOf.now()
     const counts = await readOverview(this.pool, workspaceId, range, Date.now())
-    const templates = [...counts].map(([templateId, counted]) => ({ templateId, ...totalsOf(counted) }))
+    const templates = [...counts]
+      .map(([templateId, counted]) => ({ templateId, ...totalsOf(counted) }))
       .sort((a, b) => b.recipients - a.recipients || (a.templateId < b.templateId ? -1 : 1))
     return {
-      from: iso(range.from), to: iso(range.to), asOf: asOf.toISOString(), ...sumOf(templates),
-      templates: templates.slice(0, templatesAtMost), cost: null,
+      from: iso(range.from),
+      to: iso(range.to),
+      asOf: asOf.toISOString(),
+      ...sumOf(templates),
+      templates: templates.slice(0, templatesAtMost),
+      cost: null,
     }
   }
 
@@ -70,8 +81,14 @@ export class Metrics {
     const labels = await this.labels(workspaceId, templateId, version)
     const steps = labels ? stepsOf(labels.config, labels.channels, this.minuteMs) : []
     return {
-      templateId, version, from: null, to: null, asOf: asOf.toISOString(), ...totalsOf(counts),
-      steps: stepsReport(counts, steps, this.minuteMs), cost: null,
+      templateId,
+      version,
+      from: null,
+      to: null,
+      asOf: asOf.toISOString(),
+      ...totalsOf(counts),
+      steps: stepsReport(counts, steps, this.minuteMs),
+      cost: null,
     }
   }
 

@@ -23,7 +23,9 @@ const pollMs = 200
 
 /** Reads how far each partition is folded. */
 export async function foldedBy(pool: Pool): Promise<ReadonlyMap<number, Folding>> {
-  const { rows } = await pool.query<Folding>('SELECT partition, log_position AS "logPosition", next_offset AS "nextOffset" FROM positions ORDER BY partition')
+  const { rows } = await pool.query<Folding>(
+    'SELECT partition, log_position AS "logPosition", next_offset AS "nextOffset" FROM positions ORDER BY partition',
+  )
   return new Map(rows.map((row) => [row.partition, row]))
 }
 
@@ -32,7 +34,10 @@ export async function foldedBy(pool: Pool): Promise<ReadonlyMap<number, Folding>
  * @throws naming the partitions that stand still
  */
 export async function untilReached(
-  pool: Pool, of: 'logPosition' | 'nextOffset', marks: ReadonlyMap<number, number>, { stillMs, atMostMs = Infinity, sayEveryMs = 10_000, say }: Patience,
+  pool: Pool,
+  of: 'logPosition' | 'nextOffset',
+  marks: ReadonlyMap<number, number>,
+  { stillMs, atMostMs = Infinity, sayEveryMs = 10_000, say }: Patience,
 ): Promise<void> {
   const startedAt = performance.now()
   let [moved, said, before] = [startedAt, startedAt, '']
@@ -45,7 +50,8 @@ export async function untilReached(
     if (standing !== before) [moved, before] = [now, standing]
     const where = missing.map(([partition, mark]) => `partition ${partition} at ${folded.get(partition)?.[of] ?? 0} of ${mark}`).join(', ')
     if (now - moved >= stillMs || now - startedAt >= atMostMs) {
-      const since = now - moved >= stillMs ? `nothing has moved for ${Math.round(stillMs / 1_000)} s` : `it took over ${Math.round(atMostMs / 1_000)} s`
+      const since =
+        now - moved >= stillMs ? `nothing has moved for ${Math.round(stillMs / 1_000)} s` : `it took over ${Math.round(atMostMs / 1_000)} s`
       throw new Error(`${since}: ${where}. Nothing was changed; the lines above may tell why. Run it again`)
     }
     if (now - said >= sayEveryMs) {

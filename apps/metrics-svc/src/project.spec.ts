@@ -8,27 +8,58 @@ const startedAt = Date.UTC(2026, 0, 1, 10, 30)
 const sequenceId = '623f8d79-cdc6-5760-8ab0-ef346563ba6c'
 
 const started: Event = {
-  type: 'SequenceStarted', steps: [], onFailure: 'advance', lateSignal: 'stop', tag: null, source: 'http', requestedAt: startedAt - 5,
+  type: 'SequenceStarted',
+  steps: [],
+  onFailure: 'advance',
+  lateSignal: 'stop',
+  tag: null,
+  source: 'http',
+  requestedAt: startedAt - 5,
   dispatchTtlMs: null,
 }
-const commanded = (
-  step: number, channel = 'in_app',
-): Event => ({ type: 'StepCommanded', step, channels: [channel], commandedAt: startedAt, expiresAt: startedAt + 1 })
-const deferred = (
-  step: number, channel = 'push',
-): Event => ({ type: 'StepDeferred', step, channels: [channel], until: startedAt + 1, reason: 'quiet_hours' })
-const reported = (step: number, kind: EngagementKind, channelType = 'in_app'): Event =>
-  ({
-    type: 'EngagementRecorded', messageId: `${sequenceId}.${step}.${channelType}`, step, channelType, kind, occurredAt: startedAt,
-    source: 's', reason: null, providerMessageId: null, detail: {},
-  })
+const commanded = (step: number, channel = 'in_app'): Event => ({
+  type: 'StepCommanded',
+  step,
+  channels: [channel],
+  commandedAt: startedAt,
+  expiresAt: startedAt + 1,
+})
+const deferred = (step: number, channel = 'push'): Event => ({
+  type: 'StepDeferred',
+  step,
+  channels: [channel],
+  until: startedAt + 1,
+  reason: 'quiet_hours',
+})
+const reported = (step: number, kind: EngagementKind, channelType = 'in_app'): Event => ({
+  type: 'EngagementRecorded',
+  messageId: `${sequenceId}.${step}.${channelType}`,
+  step,
+  channelType,
+  kind,
+  occurredAt: startedAt,
+  source: 's',
+  reason: null,
+  providerMessageId: null,
+  detail: {},
+})
 const stepEnded = (step: number, reason: StepEndReason): Event => ({ type: 'StepEnded', step, reason, engagement: null, note: null })
 const regretted = (step: number): Event => ({ type: 'EscalationRegretted', step, laterSteps: [step + 1], kind: 'viewed', lateByMs: 1 })
 const ended = (outcome: SequenceOutcome): Event => ({ type: 'SequenceEnded', outcome, step: null, engagement: null })
 
 const change = (version: number, events: Event[]): SequenceChanged => ({
-  workspaceId: 'demo', sequenceId, version, logPartition: 0, logPosition: version, sendId: 'send-1', userId: 'user-1',
-  templateId: 'order-shipped', templateVersion: 1, campaignId: null, recordedAt: startedAt + version - 1, events,
+  workspaceId: 'demo',
+  sequenceId,
+  version,
+  logPartition: 0,
+  logPosition: version,
+  sendId: 'send-1',
+  userId: 'user-1',
+  templateId: 'order-shipped',
+  templateVersion: 1,
+  campaignId: null,
+  recordedAt: startedAt + version - 1,
+  events,
 })
 
 const counted = (deltas: readonly CountDelta[]): Record<string, number> =>
@@ -38,7 +69,10 @@ const counted = (deltas: readonly CountDelta[]): Record<string, number> =>
 const given = (...before: Event[][]) => ({
   when: (...after: Event[][]) => ({
     then(expected: Record<string, number>) {
-      const first = project(new Map(), before.map((events, index) => change(index + 1, events)))
+      const first = project(
+        new Map(),
+        before.map((events, index) => change(index + 1, events)),
+      )
       const stored = new Map<string, Sequence>(first.begun.map((sequence) => [sequence.sequenceId, sequence]))
       const inputs = structuredClone([...stored])
       const changes = after.map((events, index) => change(before.length + index + 1, events))
@@ -62,8 +96,12 @@ describe('a sequence', () => {
     given([started, commanded(1)], [reported(1, 'requested')])
       .when([reported(1, 'viewed'), stepEnded(1, 'stopped'), ended('stopped')])
       .then({
-        'sequence running': -1, 'sequence stopped': 1, '1 running': -1, '1 stopped': 1,
-        '1 in_app viewed': 1, '1 in_app inferredDelivered': 1,
+        'sequence running': -1,
+        'sequence stopped': 1,
+        '1 running': -1,
+        '1 stopped': 1,
+        '1 in_app viewed': 1,
+        '1 in_app inferredDelivered': 1,
       }))
 
   it('whose start was trimmed from the topic counts nowhere', () => {
@@ -88,18 +126,26 @@ describe('a step', () => {
     given([started, commanded(1)], [stepEnded(1, 'waitElapsed'), deferred(2)])
       .when([reported(1, 'viewed'), stepEnded(2, 'superseded'), ended('stopped')])
       .then({
-        '1 in_app viewed': 1, '1 in_app inferredDelivered': 1, '2 running': -1, '2 superseded': 1,
-        'sequence running': -1, 'sequence stopped': 1,
+        '1 in_app viewed': 1,
+        '1 in_app inferredDelivered': 1,
+        '2 running': -1,
+        '2 superseded': 1,
+        'sequence running': -1,
+        'sequence stopped': 1,
       }))
 
-  it.each([
-    'stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed',
-  ] as const)('counts one that ended %s', (reason) =>
-    given([started, commanded(1)]).when([stepEnded(1, reason)]).then({ '1 running': -1, [`1 ${reason}`]: 1 }))
+  it.each(['stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed'] as const)(
+    'counts one that ended %s',
+    (reason) =>
+      given([started, commanded(1)])
+        .when([stepEnded(1, reason)])
+        .then({ '1 running': -1, [`1 ${reason}`]: 1 }),
+  )
 
   it('is regretted beside how it ended, also after the sequence ended', () =>
     given(
-      [started, commanded(1)], [stepEnded(1, 'waitElapsed'), commanded(2, 'push')],
+      [started, commanded(1)],
+      [stepEnded(1, 'waitElapsed'), commanded(2, 'push')],
       [reported(2, 'requested', 'push'), stepEnded(2, 'completed'), ended('exhausted')],
     )
       .when([reported(1, 'delivered'), regretted(1)])
@@ -108,12 +154,18 @@ describe('a step', () => {
 
 describe('a message', () => {
   it('counts each kind once, however often a change repeats it', () =>
-    given([started, commanded(1)]).when([reported(1, 'requested')], [reported(1, 'requested')]).then({ '1 in_app requested': 1 }))
+    given([started, commanded(1)])
+      .when([reported(1, 'requested')], [reported(1, 'requested')])
+      .then({ '1 in_app requested': 1 }))
 
   it('clicked infers viewed and delivered that nobody reported', () =>
-    given([started, commanded(1)]).when([reported(1, 'clicked')]).then({
-      '1 in_app clicked': 1, '1 in_app inferredDelivered': 1, '1 in_app inferredViewed': 1,
-    }))
+    given([started, commanded(1)])
+      .when([reported(1, 'clicked')])
+      .then({
+        '1 in_app clicked': 1,
+        '1 in_app inferredDelivered': 1,
+        '1 in_app inferredViewed': 1,
+      }))
 
   it('takes an inference back when the fact is reported after all', () =>
     given([started, commanded(1)], [reported(1, 'clicked')])

@@ -62,7 +62,11 @@ export const hourOf = (at: number): number => Math.floor(at / hourMs) * hourMs
 type Moving<T extends Sequence> = Omit<T, 'state'> & { state: State }
 
 /** Folds changes, in order, over the stored sequences they speak of. */
-export function project(stored: ReadonlyMap<string, Sequence>, changes: readonly SequenceChanged[], takenOver: TakenOver | null = null): Projection {
+export function project(
+  stored: ReadonlyMap<string, Sequence>,
+  changes: readonly SequenceChanged[],
+  takenOver: TakenOver | null = null,
+): Projection {
   forgetFactsIfMany()
   const begun = new Map<string, Moving<Begun>>()
   const moved = new Map<string, Moving<Sequence>>()
@@ -95,10 +99,16 @@ function begunBy(change: SequenceChanged): Moving<Begun> | null {
   if (!start) return null
   const startedAt = instantOf(change.recordedAt)
   return {
-    sequenceId: change.sequenceId, workspaceId: textOf(change.workspaceId), templateId: textOf(change.templateId),
-    templateVersion: change.templateVersion, sendId: textOf(change.sendId),
-    campaignId: change.campaignId === null ? null : textOf(change.campaignId), source: shortTextOf(start.source),
-    requestedAt: Math.min(instantOf(start.requestedAt ?? startedAt), startedAt), startedAt, state: started,
+    sequenceId: change.sequenceId,
+    workspaceId: textOf(change.workspaceId),
+    templateId: textOf(change.templateId),
+    templateVersion: change.templateVersion,
+    sendId: textOf(change.sendId),
+    campaignId: change.campaignId === null ? null : textOf(change.campaignId),
+    source: shortTextOf(start.source),
+    requestedAt: Math.min(instantOf(start.requestedAt ?? startedAt), startedAt),
+    startedAt,
+    state: started,
   }
 }
 
@@ -144,7 +154,16 @@ function deltasOfCohort({ of: { workspaceId, templateId, templateVersion }, hour
       add(after, n)
     }
   }
-  return [...counts].filter(([, n]) => n !== 0).map(([{ step, channelType, name }, n]) => ({
-    workspaceId, templateId, templateVersion, hour, step, channelType, name, n,
-  }))
+  return [...counts]
+    .filter(([, n]) => n !== 0)
+    .map(([{ step, channelType, name }, n]) => ({
+      workspaceId,
+      templateId,
+      templateVersion,
+      hour,
+      step,
+      channelType,
+      name,
+      n,
+    }))
 }

@@ -45,14 +45,20 @@ export async function startProjector(options: ProjectorOptions): Promise<Running
   }
 
   return consumeRecords(connection, {
-    topic: topics.sequences, groupId, keyRequired: true, maxRecords, fromBeginning: true,
-    startAt: (partition) => startAt(connection, pool, partition), handle: take,
+    topic: topics.sequences,
+    groupId,
+    keyRequired: true,
+    maxRecords,
+    fromBeginning: true,
+    startAt: (partition) => startAt(connection, pool, partition),
+    handle: take,
   })
 }
 
 /** The changes that can be counted here; the others are put aside. */
 async function countable(
-  records: readonly IncomingRecord<'SequenceChanged'>[], batch: BatchContext<'SequenceChanged'>,
+  records: readonly IncomingRecord<'SequenceChanged'>[],
+  batch: BatchContext<'SequenceChanged'>,
 ): Promise<SequenceChanged[]> {
   const own: SequenceChanged[] = []
   const aside: Promise<void>[] = []
@@ -60,7 +66,9 @@ async function countable(
     const change = record.value!
     const problem = change.logPartition === batch.partition ? changeProblem(change) : null
     if (change.logPartition !== batch.partition) {
-      aside.push(batch.deadLetter(record, 'wrong_partition', `logPartition is ${change.logPartition}; only the orchestrator writes this topic`))
+      aside.push(
+        batch.deadLetter(record, 'wrong_partition', `logPartition is ${change.logPartition}; only the orchestrator writes this topic`),
+      )
     } else if (problem !== null) aside.push(batch.deadLetter(record, 'invalid_change', problem))
     else own.push(change)
   }
@@ -77,12 +85,15 @@ export async function foldedTo(pool: Pool): Promise<ReadonlyMap<number, number>>
 async function startAt(connection: KafkaConnection, pool: Pool, partition: number): Promise<number> {
   const { rows } = await pool.query<{ next_offset: number; now: number }>(
     `SELECT coalesce((SELECT next_offset FROM positions WHERE partition = $1), 0) AS next_offset, (extract(epoch FROM now()) * 1000)::bigint AS now`,
-    [partition])
+    [partition],
+  )
   const { next_offset: stored, now } = rows[0]!
   const { low, end } = (await connection.offsets(topics.sequences.name)).get(partition) ?? { low: 0, end: 0 }
   if (stored > end) {
-    throw new Error(`partition ${partition} of ${topics.sequences.name} ends at ${end}, but ${stored} records were folded: another `
-      + 'cluster, or one that lost data. Restore it, or count anew what it and the event store hold: node apps/metrics-svc/dist/rebuild.js')
+    throw new Error(
+      `partition ${partition} of ${topics.sequences.name} ends at ${end}, but ${stored} records were folded: another ` +
+        'cluster, or one that lost data. Restore it, or count anew what it and the event store hold: node apps/metrics-svc/dist/rebuild.js',
+    )
   }
   const next = Math.max(stored, low)
   if (next >= end) await sayComplete(pool, partition, next, now)
@@ -98,12 +109,15 @@ async function sayComplete(pool: Pool, partition: number, next: number, now: num
                  WHERE partition IN (SELECT partition FROM free))
      INSERT INTO positions (partition, log_position, next_offset, recorded_at)
      SELECT $1::int, 0, $2, to_timestamp($3::bigint / 1000.0) WHERE NOT EXISTS (SELECT FROM known) ON CONFLICT DO NOTHING`,
-    [partition, next, now])
+    [partition, next, now],
+  )
 }
 
 function countChanges(registry: Registry | undefined): Counter<'result'> {
   return new Counter({
-    name: 'stepcast_metrics_changes_total', help: 'Changes read: folded, repeated (counted before), unknown (their start was trimmed).',
-    labelNames: ['result'], registers: registry ? [registry] : [],
+    name: 'stepcast_metrics_changes_total',
+    help: 'Changes read: folded, repeated (counted before), unknown (their start was trimmed).',
+    labelNames: ['result'],
+    registers: registry ? [registry] : [],
   })
 }

@@ -17,9 +17,13 @@ export async function purge(pool: Pool, now: Date, goOn: () => boolean = () => t
   const before = now.getTime() - keptDays * 24 * 3_600_000
   let deleted = 0
   for (let template = await templateAfter(pool, '', ''); template !== null; template = await templateAfter(pool, ...template)) {
-    for (let from: number | null = 0; from !== null;) {
+    for (let from: number | null = 0; from !== null; ) {
       if (!goOn()) return deleted
-      const { rows }: { rows: readonly { deleted: number; last: number | null }[] } = await pool.query(deleteSome, [...template, from, before])
+      const { rows }: { rows: readonly { deleted: number; last: number | null }[] } = await pool.query(deleteSome, [
+        ...template,
+        from,
+        before,
+      ])
       deleted += rows[0]!.deleted
       from = rows[0]!.deleted < rowsAtOnce ? null : rows[0]!.last
       if (from !== null) await pause(betweenStatementsMs)
@@ -40,6 +44,7 @@ const deleteSome = `
 async function templateAfter(pool: Pool, workspaceId: string, templateId: string): Promise<[string, string] | null> {
   const { rows } = await pool.query<{ workspace_id: string; template_id: string }>(
     `SELECT workspace_id, template_id FROM sequences WHERE (workspace_id, template_id) > ($1, $2) ORDER BY workspace_id, template_id LIMIT 1`,
-    [workspaceId, templateId])
+    [workspaceId, templateId],
+  )
   return rows[0] ? [rows[0].workspace_id, rows[0].template_id] : null
 }

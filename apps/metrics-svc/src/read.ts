@@ -97,16 +97,26 @@ export interface Sent {
 export function readSent(pool: Pool, kind: 'send' | 'campaign', workspaceId: string, id: string): Promise<Sent | null> {
   const column = kind === 'send' ? 'send_id' : 'campaign_id'
   return atOneMoment(pool, async (tx) => {
-    const { rows: [first] } = await tx.query<{ template_id: string; template_version: number; source: string; requested_at: Date }>(
+    const {
+      rows: [first],
+    } = await tx.query<{ template_id: string; template_version: number; source: string; requested_at: Date }>(
       `SELECT template_id, template_version, source, requested_at FROM sequences
-       WHERE workspace_id = $1 AND ${column} = $2 ORDER BY requested_at, sequence_id LIMIT 1`, [workspaceId, id])
+       WHERE workspace_id = $1 AND ${column} = $2 ORDER BY requested_at, sequence_id LIMIT 1`,
+      [workspaceId, id],
+    )
     if (!first) return null
     const { rows } = await tx.query<{ state: State; n: number }>(
-      `SELECT state, count(*) AS n FROM sequences WHERE workspace_id = $1 AND ${column} = $2 GROUP BY state`, [workspaceId, id])
+      `SELECT state, count(*) AS n FROM sequences WHERE workspace_id = $1 AND ${column} = $2 GROUP BY state`,
+      [workspaceId, id],
+    )
     const counts = new Counts()
     addStates(counts, rows)
     return {
-      templateId: first.template_id, templateVersion: first.template_version, source: first.source, requestedAt: first.requested_at, counts,
+      templateId: first.template_id,
+      templateVersion: first.template_version,
+      source: first.source,
+      requestedAt: first.requested_at,
+      counts,
     }
   })
 }

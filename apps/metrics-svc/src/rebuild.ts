@@ -8,14 +8,20 @@ const say = (line: string): void => console.log(line)
 
 async function rebuild(): Promise<void> {
   const connection = new KafkaConnection({
-    kafka: kafkaConfigFromEnv(process.env, 'metrics-svc-rebuild'), registry: registryConfigFromEnv(process.env),
+    kafka: kafkaConfigFromEnv(process.env, 'metrics-svc-rebuild'),
+    registry: registryConfigFromEnv(process.env),
     log: {
-      ...silentLog, warn: (fields, message) => console.warn(message, fields), error: (fields, message) => console.error(message, fields),
+      ...silentLog,
+      warn: (fields, message) => console.warn(message, fields),
+      error: (fields, message) => console.error(message, fields),
     },
   })
   try {
     await recount({
-      connection, databaseUrl: configFromEnv(process.env).databaseUrl, acceptTrimmed: process.argv.includes('--accept-trimmed'), say,
+      connection,
+      databaseUrl: configFromEnv(process.env).databaseUrl,
+      acceptTrimmed: process.argv.includes('--accept-trimmed'),
+      say,
       store: process.env.ORCHESTRATOR_URL ? storeFromEnv(process.env) : null,
     })
     say('metrics are rebuilt')

@@ -46,7 +46,8 @@ export async function recount(options: RecountOptions): Promise<void> {
   const pool = createPool({ databaseUrl, schema: rebuildSchema, applicationName: 'metrics-svc rebuild', max: 5, settings: foldSettings })
   try {
     const { rows } = await lock.query<{ locked: boolean }>(
-      `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`)
+      `SELECT pg_try_advisory_lock(hashtextextended('metrics-svc rebuild', 0)) AS locked`,
+    )
     if (!rows[0]!.locked) throw new Error('another rebuild is running')
     const { ends, store, keepBefore, lost } = await sourcesOf(options, lock)
     await lock.query(`
@@ -57,8 +58,11 @@ export async function recount(options: RecountOptions): Promise<void> {
     if (keepBefore !== null) await takeOver(lock, keepBefore)
     const fill = store === null ? null : (partition: number, before: number) => fillFrom(store, pool, partition, before, keepBefore, say)
     const projector = await startProjector({
-      connection, pool, groupId: `metrics-svc-rebuild-${Date.now()}`,
-      ...(keepBefore === null ? {} : { takenOverBefore: keepBefore }), ...(fill === null ? {} : { onMissing: fill }),
+      connection,
+      pool,
+      groupId: `metrics-svc-rebuild-${Date.now()}`,
+      ...(keepBefore === null ? {} : { takenOverBefore: keepBefore }),
+      ...(fill === null ? {} : { onMissing: fill }),
     })
     try {
       await untilReached(pool, 'nextOffset', ends, { stillMs, say })
@@ -107,19 +111,28 @@ async function sourcesOf({ connection, store, acceptTrimmed, say }: RecountOptio
   const reachable = await reach(store)
   if (reachable === null || store === null) {
     if (!acceptTrimmed) {
-      throw new TopicTrimmed(`${what}, and the orchestrator, which may know the rest, does not answer. Start it and give ORCHESTRATOR_URL; or count `
-        + 'only what the topic holds and lose the numbers of everything before: --accept-trimmed')
+      throw new TopicTrimmed(
+        `${what}, and the orchestrator, which may know the rest, does not answer. Start it and give ORCHESTRATOR_URL; or count ` +
+          'only what the topic holds and lose the numbers of everything before: --accept-trimmed',
+      )
     }
     say(`${what}. What came before is given up`)
-    const lost = new Set(short.filter(([partition, { low, end }]) => low >= end || (folded.get(partition) ?? 0) > end).map(([partition]) => partition))
+    const lost = new Set(
+      short.filter(([partition, { low, end }]) => low >= end || (folded.get(partition) ?? 0) > end).map(([partition]) => partition),
+    )
     return { ends, store: null, keepBefore: null, lost }
   }
   const { wholeSince } = reachable
   if (wholeSince === null) say(`${what}. The orchestrator holds all of the rest`)
-  else if (acceptTrimmed) say(`${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day are counted from what there is`)
+  else if (acceptTrimmed)
+    say(
+      `${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day are counted from what there is`,
+    )
   else {
-    say(`${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day stay as they are; `
-      + 'later ones are counted anew')
+    say(
+      `${what}, and the orchestrator nothing whole of before ${wholeSince}. Numbers of sequences that started before that day stay as they are; ` +
+        'later ones are counted anew',
+    )
   }
   return { ends, store, keepBefore: wholeSince === null || acceptTrimmed ? null : Date.parse(`${wholeSince}T00:00:00Z`), lost: nothingLost }
 }
@@ -135,31 +148,50 @@ async function takeOver(db: Client, before: number): Promise<void> {
     SELECT partition, 0, 0, 'epoch', log_position FROM ${schema}.positions`)
   await db.query(`INSERT INTO sequences SELECT * FROM ${schema}.sequences WHERE started_at < $1`, values)
   const columns = 'workspace_id, template_id, template_version, hour, step, channel_type, name'
-  await db.query(`INSERT INTO counts (${columns}, n) SELECT ${columns}, sum(n) FROM (
+  await db.query(
+    `INSERT INTO counts (${columns}, n) SELECT ${columns}, sum(n) FROM (
     SELECT ${columns}, n FROM ${schema}.counts WHERE hour < $1 UNION ALL SELECT ${columns}, n FROM ${schema}.counts_by_partition WHERE hour < $1
-  ) AS counted GROUP BY ${columns}`, values)
+  ) AS counted GROUP BY ${columns}`,
+    values,
+  )
   await db.query('COMMIT')
 }
 
 /** Folds from the store what lies between the position reached and one. */
 async function fillFrom(
-  store: EventStore, pool: Pool, partition: number, before: number, keepBefore: number | null, say: (line: string) => void,
+  store: EventStore,
+  pool: Pool,
+  partition: number,
+  before: number,
+  keepBefore: number | null,
+  say: (line: string) => void,
 ): Promise<void> {
   const reached = (await foldedBy(pool)).get(partition)?.logPosition ?? 0
   for await (const changes of changesBetween(store, partition, reached, before)) {
-    await foldSome(pool, partition, changes.filter((change) => changeProblem(change) === null), keepBefore, say)
+    await foldSome(
+      pool,
+      partition,
+      changes.filter((change) => changeProblem(change) === null),
+      keepBefore,
+      say,
+    )
   }
 }
 
 // One that cannot be folded is left out, and its neighbours count: the same as on the topic.
 async function foldSome(
-  pool: Pool, partition: number, changes: readonly SequenceChanged[], keepBefore: number | null, say: (line: string) => void,
+  pool: Pool,
+  partition: number,
+  changes: readonly SequenceChanged[],
+  keepBefore: number | null,
+  say: (line: string) => void,
 ): Promise<void> {
   try {
     await foldBatch(pool, partition, changes, 0, keepBefore)
   } catch (error) {
     if (isOutage(error)) throw error
-    if (changes.length === 1) return say(`partition ${partition}, position ${changes[0]!.logPosition} cannot be counted: ${errorClass(error)}`)
+    if (changes.length === 1)
+      return say(`partition ${partition}, position ${changes[0]!.logPosition} cannot be counted: ${errorClass(error)}`)
     const half = changes.length >> 1
     await foldSome(pool, partition, changes.slice(0, half), keepBefore, say)
     await foldSome(pool, partition, changes.slice(half), keepBefore, say)

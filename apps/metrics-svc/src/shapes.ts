@@ -21,7 +21,8 @@ export const channelNumbers = z.object({
   ...countsOf(engagementKinds).shape,
   viewed: count.nullable().describe('null where the channel has none'),
   cost: noPrices,
-  inferred: z.object({ delivered: count, viewed: count.nullable() })
+  inferred: z
+    .object({ delivered: count, viewed: count.nullable() })
     .describe('Messages engaged with more strongly while this was never reported itself: clicked implies viewed implies delivered'),
 })
 export type ChannelNumbers = z.infer<typeof channelNumbers>

@@ -12,15 +12,33 @@ export type State = string
 type Letters<Name extends string> = Readonly<Record<Name, string>>
 
 const outcomeLetters: Letters<'running' | SequenceOutcome> = {
-  running: 'r', stopped: 's', exhausted: 'e', unreachable: 'u', cancelled: 'c',
+  running: 'r',
+  stopped: 's',
+  exhausted: 'e',
+  unreachable: 'u',
+  cancelled: 'c',
 }
 
 const stepLetters: Letters<'running' | StepEndReason> = {
-  running: 'r', stopped: 's', waitElapsed: 'w', failed: 'f', skipped: 'k', expired: 'x', superseded: 'p', cancelled: 'c', completed: 'd',
+  running: 'r',
+  stopped: 's',
+  waitElapsed: 'w',
+  failed: 'f',
+  skipped: 'k',
+  expired: 'x',
+  superseded: 'p',
+  cancelled: 'c',
+  completed: 'd',
 }
 
 const kindLetters: Letters<EngagementKind> = {
-  requested: 'r', delivered: 'd', viewed: 'v', clicked: 'c', failed: 'f', skipped: 's', unknown: 'u',
+  requested: 'r',
+  delivered: 'd',
+  viewed: 'v',
+  clicked: 'c',
+  failed: 'f',
+  skipped: 's',
+  unknown: 'u',
 }
 
 const neverEntered = '.'
@@ -66,7 +84,7 @@ export function evolve(state: State, events: SequenceChanged['events']): State {
   return [outcome, steps, ...messages].join(' ')
 }
 
-const letterAt = (steps: string, step: number): string => (steps === noSteps ? neverEntered : (steps.charAt(step - 1) || neverEntered))
+const letterAt = (steps: string, step: number): string => (steps === noSteps ? neverEntered : steps.charAt(step - 1) || neverEntered)
 
 function withLetter(steps: string, step: number, letter: string): string {
   const known = steps === noSteps ? '' : steps
@@ -80,7 +98,9 @@ function withKind(messages: string[], message: string, kind: string): string[] {
   if (index < 0) return [...messages, `${message}:${kind}`].sort(byStepAndChannel)
   const kinds = messages[index]!.slice(message.length + 1)
   if (kinds.includes(kind)) return messages
-  const ordered = Object.values(kindLetters).filter((letter) => letter === kind || kinds.includes(letter)).join('')
+  const ordered = Object.values(kindLetters)
+    .filter((letter) => letter === kind || kinds.includes(letter))
+    .join('')
   return messages.with(index, `${message}:${ordered}`)
 }
 

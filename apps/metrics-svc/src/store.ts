@@ -35,7 +35,8 @@ export function storeFromEnv(env: Env): EventStore {
       try {
         response = await fetch(
           `${ORCHESTRATOR_URL}/internal/changes?partition=${partition}&afterPosition=${afterPosition}&upToPosition=${upToPosition}`,
-          { headers: { [contextHeader]: context }, signal: AbortSignal.timeout(timeoutMs) })
+          { headers: { [contextHeader]: context }, signal: AbortSignal.timeout(timeoutMs) },
+        )
         if (response.ok) return (await response.json()) as Stretch
       } catch (error) {
         throw outage('the orchestrator is out of reach', error)
@@ -50,9 +51,14 @@ const positionsAtFirst = 10_000
 const positionsAtMost = 1_000_000_000
 
 /** Reads everything between two positions, in order; where retention has dropped everything, the steps become wider. */
-export async function* changesBetween(store: EventStore, partition: number, after: number, before: number): AsyncGenerator<readonly SequenceChanged[]> {
+export async function* changesBetween(
+  store: EventStore,
+  partition: number,
+  after: number,
+  before: number,
+): AsyncGenerator<readonly SequenceChanged[]> {
   let span = positionsAtFirst
-  for (let at = after; at < before - 1;) {
+  for (let at = after; at < before - 1; ) {
     const { items, readTo } = await store.changes(partition, at, Math.min(at + span, before - 1))
     if (readTo <= at) throw new Error(`the orchestrator's answer for partition ${partition} does not go on after position ${at}`)
     if (items.length > 0) yield items

@@ -32,7 +32,10 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
   const databaseUrl = databaseUrlFromEnv(env)
   await migrate({ databaseUrl, schema, applicationName: 'orchestrator', migrations, onWait: (sentence) => log.info(sentence) })
   return createPool({
-    databaseUrl, schema, applicationName: 'orchestrator', max: poolSizeOf(env, 'orchestrator'),
+    databaseUrl,
+    schema,
+    applicationName: 'orchestrator',
+    max: poolSizeOf(env, 'orchestrator'),
     settings: turnSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
@@ -41,27 +44,53 @@ async function makePool(env: Env, log: Log): Promise<Pool> {
 /** Stories and lists have connections of their own, few and with a time limit: whoever reads takes none from turns and timers. */
 function makeReads(env: Env, log: Log): Pool {
   return createPool({
-    databaseUrl: databaseUrlFromEnv(env), schema, applicationName: 'orchestrator reads', max: connections.orchestrator.beside, settings: readSession,
+    databaseUrl: databaseUrlFromEnv(env),
+    schema,
+    applicationName: 'orchestrator reads',
+    max: connections.orchestrator.beside,
+    settings: readSession,
     onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
   })
 }
 
 const makeConnection = (env: Env, log: Log): KafkaConnection =>
-  new KafkaConnection({ kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, 'orchestrator'), registry: registryConfigFromEnv(env as NodeJS.ProcessEnv), log })
+  new KafkaConnection({
+    kafka: kafkaConfigFromEnv(env as NodeJS.ProcessEnv, 'orchestrator'),
+    registry: registryConfigFromEnv(env as NodeJS.ProcessEnv),
+    log,
+  })
 
-async function startBackground(env: Env, pool: Pool, reads: Pool, connection: KafkaConnection, cancels: CancelOptions, readiness: Readiness, registry: Registry): Promise<Background> {
+async function startBackground(
+  env: Env,
+  pool: Pool,
+  reads: Pool,
+  connection: KafkaConnection,
+  cancels: CancelOptions,
+  readiness: Readiness,
+  registry: Registry,
+): Promise<Background> {
   const options = { connection, pool, service: 'orchestrator' }
   const templates = new TemplatesReplica(options)
   const { partitions } = cancels
   const users = new UsersReplica<QuietHours>({
-    ...options, keep: quietHoursOf, onReplaced: (tx, changed) => reconsider(tx, changed, partitions),
+    ...options,
+    keep: quietHoursOf,
+    onReplaced: (tx, changed) => reconsider(tx, changed, partitions),
   })
   const workspaces = new WorkspacesReplica({
-    ...options, onTimezoneChanged: (tx, changed) => reconsider(tx, changed.map((workspaceId) => ({ workspaceId, userId: null })), partitions),
+    ...options,
+    onTimezoneChanged: (tx, changed) =>
+      reconsider(
+        tx,
+        changed.map((workspaceId) => ({ workspaceId, userId: null })),
+        partitions,
+      ),
   })
   const settings = settingsFromEnv(env)
   const engine = new Engine({
-    templates, settings, metrics: new EngineMetrics(registry),
+    templates,
+    settings,
+    metrics: new EngineMetrics(registry),
     turn: { pool, connection, users, workspaces, minuteMs: settings.minuteMs },
   })
   watchKafka(registry, readiness, {
@@ -70,7 +99,9 @@ async function startBackground(env: Env, pool: Pool, reads: Pool, connection: Ka
       { groupId: 'orchestrator', topic: topics.sends.name, onlyNamed: true, offsets: () => engine.offsets('sendsOffset') },
       { groupId: 'orchestrator', topic: topics.engagements.name, onlyNamed: true, offsets: () => engine.offsets('engagementsOffset') },
       { groupId: 'orchestrator.controls', topic: topics.controls.name },
-      templates.followed, users.followed, workspaces.followed,
+      templates.followed,
+      users.followed,
+      workspaces.followed,
     ],
   })
   await Promise.all([templates.start(), users.start(), workspaces.start()])
@@ -100,8 +131,14 @@ async function startBackground(env: Env, pool: Pool, reads: Pool, connection: Ka
     { provide: READS, inject: [ENV, LOG, POOL], useFactory: makeReads },
     { provide: KafkaConnection, inject: [ENV, LOG], useFactory: makeConnection },
     {
-      provide: CANCELS, inject: [POOL, KafkaConnection],
-      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({ pool, connection, partitions: await connection.partitionsOf(topics.sends.name), jobsWait: () => {} }),
+      provide: CANCELS,
+      inject: [POOL, KafkaConnection],
+      useFactory: async (pool: Pool, connection: KafkaConnection): Promise<CancelOptions> => ({
+        pool,
+        connection,
+        partitions: await connection.partitionsOf(topics.sends.name),
+        jobsWait: () => {},
+      }),
     },
     { provide: BACKGROUND, inject: [ENV, POOL, READS, KafkaConnection, CANCELS, Readiness, Registry], useFactory: startBackground },
   ],

@@ -5,7 +5,16 @@ import { Client, Pool } from 'pg'
 import { sequenceIdOf, topics } from '@stepcast/contracts'
 import { silentLog, type KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
-import { approveTwoSteps, eventually, produceSends, sendRequested, specStack, watchTopic, type SpecStack, type WatchedTopic } from '@stepcast/testing'
+import {
+  approveTwoSteps,
+  eventually,
+  produceSends,
+  sendRequested,
+  specStack,
+  watchTopic,
+  type SpecStack,
+  type WatchedTopic,
+} from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { daysMissing, ensureChangePartitions, isBusy } from './sql/changes'
 import { retire } from './retention'
@@ -35,7 +44,10 @@ afterAll(async () => {
 async function startsWithin(sendId: string, withinMs: number): Promise<number> {
   const startedAt = Date.now()
   await produceSends(connection, [sendRequested('news', sendId, 'u')])
-  await eventually(() => commands.values().some(({ sequenceId }) => sequenceId === sequenceIdOf('w', sendId, 'u')), { withinMs, everyMs: 10 })
+  await eventually(() => commands.values().some(({ sequenceId }) => sequenceId === sequenceIdOf('w', sendId, 'u')), {
+    withinMs,
+    everyMs: 10,
+  })
   return Date.now() - startedAt
 }
 
@@ -47,7 +59,8 @@ async function backUp(): Promise<{ readonly end: () => Promise<void> }> {
   await backup.connect()
   await backup.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
   const { rows } = await backup.query<{ name: string }>(
-    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'orchestrator'`)
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'orchestrator'`,
+  )
   for (const { name } of rows) await backup.query(`LOCK TABLE ${name} IN ACCESS SHARE MODE`)
   let ended = false
   const reading = (async () => {
@@ -80,17 +93,29 @@ it('the next days come while a backup runs: they are made, and sends start meanw
 })
 
 it('a day made beside others has all that they have, and takes changes', async () => {
-  const shape = async (table: string) => (await pool.query(
-    `SELECT pg_get_expr(relpartbound, oid) AS bound,
+  const shape = async (table: string) =>
+    (
+      await pool.query(
+        `SELECT pg_get_expr(relpartbound, oid) AS bound,
             (SELECT array_agg(regexp_replace(pg_get_indexdef(indexrelid), 'changes_\\d{8}', 'day', 'g') ORDER BY 1)
              FROM pg_index WHERE indrelid = c.oid) AS indexes,
             (SELECT count(*)::int FROM pg_index JOIN pg_inherits ON inhrelid = indexrelid WHERE indrelid = c.oid) AS attached
-     FROM pg_class c WHERE oid = to_regclass($1)`, [table])).rows[0]
+     FROM pg_class c WHERE oid = to_regclass($1)`,
+        [table],
+      )
+    ).rows[0]
   const tableOf = (day: string): string => `changes_${day.replaceAll('-', '')}`
   await pool.query(`CREATE TABLE ${tableOf(dayAfter(40))} PARTITION OF changes FOR VALUES FROM ('${dayAfter(40)}') TO ('${dayAfter(41)}')`)
   const [made, asPostgresDoes] = [await shape(tableOf(dayAfter(6))), await shape(tableOf(dayAfter(40)))]
-  expect(made).toMatchObject({ indexes: asPostgresDoes.indexes, attached: 2, bound: `FOR VALUES FROM ('${dayAfter(6)}') TO ('${dayAfter(7)}')` })
-  await pool.query(`INSERT INTO changes (started_on, sequence_id, version, partition, position, data) VALUES ($1, gen_random_uuid(), 1, 99, 1, '')`, [dayAfter(6)])
+  expect(made).toMatchObject({
+    indexes: asPostgresDoes.indexes,
+    attached: 2,
+    bound: `FOR VALUES FROM ('${dayAfter(6)}') TO ('${dayAfter(7)}')`,
+  })
+  await pool.query(
+    `INSERT INTO changes (started_on, sequence_id, version, partition, position, data) VALUES ($1, gen_random_uuid(), 1, 99, 1, '')`,
+    [dayAfter(6)],
+  )
   expect((await pool.query(`DELETE FROM ${tableOf(dayAfter(6))}`)).rowCount).toBe(1)
 })
 
@@ -112,7 +137,9 @@ it('an orchestrator starts while a backup runs, and retention gives way to it', 
     await second.stop()
     const old = dayAfter(-100)
     await pool.query(`CREATE TABLE changes_${old.replaceAll('-', '')} (LIKE changes INCLUDING ALL)`)
-    await pool.query(`ALTER TABLE changes ATTACH PARTITION changes_${old.replaceAll('-', '')} FOR VALUES FROM ('${old}') TO ('${dayAfter(-99)}')`)
+    await pool.query(
+      `ALTER TABLE changes ATTACH PARTITION changes_${old.replaceAll('-', '')} FOR VALUES FROM ('${old}') TO ('${dayAfter(-99)}')`,
+    )
     const did = await retire({ pool, log: silentLog, changesKeptDays: 90, headsKeptDays: 30, goOn: () => true })
     expect(did?.kept).toEqual([{ day: old, because: 'busy' }])
     await startsWithin('after-retention', 30_000)
@@ -143,8 +170,13 @@ it('a real pg_dump, held up half-way, keeps neither days nor sends waiting', asy
   }
   // It reads no faster than the pipe is emptied: a table of some MB keeps it at work until it is killed.
   await pool.query(`CREATE TABLE ballast AS SELECT repeat(md5(n::text), 100) AS text FROM generate_series(1, 20000) AS n`)
-  const dump = promisify(execFile)('sh', ['-c', `"$DUMP" --dbname "$DATABASE" | (sleep 8; cat > /dev/null)`], { env: { ...process.env, DUMP: dumpProgram, DATABASE: stack.databaseUrl } })
-  await eventually(async () => (await pool.query(`SELECT FROM pg_stat_activity WHERE application_name = 'pg_dump' AND query LIKE 'COPY%'`)).rowCount === 1, { everyMs: 20 })
+  const dump = promisify(execFile)('sh', ['-c', `"$DUMP" --dbname "$DATABASE" | (sleep 8; cat > /dev/null)`], {
+    env: { ...process.env, DUMP: dumpProgram, DATABASE: stack.databaseUrl },
+  })
+  await eventually(
+    async () => (await pool.query(`SELECT FROM pg_stat_activity WHERE application_name = 'pg_dump' AND query LIKE 'COPY%'`)).rowCount === 1,
+    { everyMs: 20 },
+  )
   await ensureChangePartitions(pool, dayAfter(20))
   await startsWithin('during-the-dump', 5_000)
   expect((await pool.query(`SELECT FROM pg_stat_activity WHERE application_name = 'pg_dump'`)).rowCount).toBe(1)

@@ -1,13 +1,20 @@
 // Cancelling with real processes: two orchestrators, send-svc and metrics-svc, also while one of them stands still or dies.
 import { Client } from 'pg'
-import {
-  messageIdOf, parseMessageId, sequenceIdOf, topics, type CancelRequested, type SequenceChanged,
-} from '@stepcast/contracts'
+import { messageIdOf, parseMessageId, sequenceIdOf, topics, type CancelRequested, type SequenceChanged } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { contextHeader, contextKey, signContext } from '@stepcast/service'
 import {
-  approveTwoSteps, eventually, produceSends, sendRequested, SpecProcesses, specStack, turnsOf, watchTopic,
-  type SpecProcess, type SpecStack, type WatchedTopic,
+  approveTwoSteps,
+  eventually,
+  produceSends,
+  sendRequested,
+  SpecProcesses,
+  specStack,
+  turnsOf,
+  watchTopic,
+  type SpecProcess,
+  type SpecStack,
+  type WatchedTopic,
 } from '@stepcast/testing'
 
 let stack: SpecStack
@@ -26,7 +33,9 @@ beforeAll(async () => {
   connection = stack.connection()
   processes = new SpecProcesses(stack)
   const [sequences, inApp, push] = await Promise.all([
-    watchTopic(connection, topics.sequences), watchTopic(connection, topics.inAppCommands), watchTopic(connection, topics.pushCommands),
+    watchTopic(connection, topics.sequences),
+    watchTopic(connection, topics.inAppCommands),
+    watchTopic(connection, topics.pushCommands),
   ])
   watched = { sequences, inApp, push }
   ;[orchestrator, metrics] = await Promise.all([processes.start('orchestrator'), processes.start('metrics-svc')])
@@ -56,10 +65,16 @@ interface Answer {
 
 async function call(method: string, url: string, body?: object, workspaceId = 'w'): Promise<Answer> {
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), {
-    workspaceId, scopes: ['read', 'send', 'admin', 'internal'], userId: null, via: 'api_key', keyId: 'ak_1',
+    workspaceId,
+    scopes: ['read', 'send', 'admin', 'internal'],
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
   })
   const response = await fetch(url, {
-    method, headers: { [contextHeader]: context, 'content-type': 'application/json' }, ...(body && { body: JSON.stringify(body) }),
+    method,
+    headers: { [contextHeader]: context, 'content-type': 'application/json' },
+    ...(body && { body: JSON.stringify(body) }),
   })
   return { status: response.status, body: await response.json() }
 }
@@ -81,13 +96,19 @@ async function sendTo(people: number): Promise<Sent> {
 const cancelSend = (sendId: string): Promise<Answer> => call('POST', `${sendSvc.url}/v1/sends/${sendId}/cancel`)
 
 const requestCancel = async (cancel: Partial<CancelRequested>): Promise<void> =>
-  (await connection.producer()).send(topics.controls, [{
-    key: 'w', value: { cancelId: 'c', workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: Date.now(), ...cancel },
-  }])
+  (await connection.producer()).send(topics.controls, [
+    {
+      key: 'w',
+      value: { cancelId: 'c', workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: Date.now(), ...cancel },
+    },
+  ])
 
 /** Starts sequences over Kafka and waits until each is commanded. */
 async function commanded(sendId: string, users: readonly string[], more = {}): Promise<string[]> {
-  await produceSends(connection, users.map((userId) => sendRequested('news', sendId, userId, more)))
+  await produceSends(
+    connection,
+    users.map((userId) => sendRequested('news', sendId, userId, more)),
+  )
   const ids = users.map((userId) => sequenceIdOf('w', sendId, userId))
   await eventually(() => ids.every((id) => messagesOf('send').has(messageIdOf(id, 1, 'in_app'))))
   return ids
@@ -117,7 +138,9 @@ async function gateFanOut(): Promise<void> {
  * way. The other half goes on meanwhile, or once that is answered.
  */
 async function cancelledHalfway<T>(
-  people: number, goesOn: 'meanwhile' | 'afterwards', cancelling: (sendId: string) => Promise<T>,
+  people: number,
+  goesOn: 'meanwhile' | 'afterwards',
+  cancelling: (sendId: string) => Promise<T>,
 ): Promise<Sent & { answer: T }> {
   await database.query('SELECT pg_advisory_lock($1)', [gate])
   try {
@@ -126,7 +149,10 @@ async function cancelledHalfway<T>(
     const answering = cancelling(sent.sendId)
     if (goesOn === 'afterwards') await answering
     // On a slow machine the other half would be through before the cancel is there.
-    else await eventually(async () => (await database.query('SELECT FROM cancels WHERE id = $1', [sent.sendId])).rowCount === 1, { everyMs: 5 })
+    else
+      await eventually(async () => (await database.query('SELECT FROM cancels WHERE id = $1', [sent.sendId])).rowCount === 1, {
+        everyMs: 5,
+      })
     await database.query('SELECT pg_advisory_unlock($1)', [gate])
     return { ...sent, answer: await answering }
   } finally {
@@ -161,7 +187,10 @@ const commandRecords = () => [
 function commandedAfter(ends: ReadonlyMap<string, number>): string[] {
   const before = new Set<string>()
   const after: string[] = []
-  for (const { record: { partition, offset, value }, topic } of commandRecords()) {
+  for (const {
+    record: { partition, offset, value },
+    topic,
+  } of commandRecords()) {
     if (value!.action !== 'send') continue
     if (offset < ends.get(`${topic} ${partition}`)!) before.add(value!.messageId)
     else after.push(value!.messageId)
@@ -170,7 +199,12 @@ function commandedAfter(ends: ReadonlyMap<string, number>): string[] {
 }
 
 const messagesOf = (wanted: 'send' | 'withdraw'): Set<string> =>
-  new Set(watched.inApp.values().filter(({ action }) => action === wanted).map(({ messageId }) => messageId))
+  new Set(
+    watched.inApp
+      .values()
+      .filter(({ action }) => action === wanted)
+      .map(({ messageId }) => messageId),
+  )
 
 /** The changes of these sequences, each once, whatever was published again. */
 function changesOf(ids: ReadonlySet<string>): Map<string, SequenceChanged[]> {
@@ -187,13 +221,20 @@ function changesOf(ids: ReadonlySet<string>): Map<string, SequenceChanged[]> {
 
 /** Waits until every one of these has ended and all that was published is seen; answers each one's events in one line. */
 async function fates(ids: ReadonlySet<string>): Promise<Map<string, string>> {
-  await eventually(() => {
-    const ended = [...changesOf(ids).values()].filter((changes) => changes.some(({ events }) => events.some(isEnd))).length
-    if (ended < ids.size) throw new Error(`${ended} of ${ids.size} sequences have ended`)
-    return true
-  }, { withinMs: 60_000, everyMs: 250 })
+  await eventually(
+    () => {
+      const ended = [...changesOf(ids).values()].filter((changes) => changes.some(({ events }) => events.some(isEnd))).length
+      if (ended < ids.size) throw new Error(`${ended} of ${ids.size} sequences have ended`)
+      return true
+    },
+    { withinMs: 60_000, everyMs: 250 },
+  )
   const { sequences, inApp, push } = watched
-  for (const [topic, { records }] of [[topics.sequences, sequences], [topics.inAppCommands, inApp], [topics.pushCommands, push]] as const) {
+  for (const [topic, { records }] of [
+    [topics.sequences, sequences],
+    [topics.inAppCommands, inApp],
+    [topics.pushCommands, push],
+  ] as const) {
     const end = await total(topic.name)
     await eventually(() => records.length >= end)
   }
@@ -224,8 +265,14 @@ async function expectAllCancelled(ids: ReadonlySet<string>): Promise<{ early: nu
 }
 
 /** When the last step of these was commanded, by the database's clock. */
-const lastCommandedAt = (ids: ReadonlySet<string>): number => Math.max(0, ...[...changesOf(ids).values()].flat()
-  .filter(({ events }) => events.some(({ type }) => type === 'StepCommanded')).map(({ recordedAt }) => recordedAt))
+const lastCommandedAt = (ids: ReadonlySet<string>): number =>
+  Math.max(
+    0,
+    ...[...changesOf(ids).values()]
+      .flat()
+      .filter(({ events }) => events.some(({ type }) => type === 'StepCommanded'))
+      .map(({ recordedAt }) => recordedAt),
+  )
 
 /** Waits until so many sequences more have started. */
 async function started(more: number, work: () => Promise<unknown>): Promise<void> {
@@ -318,7 +365,9 @@ it('what nobody knows is cancelled all the same: 404 says so, and should it come
 
 it('a workspace may cancel 10,000 unknown ids within a day; then 429 says so, and what is there is cancelled as ever', async () => {
   await database.query('DELETE FROM tombstones WHERE NOT seen')
-  await database.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at, seen) SELECT 'w', 'send', 'unknown ' || n, 0, false FROM generate_series(1, 9999) AS n`)
+  await database.query(
+    `INSERT INTO tombstones (workspace_id, scope, id, requested_at, seen) SELECT 'w', 'send', 'unknown ' || n, 0, false FROM generate_series(1, 9999) AS n`,
+  )
   expect((await cancelSend('the-last-unknown')).status).toBe(404)
   expect(await cancelSend('one-more')).toMatchObject({ status: 429, body: { detail: expect.stringContaining('10000') } })
   const [there] = await commanded('there', ['u'])
@@ -360,7 +409,8 @@ it('a sequence named in the answer to a send of 10,000 is cancelled before it is
 
 it('a cancelled person: what was there by then ends, whatever clock its producer has; what comes afterwards is sent, likewise', async () => {
   const running = [
-    ...(await commanded('one', ['ada'])), ...(await commanded('ahead', ['ada'], { requestedAt: Date.now() + 3_600_000 })),
+    ...(await commanded('one', ['ada'])),
+    ...(await commanded('ahead', ['ada'], { requestedAt: Date.now() + 3_600_000 })),
     ...(await commanded('behind', ['ada'], { requestedAt: Date.now() - 3_600_000 })),
   ]
   const [somebodyElse] = await commanded('one', ['bob'])
@@ -387,10 +437,15 @@ it('a send that was on the topic before its person was cancelled is covered, tho
   const locker = new Client({ connectionString: stack.databaseUrl })
   await locker.connect()
   // More than are read at once: from here on each turn looks for its own.
-  await database.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at) SELECT 'x', 'user', 'u' || n, 0 FROM generate_series(1, 600) AS n`)
+  await database.query(
+    `INSERT INTO tombstones (workspace_id, scope, id, requested_at) SELECT 'x', 'user', 'u' || n, 0 FROM generate_series(1, 600) AS n`,
+  )
   // No turn goes on, so nothing more is read; yet a cancel is recorded.
   await locker.query('BEGIN; LOCK TABLE orchestrator.sequences IN ACCESS EXCLUSIVE MODE')
-  await produceSends(connection, cleanUp.map((sendId) => sendRequested('news', sendId, 'eve', { requestedAt: Date.now() + 120_000 })))
+  await produceSends(
+    connection,
+    cleanUp.map((sendId) => sendRequested('news', sendId, 'eve', { requestedAt: Date.now() + 120_000 })),
+  )
   const place = [...(await connection.endOffsets(topics.sends.name))].find(([, end]) => end > 0)!
   await requestCancel({ cancelId: 'of-eve', scope: 'user', id: 'eve' })
   await eventually(async () => (await database.query(`SELECT FROM cancels WHERE cancel_id = 'of-eve'`)).rowCount === 1)
@@ -399,9 +454,13 @@ it('a send that was on the topic before its person was cancelled is covered, tho
   const ids = new Set(cleanUp.map((sendId) => sequenceIdOf('w', sendId, 'eve')))
   expect([...(await fates(ids)).values()]).toEqual(cleanUp.map(() => bornCancelled))
   const replayed = sendRequested('news', 'replayed', 'eve')
-  await producer.send(topics.sends, [{
-    key: 'any', value: replayed, headers: { 'origin-topic': topics.sends.name, 'origin-partition': String(place[0]), 'origin-offset': String(place[1] - 1) },
-  }])
+  await producer.send(topics.sends, [
+    {
+      key: 'any',
+      value: replayed,
+      headers: { 'origin-topic': topics.sends.name, 'origin-partition': String(place[0]), 'origin-offset': String(place[1] - 1) },
+    },
+  ])
   expect([...(await fates(new Set([sequenceIdOf('w', 'replayed', 'eve')]))).values()]).toEqual([bornCancelled])
 })
 
@@ -425,7 +484,10 @@ it('while an orchestrator stands still inside its transaction a cancel is answer
     other.kill('SIGCONT')
     await bothOwn()
     // It takes part again, and what it had in hand when it was stopped comes to nothing.
-    await commanded('after-the-stop', Array.from({ length: 30 }, (_, n) => `user-${n}`))
+    await commanded(
+      'after-the-stop',
+      Array.from({ length: 30 }, (_, n) => `user-${n}`),
+    )
     const ours = new Set([...sent.ids].map((id) => messageIdOf(id, 1, 'in_app')))
     expect(commandedAfter(ends).filter((messageId) => ours.has(messageId))).toEqual([])
     console.info(`cancel with an orchestrator stopped in its transaction: answered after ${tookMs} ms`)

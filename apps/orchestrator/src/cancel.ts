@@ -26,7 +26,10 @@ const pollMs = 20
  * Records a cancel: from its commit on, turns put it before any other input. A known cancelId is ignored.
  * Answers the partitions concerned.
  */
-export async function takeUp({ pool, connection, partitions, jobsWait }: CancelOptions, request: CancelRequested): Promise<readonly number[]> {
+export async function takeUp(
+  { pool, connection, partitions, jobsWait }: CancelOptions,
+  request: CancelRequested,
+): Promise<readonly number[]> {
   const all = Array.from({ length: partitions }, (_, partition) => partition)
   const concerned = request.scope === 'sequence' ? [partitionOf(request.id, partitions)] : all
   // A person may come back: what was there by now is covered, what comes later is not. The other scopes cover whatever bears their name.
@@ -94,7 +97,9 @@ async function appears({ pool, connection, partitions }: CancelOptions, request:
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-const tooMany = (): Problem => new Problem({
-  status: 429, headers: { 'retry-after': '3600' },
-  detail: `This workspace has cancelled ${maxUnseen} sends and sequences within a day that do not exist: cancel those that do, or try again when a day has passed.`,
-})
+const tooMany = (): Problem =>
+  new Problem({
+    status: 429,
+    headers: { 'retry-after': '3600' },
+    detail: `This workspace has cancelled ${maxUnseen} sends and sequences within a day that do not exist: cancel those that do, or try again when a day has passed.`,
+  })

@@ -8,11 +8,20 @@ import type { Head } from './sql/sequences'
 const { fields } = avroSchemas.SequenceChanged
 const tailFields = ['recordedAt', 'events']
 
-const recordOf = (name: string, keep: (field: string) => boolean): unknown =>
-  ({ type: 'record', name: `stepcast.v1.${name}`, fields: fields.filter((field) => keep(field.name)) })
+const recordOf = (name: string, keep: (field: string) => boolean): unknown => ({
+  type: 'record',
+  name: `stepcast.v1.${name}`,
+  fields: fields.filter((field) => keep(field.name)),
+})
 
 // Avro writes a record as its fields in order, so head and tail together are a SequenceChanged.
-if (fields.slice(-2).map(({ name }) => name).join() !== tailFields.join()) throw new Error('SequenceChanged must end with recordedAt and events')
+if (
+  fields
+    .slice(-2)
+    .map(({ name }) => name)
+    .join() !== tailFields.join()
+)
+  throw new Error('SequenceChanged must end with recordedAt and events')
 const headType = avroTypeFor(recordOf('SequenceChangedHead', (name) => !tailFields.includes(name)))
 const tailType = avroTypeFor(recordOf('SequenceChangedTail', (name) => tailFields.includes(name)))
 
@@ -52,11 +61,26 @@ export interface StoredBytes {
 }
 
 /** Writes the `SequenceChanged` record of stored data, in wire format, at the beginning of `scratch`; answers where it ends. */
-export function writePublished(scratch: ScratchEncoder, schemaId: number, head: Head, place: Place, { bytes, from, to }: StoredBytes): number {
+export function writePublished(
+  scratch: ScratchEncoder,
+  schemaId: number,
+  head: Head,
+  place: Place,
+  { bytes, from, to }: StoredBytes,
+): number {
   const { workspaceId, sequenceId, sendId, userId, templateId, templateVersion, campaignId } = head
   const { version, logPartition, logPosition } = place
   const front: Omit<SequenceChanged, 'recordedAt' | 'events'> = {
-    workspaceId, sequenceId, version, logPartition, logPosition, sendId, userId, templateId, templateVersion, campaignId,
+    workspaceId,
+    sequenceId,
+    version,
+    logPartition,
+    logPosition,
+    sendId,
+    userId,
+    templateId,
+    templateVersion,
+    campaignId,
   }
   return scratch.copy(bytes, scratch.write(headType, front, scratch.begin(schemaId)), from + 1, to)
 }

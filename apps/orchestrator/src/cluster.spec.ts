@@ -2,7 +2,10 @@ import { mustBeOurs, WrongCluster, type Bounds } from './cluster'
 import type { Cursor } from './sql/cursor'
 
 const cursor: Cursor = { clusterId: 'ours', ownerEpoch: 1, sendsOffset: 10, engagementsOffset: 20, logPosition: 0, publishedPosition: 0 }
-const bounds = (sends: number, engagements: number): Bounds => ({ sends: { low: 0, end: sends }, engagements: { low: 0, end: engagements } })
+const bounds = (sends: number, engagements: number): Bounds => ({
+  sends: { low: 0, end: sends },
+  engagements: { low: 0, end: engagements },
+})
 const judge = (first: Bounds, now: Bounds, clusterId = 'ours'): Promise<void> => mustBeOurs(cursor, clusterId, 3, first, async () => now)
 
 it('a cursor at the end or before it is of this cluster', () => expect(judge(bounds(10, 21), bounds(0, 0))).resolves.toBeUndefined())
@@ -20,4 +23,5 @@ it.each([
   await expect(judge(bounds(0, 0), now)).rejects.toBeInstanceOf(WrongCluster)
 })
 
-it('another identity is another cluster', () => expect(judge(bounds(10, 20), bounds(10, 20), 'theirs')).rejects.toThrow(/filled from Kafka cluster ours, this is cluster theirs/))
+it('another identity is another cluster', () =>
+  expect(judge(bounds(10, 20), bounds(10, 20), 'theirs')).rejects.toThrow(/filled from Kafka cluster ours, this is cluster theirs/))

@@ -30,20 +30,34 @@ export async function boundsOf(connection: KafkaConnection, partition: number): 
  * @param boundsNow asks the brokers once more
  * @throws WrongCluster
  */
-export async function mustBeOurs(cursor: Cursor, clusterId: string, partition: number, bounds: Bounds, boundsNow: () => Promise<Bounds>): Promise<void> {
-  const wayOut = 'Point KAFKA_BROKERS at the cluster this database belongs to, or DATABASE_URL at a database of this cluster (a new one will do); `npm run reset` deletes the local ones.'
+export async function mustBeOurs(
+  cursor: Cursor,
+  clusterId: string,
+  partition: number,
+  bounds: Bounds,
+  boundsNow: () => Promise<Bounds>,
+): Promise<void> {
+  const wayOut =
+    'Point KAFKA_BROKERS at the cluster this database belongs to, or DATABASE_URL at a database of this cluster (a new one will do); `npm run reset` deletes the local ones.'
   if (cursor.clusterId !== clusterId) {
-    throw new WrongCluster(`the database was filled from Kafka cluster ${cursor.clusterId}, this is cluster ${clusterId}: offsets mean nothing here. ${wayOut}`)
+    throw new WrongCluster(
+      `the database was filled from Kafka cluster ${cursor.clusterId}, this is cluster ${clusterId}: offsets mean nothing here. ${wayOut}`,
+    )
   }
   if (pastEnd(cursor, bounds) === null) return
   const past = pastEnd(cursor, await boundsNow())
   if (past !== null) {
-    throw new WrongCluster(`partition ${partition} of ${past.topic} ends at ${past.end}, but was read to ${past.stored}: the cluster has lost records, or is another one. ${wayOut}`)
+    throw new WrongCluster(
+      `partition ${partition} of ${past.topic} ends at ${past.end}, but was read to ${past.stored}: the cluster has lost records, or is another one. ${wayOut}`,
+    )
   }
 }
 
 function pastEnd(cursor: Cursor, bounds: Bounds): { readonly topic: string; readonly stored: number; readonly end: number } | null {
-  const read = [{ topic: sends, stored: cursor.sendsOffset, end: bounds.sends.end }, { topic: engagements, stored: cursor.engagementsOffset, end: bounds.engagements.end }]
+  const read = [
+    { topic: sends, stored: cursor.sendsOffset, end: bounds.sends.end },
+    { topic: engagements, stored: cursor.engagementsOffset, end: bounds.engagements.end },
+  ]
   return read.find(({ stored, end }) => stored > end) ?? null
 }
 

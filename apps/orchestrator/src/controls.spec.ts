@@ -1,15 +1,21 @@
 // Cancels first: a partition that is taken over begins when what was on the topic of the controls is taken up, and not for ever later.
 import { CancelsFirst } from './controls'
 
-const bounds = new Map([[0, { low: 0, end: 7 }], [1, { low: 3, end: 3 }], [2, { low: 0, end: 0 }]])
+const bounds = new Map([
+  [0, { low: 0, end: 7 }],
+  [1, { low: 3, end: 3 }],
+  [2, { low: 0, end: 0 }],
+])
 
 function kafka(committed: () => ReadonlyMap<number, number>) {
   const asked = { offsets: 0 }
   const warned: unknown[] = []
   return {
-    asked, warned,
+    asked,
+    warned,
     connection: {
-      offsets: async () => (asked.offsets++, bounds), committed: async () => committed(),
+      offsets: async () => (asked.offsets++, bounds),
+      committed: async () => committed(),
       log: { warn: (fields: unknown) => warned.push(fields) } as never,
     },
   }

@@ -8,7 +8,9 @@ const groupId = 'orchestrator.controls'
 /** Follows `stepcast.controls.v1`. */
 export function consumeControls(connection: KafkaConnection, options: CancelOptions): Promise<RunningConsumer> {
   return consumeRecords(connection, {
-    topic: topics.controls, groupId, maxRecords: 100,
+    topic: topics.controls,
+    groupId,
+    maxRecords: 100,
     async handle(records, batch) {
       for (const record of records) {
         const problem = sizeProblem(record.raw) ?? cancelProblem(record.value!)
@@ -31,7 +33,10 @@ export class CancelsFirst {
   /** Not begun yet, so that it serves whoever asks now. */
   private next: Promise<void> | null = null
 
-  constructor(private readonly connection: Pick<KafkaConnection, 'offsets' | 'committed' | 'log'>, private readonly withinMs = patienceMs) {}
+  constructor(
+    private readonly connection: Pick<KafkaConnection, 'offsets' | 'committed' | 'log'>,
+    private readonly withinMs = patienceMs,
+  ) {}
 
   /** Answers when every cancel that was on the topic after this call began has been taken up, by whichever process; after 5 s it says so and goes on. */
   takenUp(): Promise<void> {
@@ -50,9 +55,12 @@ export class CancelsFirst {
     for (const deadline = Date.now() + this.withinMs; ; ) {
       const taken = await connection.committed(groupId, name)
       // What retention has emptied holds nothing.
-      const behind = [...bounds].filter(([partition, { low, end }]) => end > low && (taken.get(partition) ?? 0) < end).map(([partition]) => partition)
+      const behind = [...bounds]
+        .filter(([partition, { low, end }]) => end > low && (taken.get(partition) ?? 0) < end)
+        .map(([partition]) => partition)
       if (behind.length === 0) return
-      if (Date.now() > deadline) return connection.log.warn({ topic: name, behind }, 'cancels have not been taken up for 5 s: partitions go on without them')
+      if (Date.now() > deadline)
+        return connection.log.warn({ topic: name, behind }, 'cancels have not been taken up for 5 s: partitions go on without them')
       await new Promise((resolve) => setTimeout(resolve, pollMs))
     }
   }

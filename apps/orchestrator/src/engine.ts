@@ -52,12 +52,24 @@ export class Engine {
     const { connection, pool } = turn
     await this.daysAreMade()
     const [clusterId, count] = await Promise.all([connection.clusterId(), samePartitionCount(connection)])
-    const timers = new TimerLoop({ pool, connection, catchUpPerSecond: settings.catchUpPerSecond, partitions: () => [...this.partitions.values()] })
+    const timers = new TimerLoop({
+      pool,
+      connection,
+      catchUpPerSecond: settings.catchUpPerSecond,
+      partitions: () => [...this.partitions.values()],
+    })
     const cancels = new CancelsFirst(connection)
     const shared = {
       cancelsFirst: () => cancels.takenUp(),
-      turn, metrics, clusterId, permits: new Permits(maxTurns), lookAgainAt: timers.lookAgainAt, timerSet: timers.timerSet, sweepSoon: this.sweep.soon,
-      intake: new Intake({ connection, templates, partitions: count }), mailboxes: () => this.mailboxes!,
+      turn,
+      metrics,
+      clusterId,
+      permits: new Permits(maxTurns),
+      lookAgainAt: timers.lookAgainAt,
+      timerSet: timers.timerSet,
+      sweepSoon: this.sweep.soon,
+      intake: new Intake({ connection, templates, partitions: count }),
+      mailboxes: () => this.mailboxes!,
     }
     const cache = new SequenceCache()
     const of = (partition: number): HomePartition => {
@@ -67,7 +79,8 @@ export class Engine {
     }
     this.timers = timers
     this.mailboxes = new Mailboxes(connection, {
-      topics: [topics.sends.name, topics.engagements.name], groupId: 'orchestrator',
+      topics: [topics.sends.name, topics.engagements.name],
+      groupId: 'orchestrator',
       takeOver: async (partition) => {
         const offsets = await of(partition).takeOver()
         metrics.tookOver(partition)
@@ -83,19 +96,23 @@ export class Engine {
     await this.mailboxes.open()
     timers.start()
     metrics.readFrom({
-      standings: () => this.owned.map(({ partition, standing }) => ({ ...standing, partition })), overdueSeconds: () => this.overdueSeconds(),
+      standings: () => this.owned.map(({ partition, standing }) => ({ ...standing, partition })),
+      overdueSeconds: () => this.overdueSeconds(),
     })
     this.housekeeping.start()
   }
 
   // Those of the coming days may wait for a lock that somebody holds, and housekeeping makes them later; without today's nothing can be written.
   private async daysAreMade(): Promise<void> {
-    const { turn: { pool, connection } } = this.options
+    const {
+      turn: { pool, connection },
+    } = this.options
     const error = await this.housekeeping.makeDays()
     if (error === null) return
     const [first] = await daysMissing(pool)
     const today = new Date().toISOString().slice(0, 10)
-    if (first !== undefined && first <= today) throw new Error(`the table for the changes of ${first} cannot be made: ${error.message}`, { cause: error })
+    if (first !== undefined && first <= today)
+      throw new Error(`the table for the changes of ${first} cannot be made: ${error.message}`, { cause: error })
     connection.log.warn({ first, error: error.message }, 'the tables of the coming days are not all made yet')
   }
 
@@ -132,9 +149,18 @@ export class Engine {
 
 /** P: sends, engagements, sequences and every commands topic must have the same number of partitions. */
 async function samePartitionCount(connection: KafkaConnection): Promise<number> {
-  const names = [topics.sends, topics.engagements, topics.sequences, topics.inAppCommands, topics.pushCommands, topics.smsCommands, topics.kakaoCommands].map(({ name }) => name)
+  const names = [
+    topics.sends,
+    topics.engagements,
+    topics.sequences,
+    topics.inAppCommands,
+    topics.pushCommands,
+    topics.smsCommands,
+    topics.kakaoCommands,
+  ].map(({ name }) => name)
   const counts = await Promise.all(names.map((name) => connection.partitionsOf(name)))
   const different = names.flatMap((name, index) => (counts[index] === counts[0] ? [] : [`${name} has ${counts[index]}`]))
-  if (different.length > 0) throw new Error(`all of these topics must have the ${counts[0]} partitions of ${names[0]}: ${different.join(', ')}`)
+  if (different.length > 0)
+    throw new Error(`all of these topics must have the ${counts[0]} partitions of ${names[0]}: ${different.join(', ')}`)
   return counts[0]!
 }

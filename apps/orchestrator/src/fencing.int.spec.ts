@@ -3,8 +3,19 @@ import { Client } from 'pg'
 import { messageIdOf, partitionOf, sequenceIdOf, topics, type EngagementKind, type SequenceChanged } from '@stepcast/contracts'
 import { consumeRecords, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, SpecProcesses, specStack, turnsOf,
-  type Session, type SpecProcess, type SpecStack,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specPartitions,
+  SpecProcesses,
+  specStack,
+  turnsOf,
+  type Session,
+  type SpecProcess,
+  type SpecStack,
 } from '@stepcast/testing'
 
 // A window of 5 "minutes" is 1.5 s.
@@ -35,9 +46,16 @@ beforeAll(async () => {
   await database.connect()
   await Promise.all([approveTwoSteps(connection, 'news'), approveTwoSteps(connection, 'long', 1440)])
   load = await Load.begin()
-  await produceSends(connection, heavyUsers.map((userId) => sendRequested('long', 'heavy', userId)))
-  await produceEngagements(connection, heavyUsers.map((userId) =>
-    engagementReported(messageIdOf(sequenceIdOf('w', 'heavy', userId), 1, 'in_app'), 'delivered', { detail: heavyDetail })))
+  await produceSends(
+    connection,
+    heavyUsers.map((userId) => sendRequested('long', 'heavy', userId)),
+  )
+  await produceEngagements(
+    connection,
+    heavyUsers.map((userId) =>
+      engagementReported(messageIdOf(sequenceIdOf('w', 'heavy', userId), 1, 'in_app'), 'delivered', { detail: heavyDetail }),
+    ),
+  )
   await bothOwn()
 }, 120_000)
 afterAll(async () => {
@@ -68,13 +86,21 @@ class Load {
   static async begin(): Promise<Load> {
     const load = new Load()
     for (const topic of [topics.inAppCommands, topics.pushCommands]) {
-      load.consumers.push(await consumeRecords(connection, {
-        topic, groupId: `play-${topic.name}`, handle: (records) => load.commanded(records),
-      }))
+      load.consumers.push(
+        await consumeRecords(connection, {
+          topic,
+          groupId: `play-${topic.name}`,
+          handle: (records) => load.commanded(records),
+        }),
+      )
     }
-    load.consumers.push(await consumeRecords(connection, {
-      topic: topics.sequences, groupId: 'play-sequences', handle: async (records) => void load.changes.push(...records),
-    }))
+    load.consumers.push(
+      await consumeRecords(connection, {
+        topic: topics.sequences,
+        groupId: 'play-sequences',
+        handle: async (records) => void load.changes.push(...records),
+      }),
+    )
     load.goOn()
     return load
   }
@@ -105,19 +131,24 @@ class Load {
 
   /** How long it took from this instant until a send asked for after it was commanded in every partition. */
   async recovered(from: number): Promise<number> {
-    await eventually(() => {
-      for (let partition = 0; partition < specPartitions; partition++) if ((this.youngest.get(partition) ?? 0) <= from) return false
-      return true
-    }, { withinMs: 40_000, everyMs: 20 })
+    await eventually(
+      () => {
+        for (let partition = 0; partition < specPartitions; partition++) if ((this.youngest.get(partition) ?? 0) <= from) return false
+        return true
+      },
+      { withinMs: 40_000, everyMs: 20 },
+    )
     return Date.now() - from
   }
 
   /** The longest that any partition commanded nothing between these instants, milliseconds. */
   silence(from: number, to: number): number {
-    return Math.max(...this.seenAt.map((seen) => {
-      const instants = [from, ...seen.filter((at) => at > from && at < to), to]
-      return Math.max(...instants.slice(1).map((at, index) => at - instants[index]!))
-    }))
+    return Math.max(
+      ...this.seenAt.map((seen) => {
+        const instants = [from, ...seen.filter((at) => at > from && at < to), to]
+        return Math.max(...instants.slice(1).map((at, index) => at - instants[index]!))
+      }),
+    )
   }
 
   goOn(): void {
@@ -133,13 +164,16 @@ class Load {
   async drain(ids: () => Iterable<string>): Promise<void> {
     if (this.timer) clearInterval(this.timer)
     await this.producing
-    await eventually(() => {
-      const ending = this.changes.filter(({ value }) => value!.events.some(({ type }) => type === 'SequenceEnded'))
-      const ended = new Set(ending.map(({ value }) => value!.sequenceId))
-      const running = [...ids()].filter((id) => !ended.has(id))
-      if (running.length > 0) throw new Error(`${running.length} sequences have not ended, as ${running[0]}`)
-      return true
-    }, { withinMs: 60_000, everyMs: 300 })
+    await eventually(
+      () => {
+        const ending = this.changes.filter(({ value }) => value!.events.some(({ type }) => type === 'SequenceEnded'))
+        const ended = new Set(ending.map(({ value }) => value!.sequenceId))
+        const running = [...ids()].filter((id) => !ended.has(id))
+        if (running.length > 0) throw new Error(`${running.length} sequences have not ended, as ${running[0]}`)
+        return true
+      },
+      { withinMs: 60_000, everyMs: 300 },
+    )
   }
 
   async end(): Promise<void> {
@@ -150,7 +184,10 @@ class Load {
 }
 
 async function report(facts: readonly { messageId: string; kind: EngagementKind }[]): Promise<void> {
-  await produceEngagements(connection, facts.map(({ messageId, kind }) => engagementReported(messageId, kind)))
+  await produceEngagements(
+    connection,
+    facts.map(({ messageId, kind }) => engagementReported(messageId, kind)),
+  )
 }
 
 /** Both orchestrators are members of the group, so both own partitions. */
@@ -207,10 +244,13 @@ async function takenOver(process: SpecProcess, stoppedAt: number): Promise<Times
 /** Likewise of a process whose turn has a session at PostgreSQL that looks like this: by then it must have been ended. */
 async function takenOverFrom(process: SpecProcess, stoppedAt: number, looks: (session: Session) => boolean): Promise<Times> {
   try {
-    const holding = await eventually(async () => {
-      const found = (await turnsOf(database, process)).filter(looks)
-      return found.length > 0 ? found.map(({ pid }) => pid) : null
-    }, { withinMs: 8_000, everyMs: 20 })
+    const holding = await eventually(
+      async () => {
+        const found = (await turnsOf(database, process)).filter(looks)
+        return found.length > 0 ? found.map(({ pid }) => pid) : null
+      },
+      { withinMs: 8_000, everyMs: 20 },
+    )
     const times = await takenOver(process, stoppedAt)
     expect((await database.query('SELECT pid FROM pg_stat_activity WHERE pid = ANY($1)', [holding])).rows).toEqual([])
     return times
@@ -247,7 +287,8 @@ it('stopped while the server writes to it: likewise, though the server itself wo
   await load.pause()
   const ids = heavyUsers.map((userId) => sequenceIdOf('w', 'heavy', userId))
   const stoppedAt = await stopInTransaction(first, 'changes', () =>
-    report(ids.map((sequenceId) => ({ messageId: messageIdOf(sequenceId, 1, 'in_app'), kind: 'viewed' }))))
+    report(ids.map((sequenceId) => ({ messageId: messageIdOf(sequenceId, 1, 'in_app'), kind: 'viewed' }))),
+  )
   load.goOn()
   const times = await takenOverFrom(first, stoppedAt, ({ wait_event }) => wait_event === 'ClientWrite')
   expect(times.takenOverMs).toBeLessThan(takeOverWithinMs)

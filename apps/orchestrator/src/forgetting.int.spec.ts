@@ -3,7 +3,16 @@ import { Client } from 'pg'
 import { topics, type EngagementKind } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, SpecProcesses, specStack, type SpecProcess, type SpecStack,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  SpecProcesses,
+  specStack,
+  type SpecProcess,
+  type SpecStack,
 } from '@stepcast/testing'
 
 let stack: SpecStack
@@ -25,9 +34,15 @@ beforeAll(async () => {
   await database.connect()
   // Everybody reads at once, which ends the sequence.
   readers = await consumeRecords(connection, {
-    topic: topics.inAppCommands, groupId: 'readers',
-    handle: (records) => produceEngagements(connection, records.flatMap(({ value }) =>
-      value!.action === 'send' ? [engagementReported(value!.messageId, 'viewed' satisfies EngagementKind)] : [])),
+    topic: topics.inAppCommands,
+    groupId: 'readers',
+    handle: (records) =>
+      produceEngagements(
+        connection,
+        records.flatMap(({ value }) =>
+          value!.action === 'send' ? [engagementReported(value!.messageId, 'viewed' satisfies EngagementKind)] : [],
+        ),
+      ),
   })
 })
 afterAll(async () => {
@@ -39,15 +54,21 @@ afterAll(async () => {
 
 const count = async (sql: string): Promise<number> => (await database.query(`SELECT count(*)::int AS count FROM ${sql}`)).rows[0].count
 const leftOver = (): Promise<number> => count('sequence_variables JOIN sequences USING (sequence_id) WHERE outcome IS NOT NULL')
-const allEnded = async (total: number): Promise<boolean> => (await count('sequences')) === total && (await count('sequences WHERE outcome IS NULL')) === 0
+const allEnded = async (total: number): Promise<boolean> =>
+  (await count('sequences')) === total && (await count('sequences WHERE outcome IS NULL')) === 0
 
 let sent = 0
 /** One in ten has something large that is theirs alone. */
 async function send(many: number): Promise<void> {
-  await produceSends(connection, Array.from({ length: many }, () => {
-    const userId = `user-${sent++}`
-    return sendRequested('order', `send-${sent % 7}`, userId, { variables: { text: sent % 10 === 0 ? userId.repeat(500) : `the name of ${userId}` } })
-  }))
+  await produceSends(
+    connection,
+    Array.from({ length: many }, () => {
+      const userId = `user-${sent++}`
+      return sendRequested('order', `send-${sent % 7}`, userId, {
+        variables: { text: sent % 10 === 0 ? userId.repeat(500) : `the name of ${userId}` },
+      })
+    }),
+  )
 }
 
 it('killed under load, again and again: once it is back and all have ended, nothing of theirs is left', async () => {

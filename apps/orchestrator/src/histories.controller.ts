@@ -10,7 +10,9 @@ import { POOL } from './tokens'
 
 const position = digits(0, Number.MAX_SAFE_INTEGER)
 const changesQuery = z.strictObject({
-  partition: queryInt4(), afterPosition: position, upToPosition: position.optional(),
+  partition: queryInt4(),
+  afterPosition: position,
+  upToPosition: position.optional(),
   limit: digits(1, 10_000).default(2_000),
 })
 
@@ -56,7 +58,9 @@ export class HistoriesController {
     const { partition, afterPosition, limit, upToPosition = afterPosition + positionsAtOnce } = parse(changesQuery, query)
     return inTransaction(this.pool, async (tx) => {
       // The plan for these very positions, by the summaries of blocks: a day of changes is never read from end to end.
-      await tx.query(`SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off`)
+      await tx.query(
+        `SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off`,
+      )
       const { rows: days } = await tx.query<{ since: string | null }>('SELECT (max(started_on) + 1)::text AS since FROM retired_days')
       const { rows } = await tx.query<Row & { isLast: boolean }>(
         `WITH wanted AS (
@@ -67,7 +71,8 @@ export class HistoriesController {
            template_id AS "templateId", template_version AS "templateVersion", campaign_id AS "campaignId",
            position = (SELECT max(position) FROM wanted) AND (SELECT count(*) FROM wanted) < $4 AS "isLast"
          FROM wanted JOIN sequences USING (sequence_id) WHERE bytes_before < $5 ORDER BY position`,
-        [partition, afterPosition, upToPosition, limit, maxBytes])
+        [partition, afterPosition, upToPosition, limit, maxBytes],
+      )
       const last = rows.at(-1)
       return {
         items: rows.map((row) => changeOf(row, partition)),
@@ -78,10 +83,23 @@ export class HistoriesController {
   }
 }
 
-function changeOf({ data, position, sequenceId, version, workspaceId, sendId, userId, templateId, templateVersion, campaignId }: Row, logPartition: number): SequenceChanged {
+function changeOf(
+  { data, position, sequenceId, version, workspaceId, sendId, userId, templateId, templateVersion, campaignId }: Row,
+  logPartition: number,
+): SequenceChanged {
   const { recordedAt, events } = decodeChange(data)
   return {
-    workspaceId, sequenceId, version, logPartition, logPosition: position, sendId, userId, templateId, templateVersion, campaignId, recordedAt,
+    workspaceId,
+    sequenceId,
+    version,
+    logPartition,
+    logPosition: position,
+    sendId,
+    userId,
+    templateId,
+    templateVersion,
+    campaignId,
+    recordedAt,
     events: events as SequenceChanged['events'],
   }
 }

@@ -27,27 +27,36 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-const housekeeping = (): Housekeeping => new Housekeeping({
-  turn: { pool, connection }, metrics: new EngineMetrics(new Registry()), settings: { changesKeptDays: 90, headsKeptDays: 30 },
-  sweep: async () => {},
-})
+const housekeeping = (): Housekeeping =>
+  new Housekeeping({
+    turn: { pool, connection },
+    metrics: new EngineMetrics(new Registry()),
+    settings: { changesKeptDays: 90, headsKeptDays: 30 },
+    sweep: async () => {},
+  })
 const count = async (what: string): Promise<number> => (await pool.query(`SELECT count(*)::int AS count FROM ${what}`)).rows[0].count
 
 it('at start everything over its time goes, however much of it there is, and nothing else', async () => {
   await pool.query(
     `INSERT INTO early_engagements (sequence_id, message_id, kind, received_at, report, record_value, origin)
      SELECT gen_random_uuid(), 'm' || n, 'viewed', now() - CASE WHEN n <= 2000 THEN 25 ELSE 23 END * interval '1 hour', '{}', '\\x00',
-       jsonb_build_object('topic', '${topics.engagements.name}', 'partition', 0, 'offset', n, 'timestamp', 1, 'headers', '{}'::jsonb) FROM generate_series(1, 2010) AS n`)
+       jsonb_build_object('topic', '${topics.engagements.name}', 'partition', 0, 'offset', n, 'timestamp', 1, 'headers', '{}'::jsonb) FROM generate_series(1, 2010) AS n`,
+  )
   await pool.query(
     `INSERT INTO sequences (sequence_id, started_on, partition, template_version, workspace_id, send_id, user_id, template_id)
-     VALUES ($1, current_date, 0, 1, 'w', 'came', 'u', 't')`, [sequenceIdOf('w', 'came', 'u')])
+     VALUES ($1, current_date, 0, 1, 'w', 'came', 'u', 't')`,
+    [sequenceIdOf('w', 'came', 'u')],
+  )
   await pool.query(
     `INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at, seen)
      SELECT 'w', scope, id, 0, now() - age::interval, seen FROM (VALUES
        ('send', 'came', '25 hours', false), ('sequence', '${sequenceIdOf('w', 'came', 'u')}', '25 hours', false), ('send', 'came-not', '25 hours', false),
        ('sequence', '${sequenceIdOf('w', 'no', 'u')}', '25 hours', false), ('send', 'young', '23 hours', false), ('send', 'known', '29 days', true),
-       ('send', 'old', '31 days', true)) AS t (scope, id, age, seen)`)
-  await pool.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at) SELECT 'w', 'user', 'u' || n, 0, now() - interval '31 days' FROM generate_series(1, 5000) AS n`)
+       ('send', 'old', '31 days', true)) AS t (scope, id, age, seen)`,
+  )
+  await pool.query(
+    `INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at) SELECT 'w', 'user', 'u' || n, 0, now() - interval '31 days' FROM generate_series(1, 5000) AS n`,
+  )
   const house = housekeeping()
   house.start()
   try {
@@ -56,16 +65,23 @@ it('at start everything over its time goes, however much of it there is, and not
     await house.stop()
   }
   const { rows } = await pool.query('SELECT id, seen FROM tombstones ORDER BY id')
-  expect(rows).toEqual(expect.arrayContaining([
-    { id: 'came', seen: true }, { id: sequenceIdOf('w', 'came', 'u'), seen: true }, { id: 'known', seen: true }, { id: 'young', seen: false },
-  ]))
+  expect(rows).toEqual(
+    expect.arrayContaining([
+      { id: 'came', seen: true },
+      { id: sequenceIdOf('w', 'came', 'u'), seen: true },
+      { id: 'known', seen: true },
+      { id: 'young', seen: false },
+    ]),
+  )
   const letters = [...(await connection.endOffsets(deadLetterTopic.name)).values()].reduce((sum, end) => sum + end, 0)
   expect(letters).toBe(2000)
 })
 
 it('one task that fails keeps none of the others', async () => {
   await pool.query('ALTER TABLE early_engagements RENAME TO mislaid')
-  await pool.query(`INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at) VALUES ('w', 'user', 'again', 0, now() - interval '31 days')`)
+  await pool.query(
+    `INSERT INTO tombstones (workspace_id, scope, id, requested_at, recorded_at) VALUES ('w', 'user', 'again', 0, now() - interval '31 days')`,
+  )
   const house = housekeeping()
   house.start()
   try {
@@ -78,7 +94,10 @@ it('one task that fails keeps none of the others', async () => {
 
 it('while a snapshot is open, 50,000 timers that have fired are not read again', async () => {
   const now = Date.now()
-  await pool.query(`INSERT INTO timers (due_at, sequence_id, partition) SELECT $1::bigint + n, gen_random_uuid(), 1 FROM generate_series(1, 50000) AS n`, [now])
+  await pool.query(
+    `INSERT INTO timers (due_at, sequence_id, partition) SELECT $1::bigint + n, gen_random_uuid(), 1 FROM generate_series(1, 50000) AS n`,
+    [now],
+  )
   await pool.query('ANALYZE timers')
   const backup = await pool.connect()
   await backup.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ')
@@ -87,7 +106,8 @@ it('while a snapshot is open, 50,000 timers that have fired are not read again',
     await pool.query('DELETE FROM timers WHERE due_at <= $1', [now + 49_990])
     const blocks = async (from: number): Promise<number> => {
       const { rows } = await pool.query(
-        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT due_at FROM timers t WHERE t.partition = 1 AND t.due_at >= ${from} ORDER BY due_at LIMIT 1`)
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT due_at FROM timers t WHERE t.partition = 1 AND t.due_at >= ${from} ORDER BY due_at LIMIT 1`,
+      )
       const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = rows[0]['QUERY PLAN'][0].Plan
       return hit + read
     }

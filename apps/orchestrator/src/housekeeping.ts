@@ -64,16 +64,23 @@ export class Housekeeping {
     await this.keep('early engagements', () => this.untilDone(() => this.expireEarly()))
     await this.keep('cancels of unknown ids', () => this.untilDone(() => settleUnseen(pool, rowsAtOnce)))
     await this.keep('tombstones', async () => {
-      for (const table of ['tombstones', 'cancels'] as const) await this.untilDone(() => deleteOld(pool, table, tombstonesKeptDays, rowsAtOnce))
+      for (const table of ['tombstones', 'cancels'] as const)
+        await this.untilDone(() => deleteOld(pool, table, tombstonesKeptDays, rowsAtOnce))
     })
     const today = new Date().toISOString().slice(0, 10)
     if (this.retiredOn !== today) await this.keep('retention', () => this.retire(today))
   }
 
   private async keep(task: string, work: () => Promise<unknown>): Promise<Error | null> {
-    const { turn: { connection }, metrics } = this.options
+    const {
+      turn: { connection },
+      metrics,
+    } = this.options
     if (this.stopped) return null
-    const error = await work().then(() => null, (failure: Error) => failure)
+    const error = await work().then(
+      () => null,
+      (failure: Error) => failure,
+    )
     metrics.houseKeptBy(task, error === null)
     if (error) connection.log.warn({ task, error: error.message }, 'housekeeping failed; it is tried again in ten minutes')
     return error
@@ -88,16 +95,27 @@ export class Housekeeping {
     const { pool, connection } = this.options.turn
     return inTransaction(pool, async (tx) => {
       const expired = await expireEarly(tx)
-      const known = await withHead(tx, expired.map(({ sequenceId }) => sequenceId))
-      await writeDeadLetters(connection, expired.map(({ record, sequenceId }) => known.has(sequenceId)
-        ? { record, reason: 'retired_sequence', detail: `the history of sequence ${sequenceId} is over its retention` }
-        : { record, reason: 'unknown_sequence', detail: `no send made sequence ${sequenceId} known within 24 hours` }))
+      const known = await withHead(
+        tx,
+        expired.map(({ sequenceId }) => sequenceId),
+      )
+      await writeDeadLetters(
+        connection,
+        expired.map(({ record, sequenceId }) =>
+          known.has(sequenceId)
+            ? { record, reason: 'retired_sequence', detail: `the history of sequence ${sequenceId} is over its retention` }
+            : { record, reason: 'unknown_sequence', detail: `no send made sequence ${sequenceId} known within 24 hours` },
+        ),
+      )
       return expired.length
     })
   }
 
   private async retire(today: string): Promise<void> {
-    const { turn: { pool, connection }, settings: { changesKeptDays, headsKeptDays } } = this.options
+    const {
+      turn: { pool, connection },
+      settings: { changesKeptDays, headsKeptDays },
+    } = this.options
     await retire({ pool, log: connection.log, changesKeptDays, headsKeptDays, goOn: () => !this.stopped })
     this.retiredOn = today
   }

@@ -1,7 +1,17 @@
 // From records to inputs: decode, check, send home what landed elsewhere, find each send's template. No transaction yet.
 import {
-  RecordDecoder, engagementProblem, parseMessageId, partitionOf, sendProblem, sequenceIdOf, sizeProblem, topics,
-  type EngagementReported, type MessageIdParts, type Refusal, type SendRequested,
+  RecordDecoder,
+  engagementProblem,
+  parseMessageId,
+  partitionOf,
+  sendProblem,
+  sequenceIdOf,
+  sizeProblem,
+  topics,
+  type EngagementReported,
+  type MessageIdParts,
+  type Refusal,
+  type SendRequested,
 } from '@stepcast/contracts'
 import { decodeAll, writeDeadLetters, type DeadLetter, type IncomingRecord, type KafkaConnection, type RawIncoming } from '@stepcast/kafka'
 import type { TemplatesReplica } from '@stepcast/replica'
@@ -95,10 +105,20 @@ export class Intake {
   private async sendHome(topic: string, away: readonly Away[]): Promise<void> {
     if (away.length === 0) return
     const producer = await this.options.connection.producer()
-    await producer.sendRaw(topic, away.map(({ sequenceId, record }) => ({
-      key: sequenceId, value: record.value, partition: partitionOf(sequenceId, this.options.partitions),
-      headers: { 'origin-topic': record.topic, 'origin-partition': String(record.partition), 'origin-offset': String(record.offset), ...record.headers },
-    })))
+    await producer.sendRaw(
+      topic,
+      away.map(({ sequenceId, record }) => ({
+        key: sequenceId,
+        value: record.value,
+        partition: partitionOf(sequenceId, this.options.partitions),
+        headers: {
+          'origin-topic': record.topic,
+          'origin-partition': String(record.partition),
+          'origin-offset': String(record.offset),
+          ...record.headers,
+        },
+      })),
+    )
   }
 
   private async withTemplates(home: readonly { sequenceId: string; incoming: IncomingRecord<'SendRequested'> }[]): Promise<StartRequest[]> {
@@ -110,16 +130,32 @@ export class Intake {
       let answer = answers.get(question)
       if (!answer) answers.set(question, (answer = await this.templateOf(send)))
       const { template, refusal } = answer
-      const { variables, missing } = template ? resolveVariables(template.variableSchema, send.variables, {}) : { variables: {}, missing: [] }
+      const { variables, missing } = template
+        ? resolveVariables(template.variableSchema, send.variables, {})
+        : { variables: {}, missing: [] }
       requests.push({
-        sequenceId, send, template, variables, record: incoming.raw, traceparent: incoming.traceparent,
-        refusal: refusal ?? (missing.length > 0 ? { reason: 'missing_variables', detail: `required variables without a value: ${missing.join(', ')}` } : null),
+        sequenceId,
+        send,
+        template,
+        variables,
+        record: incoming.raw,
+        traceparent: incoming.traceparent,
+        refusal:
+          refusal ??
+          (missing.length > 0
+            ? { reason: 'missing_variables', detail: `required variables without a value: ${missing.join(', ')}` }
+            : null),
       })
     }
     return requests
   }
 
-  private async templateOf({ workspaceId, templateId, templateVersion, source }: SendRequested): Promise<{ template: Omit<TemplateVersion, 'archived'> | null; refusal: Refusal | null }> {
+  private async templateOf({
+    workspaceId,
+    templateId,
+    templateVersion,
+    source,
+  }: SendRequested): Promise<{ template: Omit<TemplateVersion, 'archived'> | null; refusal: Refusal | null }> {
     const { templates } = this.options
     // send-svc has judged its own sends when it accepted them; an archive since then refuses new sends only (rule 14).
     const accepted = source !== null && source !== 'kafka' && templateVersion !== null
@@ -128,9 +164,13 @@ export class Intake {
     const template = await templates.ask({ workspaceId, templateId, version: templateVersion })
     if (template === null) {
       const which = templateVersion === null ? 'no approved version' : `no approved version ${templateVersion}`
-      return { template, refusal: { reason: 'unknown_template', detail: `template ${templateId} has ${which} in workspace ${workspaceId}` } }
+      return {
+        template,
+        refusal: { reason: 'unknown_template', detail: `template ${templateId} has ${which} in workspace ${workspaceId}` },
+      }
     }
-    if (template.archived && !accepted) return { template, refusal: { reason: 'archived_template', detail: `template ${templateId} is archived` } }
+    if (template.archived && !accepted)
+      return { template, refusal: { reason: 'archived_template', detail: `template ${templateId} is archived` } }
     return { template, refusal: null }
   }
 }
@@ -145,7 +185,8 @@ const reroutedBytes = 256
 
 /** Decodes the records that are no larger than a producer may write; the others are dead letters, whatever they hold. */
 async function decodeFitting<R extends 'SendRequested' | 'EngagementReported'>(
-  decoder: RecordDecoder<R>, records: readonly RawIncoming[],
+  decoder: RecordDecoder<R>,
+  records: readonly RawIncoming[],
 ): Promise<{ records: IncomingRecord<R>[]; letters: DeadLetter[] }> {
   const tooLarge: DeadLetter[] = []
   const fitting = records.filter((record) => {

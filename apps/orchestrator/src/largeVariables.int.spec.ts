@@ -3,8 +3,17 @@ import { Client } from 'pg'
 import { topics } from '@stepcast/contracts'
 import { consumeRecords, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, SpecProcesses, specStack,
-  type SpecProcess, type SpecStack,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specPartitions,
+  SpecProcesses,
+  specStack,
+  type SpecProcess,
+  type SpecStack,
 } from '@stepcast/testing'
 
 const bytes = 60_000
@@ -22,7 +31,8 @@ const readers: RunningConsumer[] = []
 /** Who was commanded which step with the right text; counted, not kept. */
 const commanded = new Map<string, Set<string>>()
 let wrong = 0
-const textOf = (sendId: string, userId: string): string => (sendId === 'own' ? `${userId} ` : 'the same ').padEnd(bytes, `${sendId} ${sendId === 'own' ? userId : ''}`)
+const textOf = (sendId: string, userId: string): string =>
+  (sendId === 'own' ? `${userId} ` : 'the same ').padEnd(bytes, `${sendId} ${sendId === 'own' ? userId : ''}`)
 
 beforeAll(async () => {
   stack = await specStack(__filename)
@@ -33,19 +43,26 @@ beforeAll(async () => {
   database = new Client({ connectionString: stack.databaseUrl, options: '-c search_path=orchestrator' })
   await database.connect()
   for (const topic of [topics.inAppCommands, topics.pushCommands]) {
-    readers.push(await consumeRecords(connection, {
-      topic, groupId: `readers-${topic.name}`, maxRecords: 200,
-      handle: async (records) => {
-        for (const { value } of records) {
-          const { sendId, userId, step, variables } = value!
-          if (variables.text !== textOf(sendId, userId)) wrong++
-          const name = `${sendId} ${step}`
-          if (!commanded.has(name)) commanded.set(name, new Set())
-          commanded.get(name)!.add(userId)
-        }
-        await produceEngagements(connection, records.map(({ value }) => engagementReported(value!.messageId, 'requested')))
-      },
-    }))
+    readers.push(
+      await consumeRecords(connection, {
+        topic,
+        groupId: `readers-${topic.name}`,
+        maxRecords: 200,
+        handle: async (records) => {
+          for (const { value } of records) {
+            const { sendId, userId, step, variables } = value!
+            if (variables.text !== textOf(sendId, userId)) wrong++
+            const name = `${sendId} ${step}`
+            if (!commanded.has(name)) commanded.set(name, new Set())
+            commanded.get(name)!.add(userId)
+          }
+          await produceEngagements(
+            connection,
+            records.map(({ value }) => engagementReported(value!.messageId, 'requested')),
+          )
+        },
+      }),
+    )
   }
 })
 afterAll(async () => {
@@ -58,12 +75,16 @@ afterAll(async () => {
 async function send(sendId: string, receivers: number): Promise<void> {
   for (let from = 0; from < receivers; from += 40) {
     const users = Array.from({ length: Math.min(40, receivers - from) }, (_, n) => `user-${from + n}`)
-    await produceSends(connection, users.map((userId) => sendRequested(sendId, sendId, userId, { variables: { text: textOf(sendId, userId) } })))
+    await produceSends(
+      connection,
+      users.map((userId) => sendRequested(sendId, sendId, userId, { variables: { text: textOf(sendId, userId) } })),
+    )
   }
 }
 const stepped = (sendId: string, step: number): number => commanded.get(`${sendId} ${step}`)?.size ?? 0
 const count = async (table: string): Promise<number> => (await database.query(`SELECT count(*)::int AS count FROM ${table}`)).rows[0].count
-const gone = async (): Promise<boolean> => (await count('kept_variables')) + (await count('shared_uses')) + (await count('shared_values')) === 0
+const gone = async (): Promise<boolean> =>
+  (await count('kept_variables')) + (await count('shared_uses')) + (await count('shared_values')) === 0
 
 it('1,500 receivers of one text: all get both steps, the process lives, the text stands once a partition', async () => {
   await send('one', 1_500)

@@ -5,8 +5,19 @@ import { messageIdOf, partitionOf, sequenceIdOf, topics } from '@stepcast/contra
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, specStack, watchDeadLetters, watchTopic,
-  type SpecStack, type WatchedDeadLetters, type WatchedTopic,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specPartitions,
+  specStack,
+  watchDeadLetters,
+  watchTopic,
+  type SpecStack,
+  type WatchedDeadLetters,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 
@@ -27,7 +38,9 @@ beforeAll(async () => {
   stack = await specStack(__filename)
   connection = stack.connection()
   ;[inApp, pushes, dead] = await Promise.all([
-    watchTopic(connection, topics.inAppCommands), watchTopic(connection, topics.pushCommands), watchDeadLetters(connection),
+    watchTopic(connection, topics.inAppCommands),
+    watchTopic(connection, topics.pushCommands),
+    watchDeadLetters(connection),
   ])
   // Long enough for a slow machine to stop the service and spoil what is stored before the first timer fires.
   await Promise.all([approveTwoSteps(connection, 'short', 15), approveTwoSteps(connection, 'long', 1440)])
@@ -50,8 +63,13 @@ afterAll(async () => {
 const idOf = (sendId: string, userId: string): string => sequenceIdOf('w', sendId, userId)
 /** Who was commanded a step of a send, as often as it was commanded. */
 const commanded = (watched: WatchedTopic<'DispatchStep'>, sendId: string): string[] =>
-  watched.values().filter((command) => command.sendId === sendId && command.action === 'send').map(({ userId }) => userId).sort()
-const unprocessable = (topic: string): typeof dead.letters => dead.letters.filter(({ headers }) => headers.reason === 'unprocessable' && headers.topic === topic)
+  watched
+    .values()
+    .filter((command) => command.sendId === sendId && command.action === 'send')
+    .map(({ userId }) => userId)
+    .sort()
+const unprocessable = (topic: string): typeof dead.letters =>
+  dead.letters.filter(({ headers }) => headers.reason === 'unprocessable' && headers.topic === topic)
 const users = (count: number): string[] => Array.from({ length: count }, (_, n) => `user-${String(n).padStart(3, '0')}`)
 /** A user whose sequence of this send lives in partition 0, where neighbours are. */
 function inPartition0(sendId: string, name: string): string {
@@ -59,7 +77,9 @@ function inPartition0(sendId: string, name: string): string {
 }
 const outcomes = async (sendId: string): Promise<Record<string, number>> => {
   const { rows } = await database.query<{ outcome: number | null; count: number }>(
-    'SELECT outcome, count(*)::int AS count FROM sequences WHERE send_id = $1 GROUP BY outcome', [sendId])
+    'SELECT outcome, count(*)::int AS count FROM sequences WHERE send_id = $1 GROUP BY outcome',
+    [sendId],
+  )
   return Object.fromEntries(rows.map(({ outcome, count }) => [String(outcome), count]))
 }
 
@@ -67,7 +87,10 @@ it('a send: one dead letter, with its bytes and origin but none of the error’s
   const poison = inPartition0('sends', 'poison')
   const good = users(300)
   const all = [...good.slice(0, 200), poison, ...good.slice(200)]
-  await produceSends(connection, all.map((userId) => sendRequested('long', 'sends', userId)))
+  await produceSends(
+    connection,
+    all.map((userId) => sendRequested('long', 'sends', userId)),
+  )
   await eventually(() => new Set(commanded(inApp, 'sends')).size === good.length, { withinMs: 60_000 })
   await eventually(() => unprocessable(topics.sends.name).length === 1)
   // What comes behind goes on, and nothing is repeated.
@@ -98,12 +121,19 @@ it('letters that the same turns write are written once, however often they are t
 
 it('several reports, one beside the other: a letter each, and all their neighbours count', async () => {
   const good = users(120)
-  await produceSends(connection, good.map((userId) => sendRequested('long', 'reports', userId)))
+  await produceSends(
+    connection,
+    good.map((userId) => sendRequested('long', 'reports', userId)),
+  )
   await eventually(() => commanded(inApp, 'reports').length === good.length)
   const before = unprocessable(topics.engagements.name).length
   const bad = new Set(good.slice(40, 44))
-  await produceEngagements(connection, good.map((userId) =>
-    engagementReported(messageIdOf(idOf('reports', userId), 1, 'in_app'), 'viewed', bad.has(userId) ? { detail: { note: 'venom' } } : {})))
+  await produceEngagements(
+    connection,
+    good.map((userId) =>
+      engagementReported(messageIdOf(idOf('reports', userId), 1, 'in_app'), 'viewed', bad.has(userId) ? { detail: { note: 'venom' } } : {}),
+    ),
+  )
   // 0: stopped by what was reported.
   await eventually(async () => (await outcomes('reports'))['0'] === good.length - bad.size, { withinMs: 60_000 })
   await eventually(() => unprocessable(topics.engagements.name).length === before + bad.size)
@@ -122,15 +152,26 @@ async function spoil(sequenceId: string): Promise<void> {
 it('a timer whose sequence cannot be read: it waits ten minutes, all others fire', async () => {
   const good = users(60)
   const poison = inPartition0('timers', 'spoilt')
-  await produceSends(connection, [...good, poison].map((userId) => sendRequested('short', 'timers', userId)))
+  await produceSends(
+    connection,
+    [...good, poison].map((userId) => sendRequested('short', 'timers', userId)),
+  )
   await eventually(() => commanded(inApp, 'timers').length === good.length + 1)
-  await produceEngagements(connection, [...good, poison].map((userId) => engagementReported(messageIdOf(idOf('timers', userId), 1, 'in_app'), 'requested')))
-  await eventually(async () => (await database.query('SELECT FROM timers WHERE due_at < extract(epoch FROM now()) * 1000 + 60000')).rowCount === good.length + 1)
+  await produceEngagements(
+    connection,
+    [...good, poison].map((userId) => engagementReported(messageIdOf(idOf('timers', userId), 1, 'in_app'), 'requested')),
+  )
+  await eventually(
+    async () =>
+      (await database.query('SELECT FROM timers WHERE due_at < extract(epoch FROM now()) * 1000 + 60000')).rowCount === good.length + 1,
+  )
   await spoil(idOf('timers', poison))
   await eventually(() => new Set(commanded(pushes, 'timers')).size === good.length, { withinMs: 60_000 })
   await eventually(async () => {
     const { rows } = await database.query<{ minutes: number }>(
-      'SELECT (due_at / 1000 - extract(epoch FROM now())) / 60 AS minutes FROM timers WHERE sequence_id = $1', [idOf('timers', poison)])
+      'SELECT (due_at / 1000 - extract(epoch FROM now())) / 60 AS minutes FROM timers WHERE sequence_id = $1',
+      [idOf('timers', poison)],
+    )
     return rows.length === 1 && rows[0]!.minutes > 8 && rows[0]!.minutes <= 10
   })
   expect(commanded(pushes, 'timers')).toEqual(good)
@@ -139,10 +180,20 @@ it('a timer whose sequence cannot be read: it waits ten minutes, all others fire
 it('a cancel that reaches a sequence that cannot be read: it passes by that one, and cancels all others', async () => {
   const good = users(60)
   const poison = inPartition0('jobs', 'spoilt')
-  await produceSends(connection, [...good, poison].map((userId) => sendRequested('long', 'jobs', userId)))
+  await produceSends(
+    connection,
+    [...good, poison].map((userId) => sendRequested('long', 'jobs', userId)),
+  )
   await eventually(() => commanded(inApp, 'jobs').length === good.length + 1)
   await spoil(idOf('jobs', poison))
-  const cancel = { workspaceId: 'w', scope: 'send', id: 'jobs', cancelId: randomUUID(), requestedBy: 'spec', requestedAt: Date.now() } as const
+  const cancel = {
+    workspaceId: 'w',
+    scope: 'send',
+    id: 'jobs',
+    cancelId: randomUUID(),
+    requestedBy: 'spec',
+    requestedAt: Date.now(),
+  } as const
   await (await connection.producer()).send(topics.controls, [{ key: 'w', value: cancel }])
   // 3: cancelled.
   await eventually(async () => (await outcomes('jobs'))['3'] === good.length, { withinMs: 60_000 })
@@ -157,13 +208,18 @@ it('outages are never counted: of what was under way when connections broke agai
   let breaking = true
   const breaks = (async () => {
     while (breaking) {
-      await database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orchestrator' AND datname = current_database()`)
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orchestrator' AND datname = current_database()`,
+      )
       await sleep(150)
     }
   })()
   for (let from = 0; from < good.length; from += 30) {
     const some = [...good.slice(from, from + 30), ...(from === 150 ? [poison] : [])]
-    await produceSends(connection, some.map((userId) => sendRequested('long', 'outages', userId)))
+    await produceSends(
+      connection,
+      some.map((userId) => sendRequested('long', 'outages', userId)),
+    )
     await sleep(500)
   }
   breaking = false
@@ -171,7 +227,9 @@ it('outages are never counted: of what was under way when connections broke agai
   await eventually(() => new Set(commanded(inApp, 'outages')).size === good.length, { withinMs: 60_000 })
   await eventually(() => dead.letters.length > before, { withinMs: 60_000 })
   await sleep(1_000)
-  expect(dead.letters.slice(before).map(({ headers, value }) => [headers.reason, value!.includes(poison)])).toEqual([['unprocessable', true]])
+  expect(dead.letters.slice(before).map(({ headers, value }) => [headers.reason, value!.includes(poison)])).toEqual([
+    ['unprocessable', true],
+  ])
   const { rows } = await database.query<{ user_id: string }>(`SELECT user_id FROM sequences WHERE send_id = 'outages' ORDER BY user_id`)
   expect(rows.map((row) => row.user_id)).toEqual(good)
 })

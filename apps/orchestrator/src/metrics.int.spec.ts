@@ -49,9 +49,7 @@ it('tells every documented number', async () => {
 
 it('counts what is put aside by topic and reason, and shows no lag once everything is worked off', async () => {
   const connection = stack.connection()
-  await (
-    await connection.producer()
-  ).sendRaw(
+  await (await connection.producer()).sendRaw(
     topics.sends.name,
     Array.from({ length: 7 }, () => ({ key: null, value: Buffer.from('{"not":"avro"}') })),
   )

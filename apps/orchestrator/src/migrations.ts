@@ -191,6 +191,12 @@ export class Narrower1763900000000 implements MigrationInterface {
 
 /** All migrations, in order. */
 export const migrations = [
-  Orchestrator1763800000000, Narrower1763900000000, SharedValues1764000000000, SendsEnds1764100000000, EarlyOfWorkspaces1764100001000,
-  WalksInOrder1764200000000, UnseenTombstones1764200001000, Reconsiderations1764900000000,
+  Orchestrator1763800000000,
+  Narrower1763900000000,
+  SharedValues1764000000000,
+  SendsEnds1764100000000,
+  EarlyOfWorkspaces1764100001000,
+  WalksInOrder1764200000000,
+  UnseenTombstones1764200001000,
+  Reconsiderations1764900000000,
 ]

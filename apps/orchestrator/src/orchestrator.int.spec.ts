@@ -1,21 +1,45 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import {
-  deadLetterTopic, messageIdOf, partitionOf, sequenceIdOf, templateVersionKey, topics, userKey,
-  type DispatchStep, type EngagementKind, type SendRequested, type SequenceChanged, type TemplateChanged,
+  deadLetterTopic,
+  messageIdOf,
+  partitionOf,
+  sequenceIdOf,
+  templateVersionKey,
+  topics,
+  userKey,
+  type DispatchStep,
+  type EngagementKind,
+  type SendRequested,
+  type SequenceChanged,
+  type TemplateChanged,
 } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startService, type RunningService } from '@stepcast/service'
 import {
-  engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, specStack, watchDeadLetters, watchTopic,
-  type SpecStack, type WatchedDeadLetters, type WatchedTopic,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specPartitions,
+  specStack,
+  watchDeadLetters,
+  watchTopic,
+  type SpecStack,
+  type WatchedDeadLetters,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 
 let stack: SpecStack
 let connection: KafkaConnection
 let service: RunningService
-let watched: { inAppCommands: WatchedTopic<'DispatchStep'>; pushCommands: WatchedTopic<'DispatchStep'>; sequences: WatchedTopic<'SequenceChanged'> }
+let watched: {
+  inAppCommands: WatchedTopic<'DispatchStep'>
+  pushCommands: WatchedTopic<'DispatchStep'>
+  sequences: WatchedTopic<'SequenceChanged'>
+}
 let dead: WatchedDeadLetters
 
 const start = (): Promise<RunningService> => startService({ name: 'orchestrator', module: AppModule, env: stack.env, ownsProcess: false })
@@ -24,7 +48,9 @@ beforeAll(async () => {
   stack = await specStack(__filename)
   connection = stack.connection()
   const [inAppCommands, pushCommands, sequences] = await Promise.all([
-    watchTopic(connection, topics.inAppCommands), watchTopic(connection, topics.pushCommands), watchTopic(connection, topics.sequences),
+    watchTopic(connection, topics.inAppCommands),
+    watchTopic(connection, topics.pushCommands),
+    watchTopic(connection, topics.sequences),
   ])
   watched = { inAppCommands, pushCommands, sequences }
   dead = await watchDeadLetters(connection)
@@ -41,19 +67,30 @@ afterAll(async () => {
 const twoSteps = (stopCondition: string, waitMinutes = 5): object => ({
   sequenceEnabled: true,
   sequence: {
-    steps: [{ channels: ['in_app'], stopCondition, waitMinutes }, { channels: ['push'], stopCondition: null, waitMinutes: null }],
-    onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60,
+    steps: [
+      { channels: ['in_app'], stopCondition, waitMinutes },
+      { channels: ['push'], stopCondition: null, waitMinutes: null },
+    ],
+    onFailure: 'advance',
+    lateSignal: 'stop',
+    dispatchTtlMinutes: 60,
   },
 })
 
 async function approve(templateId: string, config: object, version = 1, workspaceId = 'w'): Promise<void> {
   const value: TemplateChanged = {
-    workspaceId, templateId, changedAt: Date.now(),
+    workspaceId,
+    templateId,
+    changedAt: Date.now(),
     change: {
-      type: 'TemplateApproved', version, name: templateId, category: 'Custom',
+      type: 'TemplateApproved',
+      version,
+      name: templateId,
+      category: 'Custom',
       variableSchema: JSON.stringify([{ name: 'who', type: 'string', required: templateId === 'greeting', default: null }]),
       channels: JSON.stringify([
-        { channelType: 'in_app', content: { title: 't', body: 'b', imageUrl: null, buttons: [] } }, { channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } },
+        { channelType: 'in_app', content: { title: 't', body: 'b', imageUrl: null, buttons: [] } },
+        { channelType: 'push', content: { title: 't', body: 'b', url: null, data: {} } },
       ]),
       config: JSON.stringify(config),
     },
@@ -61,7 +98,8 @@ async function approve(templateId: string, config: object, version = 1, workspac
   await (await connection.producer()).send(topics.templates, [{ key: templateVersionKey(workspaceId, templateId, version), value }])
 }
 
-const sendOf = (sendId: string, userId: string, more: Partial<SendRequested> = {}): SendRequested => sendRequested('welcome', sendId, userId, more)
+const sendOf = (sendId: string, userId: string, more: Partial<SendRequested> = {}): SendRequested =>
+  sendRequested('welcome', sendId, userId, more)
 
 async function report(messageId: string, kind: EngagementKind, more: { workspaceId?: string; reason?: string } = {}): Promise<void> {
   await produceEngagements(connection, [engagementReported(messageId, kind, more)])
@@ -88,7 +126,13 @@ const ended = (sequenceId: string): Promise<SequenceChanged['events'][number]> =
   eventually(async () => (await changesOf(sequenceId)).flatMap(({ events }) => events).find(({ type }) => type === 'SequenceEnded'))
 
 async function get(path: string, init: RequestInit = {}, workspaceId = 'w'): Promise<{ status: number; body: Record<string, unknown> }> {
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), { workspaceId, scopes: ['read', 'send', 'admin'], userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), {
+    workspaceId,
+    scopes: ['read', 'send', 'admin'],
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const response = await fetch(`${service.url}${path}`, { ...init, headers: { [contextHeader]: context } })
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
@@ -101,7 +145,14 @@ it('viewed in time stops the sequence: no push is ever commanded, and the story 
   const sequenceId = sequenceIdOf('w', 's1', 'u1')
   await produceSends(connection, [sendOf('s1', 'u1', { variables: { who: 'Ada' } })])
   const [command] = await commanded(sequenceId, 'inAppCommands')
-  expect(command).toMatchObject({ action: 'send', messageId: messageIdOf(sequenceId, 1, 'in_app'), step: 1, channelType: 'in_app', windowMs: 5_000, variables: { who: 'Ada' } })
+  expect(command).toMatchObject({
+    action: 'send',
+    messageId: messageIdOf(sequenceId, 1, 'in_app'),
+    step: 1,
+    channelType: 'in_app',
+    windowMs: 5_000,
+    variables: { who: 'Ada' },
+  })
   await report(command!.messageId, 'requested')
   await report(command!.messageId, 'viewed')
   expect(await ended(sequenceId)).toMatchObject({ outcome: 'stopped', step: 1, engagement: 'viewed' })
@@ -124,7 +175,16 @@ it('ignored, the push is commanded exactly once, after the window and not before
   expect(push!.commandedAt - (requested as { occurredAt: number }).occurredAt).toBeGreaterThanOrEqual(5_000)
   await report(push!.messageId, 'requested')
   expect(await ended(sequenceId)).toMatchObject({ outcome: 'exhausted' })
-  expect(await eventsOf(sequenceId)).toEqual(['SequenceStarted', 'StepCommanded', 'EngagementRecorded', 'StepEnded', 'StepCommanded', 'EngagementRecorded', 'StepEnded', 'SequenceEnded'])
+  expect(await eventsOf(sequenceId)).toEqual([
+    'SequenceStarted',
+    'StepCommanded',
+    'EngagementRecorded',
+    'StepEnded',
+    'StepCommanded',
+    'EngagementRecorded',
+    'StepEnded',
+    'SequenceEnded',
+  ])
   expect(await commands(sequenceId, 'inAppCommands')).toHaveLength(1)
   expect(await commands(sequenceId, 'pushCommands')).toHaveLength(1)
 })
@@ -142,7 +202,8 @@ it('a thousand sends and engagements with random keys, each twice, make a thousa
   expect(new Set(found.map(({ messageId }) => messageId)).size).toBe(1_000)
   const producer = await connection.producer()
   const seen = ids.map((sequenceId) => ({
-    key: 'any', value: engagementReported(messageIdOf(sequenceId, 1, 'in_app'), 'viewed'),
+    key: 'any',
+    value: engagementReported(messageIdOf(sequenceId, 1, 'in_app'), 'viewed'),
   }))
   await producer.send(topics.engagements, [...seen, ...seen])
   await eventually(async () => {
@@ -156,7 +217,8 @@ it('a thousand sends and engagements with random keys, each twice, make a thousa
       const here = records.filter((record) => record.partition === partition)
       const positions = [...new Set(here.map(({ value }) => value!.logPosition))].sort((a, b) => a - b)
       if (!positions.every((position, index) => position === index + 1)) return false
-      if (!here.every(({ value, key }) => value!.logPartition === partition && partitionOf(key!, specPartitions) === partition)) return false
+      if (!here.every(({ value, key }) => value!.logPartition === partition && partitionOf(key!, specPartitions) === partition))
+        return false
     }
     return records.filter(({ value }) => value!.sendId === 's3').length >= 2_000
   })
@@ -166,20 +228,33 @@ it('what cannot start becomes a dead letter with its reason and origin, its neig
   const producer = await connection.producer()
   const before = dead.letters.length
   await produceSends(connection, [
-    sendOf('s4', 'u', { templateId: 'nobody' }), sendOf('s4', 'u', { workspaceId: 'elsewhere' }), sendOf('s4', 'u', { templateVersion: 9 }),
-    sendOf('s4', 'bad\nuser'), sendOf('s4', 'u-big', { variables: { who: 'x'.repeat(70_000) } }), sendOf('s4', 'good'),
+    sendOf('s4', 'u', { templateId: 'nobody' }),
+    sendOf('s4', 'u', { workspaceId: 'elsewhere' }),
+    sendOf('s4', 'u', { templateVersion: 9 }),
+    sendOf('s4', 'bad\nuser'),
+    sendOf('s4', 'u-big', { variables: { who: 'x'.repeat(70_000) } }),
+    sendOf('s4', 'good'),
   ])
   await producer.sendRaw(topics.sends.name, [
-    { key: null, value: Buffer.from('{"not":"avro"}') }, { key: 'k', value: Buffer.from([0, 0, 9, 9, 9, 1, 2]) }, { key: 'k', value: randomBytes(300) }, { key: 'k', value: null },
+    { key: null, value: Buffer.from('{"not":"avro"}') },
+    { key: 'k', value: Buffer.from([0, 0, 9, 9, 9, 1, 2]) },
+    { key: 'k', value: randomBytes(300) },
+    { key: 'k', value: null },
   ])
   await commanded(sequenceIdOf('w', 's4', 'good'), 'inAppCommands')
   const letters = await eventually(async () => {
     return dead.letters.length - before >= 9 ? dead.letters.slice(before) : null
   })
   const reasons = letters.map(({ headers }) => headers.reason).sort()
-  expect(reasons).toEqual(expect.arrayContaining(['unknown_template', 'invalid_send', 'variables_too_large', 'not_avro', 'unknown_schema', 'null_value']))
+  expect(reasons).toEqual(
+    expect.arrayContaining(['unknown_template', 'invalid_send', 'variables_too_large', 'not_avro', 'unknown_schema', 'null_value']),
+  )
   for (const { headers } of letters) {
-    expect(headers).toMatchObject({ topic: expect.stringMatching(/^stepcast\./), partition: expect.stringMatching(/^\d+$/), offset: expect.stringMatching(/^\d+$/) })
+    expect(headers).toMatchObject({
+      topic: expect.stringMatching(/^stepcast\./),
+      partition: expect.stringMatching(/^\d+$/),
+      offset: expect.stringMatching(/^\d+$/),
+    })
   }
   expect(deadLetterTopic.name).toBe('stepcast.dead-letters.v1')
 })
@@ -187,11 +262,18 @@ it('what cannot start becomes a dead letter with its reason and origin, its neig
 it('a missing required variable is refused by name; an archived template refuses new sends only', async () => {
   await approve('greeting', twoSteps('clicked'))
   await produceSends(connection, [sendOf('s5', 'u', { templateId: 'greeting' })])
-  await eventually(async () => dead.letters.some(({ headers }) => headers.reason === 'missing_variables' && headers.detail!.includes('who')))
+  await eventually(async () =>
+    dead.letters.some(({ headers }) => headers.reason === 'missing_variables' && headers.detail!.includes('who')),
+  )
   await approve('old', twoSteps('viewed'))
   await produceSends(connection, [sendOf('s6', 'before', { templateId: 'old' })])
   await commanded(sequenceIdOf('w', 's6', 'before'), 'inAppCommands')
-  const value: TemplateChanged = { workspaceId: 'w', templateId: 'old', changedAt: Date.now(), change: { type: 'TemplateArchived', archivedAt: Date.now() } }
+  const value: TemplateChanged = {
+    workspaceId: 'w',
+    templateId: 'old',
+    changedAt: Date.now(),
+    change: { type: 'TemplateArchived', archivedAt: Date.now() },
+  }
   await (await connection.producer()).send(topics.templates, [{ key: 'w/old', value }])
   await produceSends(connection, [sendOf('s6', 'after', { templateId: 'old' })])
   await eventually(async () => dead.letters.some(({ headers }) => headers.reason === 'archived_template'))
@@ -229,9 +311,12 @@ it('a cancelled sequence commands nothing any more; what was not begun is withdr
   expect((await get(`/v1/sequences/${sequenceId}/cancel`, { method: 'POST' })).status).toBe(200)
   expect(await ended(sequenceId)).toMatchObject({ outcome: 'cancelled' })
   await eventually(async () => (await commands(sequenceId, 'inAppCommands')).some(({ action }) => action === 'withdraw'))
-  await (await connection.producer()).send(topics.controls, [{
-    key: 'w', value: { cancelId: 'c1', workspaceId: 'w', scope: 'send', id: 's10', requestedBy: 'spec', requestedAt: Date.now() },
-  }])
+  await (await connection.producer()).send(topics.controls, [
+    {
+      key: 'w',
+      value: { cancelId: 'c1', workspaceId: 'w', scope: 'send', id: 's10', requestedBy: 'spec', requestedAt: Date.now() },
+    },
+  ])
   await eventually(async () => {
     const sendId = 's10'
     const userId = `probe-${Date.now()}`
@@ -244,18 +329,40 @@ it('a cancelled sequence commands nothing any more; what was not begun is withdr
 
 it('quiet hours just set defer the push, in-app is exempt; nothing else is kept of a person', async () => {
   const local = (ms: number): string => new Date(ms).toISOString().slice(11, 16)
-  await (await connection.producer()).send(topics.users, [{
-    key: userKey('w', 'sleeper'),
-    value: {
-      workspaceId: 'w', userId: 'sleeper', phoneNumber: '+15550100', kakaoPhoneNumber: null, locale: null, timezone: 'UTC', devices: [], optOutChannels: [], optOutCategories: [],
-      quietHoursStart: local(Date.now() - 3_600_000), quietHoursEnd: local(Date.now() + 3_600_000), updatedAt: Date.now(),
+  await (await connection.producer()).send(topics.users, [
+    {
+      key: userKey('w', 'sleeper'),
+      value: {
+        workspaceId: 'w',
+        userId: 'sleeper',
+        phoneNumber: '+15550100',
+        kakaoPhoneNumber: null,
+        locale: null,
+        timezone: 'UTC',
+        devices: [],
+        optOutChannels: [],
+        optOutCategories: [],
+        quietHoursStart: local(Date.now() - 3_600_000),
+        quietHoursEnd: local(Date.now() + 3_600_000),
+        updatedAt: Date.now(),
+      },
     },
-  }])
-  await approve('loud', { ...twoSteps('viewed'), sequence: { steps: [{ channels: ['in_app', 'push'], stopCondition: null, waitMinutes: null }], onFailure: 'advance', lateSignal: 'stop', dispatchTtlMinutes: 60 } })
+  ])
+  await approve('loud', {
+    ...twoSteps('viewed'),
+    sequence: {
+      steps: [{ channels: ['in_app', 'push'], stopCondition: null, waitMinutes: null }],
+      onFailure: 'advance',
+      lateSignal: 'stop',
+      dispatchTtlMinutes: 60,
+    },
+  })
   await produceSends(connection, [sendOf('s11', 'sleeper', { templateId: 'loud' })])
   const sequenceId = sequenceIdOf('w', 's11', 'sleeper')
   await commanded(sequenceId, 'inAppCommands')
-  const deferred = await eventually(async () => (await changesOf(sequenceId)).flatMap(({ events }) => events).find(({ type }) => type === 'StepDeferred'))
+  const deferred = await eventually(async () =>
+    (await changesOf(sequenceId)).flatMap(({ events }) => events).find(({ type }) => type === 'StepDeferred'),
+  )
   expect(deferred).toMatchObject({ channels: ['push'], reason: expect.any(String) })
   expect(await commands(sequenceId, 'pushCommands')).toEqual([])
   const database = new Client({ connectionString: stack.databaseUrl })

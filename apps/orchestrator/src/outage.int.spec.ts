@@ -1,17 +1,19 @@
 // After an outage of the orchestrator: receipts first, and what is long due goes out at a bounded pace.
 import { Client } from 'pg'
-import {
-  messageIdOf,
-  sequenceIdOf,
-  topics,
-  type DispatchStep,
-  type EngagementKind,
-} from '@stepcast/contracts'
+import { messageIdOf, sequenceIdOf, topics, type DispatchStep, type EngagementKind } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic,
-  type SpecStack, type WatchedTopic,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specStack,
+  watchTopic,
+  type SpecStack,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 
@@ -49,13 +51,18 @@ afterAll(async () => {
 })
 
 const send = (sendId: string, users: readonly string[]): Promise<void> =>
-  produceSends(connection, users.map((userId) => sendRequested('welcome', sendId, userId)))
+  produceSends(
+    connection,
+    users.map((userId) => sendRequested('welcome', sendId, userId)),
+  )
 
 async function report(sendId: string, users: readonly string[], kind: EngagementKind): Promise<void> {
   await produceEngagements(
     connection,
     // A millisecond apart, so that timers are not all due at the same one: those fire together.
-    users.map((userId, n) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind, { occurredAt: Date.now() - n })),
+    users.map((userId, n) =>
+      engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind, { occurredAt: Date.now() - n }),
+    ),
   )
 }
 

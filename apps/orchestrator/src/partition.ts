@@ -107,8 +107,17 @@ export class HomePartition {
     private readonly options: PartitionOptions,
     private readonly cache: Remembered,
   ) {
-    const { intake, turn: { users }, mailboxes } = options
-    this.taking = new Taking({ partition, intake, usersCaughtUp: () => users.caughtUp(), peek: (topic, most) => mailboxes().peek(partition, topic, most) })
+    const {
+      intake,
+      turn: { users },
+      mailboxes,
+    } = options
+    this.taking = new Taking({
+      partition,
+      intake,
+      usersCaughtUp: () => users.caughtUp(),
+      peek: (topic, most) => mailboxes().peek(partition, topic, most),
+    })
   }
 
   /** Whether timers of this partition are ours to fire. */
@@ -248,7 +257,11 @@ export class HomePartition {
 
   // One way for a new owner (`epoch` null: raise it) and for recovery after any error (keep it, or find the partition lost).
   private async own(epoch: number | null): Promise<StartOffsets> {
-    const { turn: { pool, connection }, clusterId, metrics } = this.options
+    const {
+      turn: { pool, connection },
+      clusterId,
+      metrics,
+    } = this.options
     const before = this.publisher
     await before?.settled()
     this.forgetAll()
@@ -266,10 +279,18 @@ export class HomePartition {
     const sendsOffset = skipTrimmed(connection, this.partition, sends, cursor.sendsOffset, bounds.sends.low)
     const engagementsOffset = skipTrimmed(connection, this.partition, engagements, cursor.engagementsOffset, bounds.engagements.low)
     // Ended stays ended: under the same ownership what was to be forgotten still is.
-    const publisher = await Publisher.begin({
-      pool, connection, partition: this.partition,
-      mayForget: () => this.forgetSoon(), failed: () => this.kick(), refused: () => metrics.publishRefused(this.partition),
-    }, cursor, epoch === null ? [] : (before?.all.ended ?? []))
+    const publisher = await Publisher.begin(
+      {
+        pool,
+        connection,
+        partition: this.partition,
+        mayForget: () => this.forgetSoon(),
+        failed: () => this.kick(),
+        refused: () => metrics.publishRefused(this.partition),
+      },
+      cursor,
+      epoch === null ? [] : (before?.all.ended ?? []),
+    )
     this.publisher = publisher
     this.owned = { epoch: cursor.ownerEpoch, publisher, logPosition: cursor.logPosition, sendsOffset, engagementsOffset }
     this.forgetSoon()
@@ -341,19 +362,42 @@ export class HomePartition {
     const mailboxes = boxes()
     const took = (this.took = { ...nothing })
     const hasJobs = this.hasJobs && most.jobs > 0
-    const taken = await this.taking.take(owned, most, took, (offset) => (most.timers > 0 ? this.firing(offset) : null), this.reconsiders && most.jobs > 0)
+    const taken = await this.taking.take(
+      owned,
+      most,
+      took,
+      (offset) => (most.timers > 0 ? this.firing(offset) : null),
+      this.reconsiders && most.jobs > 0,
+    )
     if (this.owned !== owned) return false
     const { starts, reports, sendsOffset, engagementsOffset, firing, reconsiders, knowsQuietHours, waits } = taken
     // Nothing but what waits for a question: asked again at once, which waits a little.
-    const isIdle = sendsOffset === owned.sendsOffset && engagementsOffset === owned.engagementsOffset && firing === null && !hasJobs && !reconsiders && !this.mustForget
+    const isIdle =
+      sendsOffset === owned.sendsOffset &&
+      engagementsOffset === owned.engagementsOffset &&
+      firing === null &&
+      !hasJobs &&
+      !reconsiders &&
+      !this.mustForget
     if (waits && isIdle) return false
     const startedAt = performance.now()
     const { result, published } = await permits.run(async () => {
       // One value, taken now: what is published and what has ended by then belong together.
       const { published } = owned.publisher
       const result = await takeTurn(turn, this.partition, { ownerEpoch: owned.epoch, logPosition: owned.logPosition }, this.cache, {
-        starts, reports, sendsOffset, engagementsOffset, fireFrom: firing?.from ?? 0, fireUpTo: firing?.upTo ?? null, note: firing?.note ?? null,
-        hasJobs, reconsiders, knowsQuietHours, published, most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) }, took,
+        starts,
+        reports,
+        sendsOffset,
+        engagementsOffset,
+        fireFrom: firing?.from ?? 0,
+        fireUpTo: firing?.upTo ?? null,
+        note: firing?.note ?? null,
+        hasJobs,
+        reconsiders,
+        knowsQuietHours,
+        published,
+        most: { timers: Math.min(maxTimers, most.timers), jobs: Math.min(maxReached, most.jobs) },
+        took,
       })
       return { result, published }
     })
@@ -370,7 +414,11 @@ export class HomePartition {
     return true
   }
 
-  private committed(owned: Owned, result: TurnResult, done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; reconsidered: boolean }): void {
+  private committed(
+    owned: Owned,
+    result: TurnResult,
+    done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; reconsidered: boolean },
+  ): void {
     if (done.engagementsOffset > owned.engagementsOffset) this.barrierProgressAt = Date.now()
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
@@ -395,8 +443,14 @@ export class HomePartition {
     const answer = this.suspicion.failed(error, this.took, Date.now())
     if (isOutage(error)) return this.recover(error, owned)
     this.cache.clear()
-    const { turn: { connection }, metrics } = this.options
-    connection.log.warn({ partition: this.partition, errorClass: errorClass(error), took: this.took, at: framesOf(error) }, 'a turn failed by its inputs, trying again')
+    const {
+      turn: { connection },
+      metrics,
+    } = this.options
+    connection.log.warn(
+      { partition: this.partition, errorClass: errorClass(error), took: this.took, at: framesOf(error) },
+      'a turn failed by its inputs, trying again',
+    )
     metrics.turnFailed(this.partition)
     if (answer.next === 'again') return sleep(answer.delayMs)
     try {
@@ -409,7 +463,10 @@ export class HomePartition {
 
   /** Puts the first input of a kind where it stops nobody. */
   private async setAside(kind: Kind, error: Error, owned: Owned): Promise<void> {
-    const { turn: { connection, pool }, metrics } = this.options
+    const {
+      turn: { connection, pool },
+      metrics,
+    } = this.options
     const { partition } = this
     const owner = { ownerEpoch: owned.epoch }
     let sequenceId: string | null = null
@@ -426,13 +483,18 @@ export class HomePartition {
         break
     }
     metrics.setAside(kind)
-    connection.log.error({ partition, kind, sequenceId, errorClass: errorClass(error), at: framesOf(error) }, 'an input that no turn can work off was set aside')
+    connection.log.error(
+      { partition, kind, sequenceId, errorClass: errorClass(error), at: framesOf(error) },
+      'an input that no turn can work off was set aside',
+    )
   }
 
   private async letterOf(kind: 'sends' | 'reports', error: Error): Promise<void> {
     const record = this.taking.firstRecord(kind)
     if (record === null) return
-    await writeDeadLetters(this.options.turn.connection, [{ record, reason: 'unprocessable', detail: `no turn can work it off: ${errorClass(error)}` }])
+    await writeDeadLetters(this.options.turn.connection, [
+      { record, reason: 'unprocessable', detail: `no turn can work it off: ${errorClass(error)}` },
+    ])
     this.taking.pass(kind)
   }
 
@@ -463,7 +525,10 @@ export class HomePartition {
 
   private async backOff(what: string, attempt: number, error: Error): Promise<void> {
     const delayMs = Math.min(maxBackoffMs, 100 * 2 ** attempt)
-    this.options.turn.connection.log.warn({ partition: this.partition, attempt, delayMs, error: error.message, stack: error.stack }, `${what} failed, trying again`)
+    this.options.turn.connection.log.warn(
+      { partition: this.partition, attempt, delayMs, error: error.message, stack: error.stack },
+      `${what} failed, trying again`,
+    )
     await sleep(delayMs)
   }
 }

@@ -1,18 +1,20 @@
 // What the engine's statements read on tables of some size: as much as they answer, whatever else is there. 200,000 heads as a rule;
 // `STEPCAST_PLANS_ROWS=2000000 npx jest --selectProjects integration --testPathPatterns orchestrator/src/plans.int` asks two million.
 import { Client, escapeLiteral, type Pool, type QueryConfig } from 'pg'
-import {
-  messageIdOf,
-  sequenceIdOf,
-  topics,
-  type CancelScope,
-  type EngagementKind,
-} from '@stepcast/contracts'
+import { messageIdOf, sequenceIdOf, topics, type CancelScope, type EngagementKind } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { createPool, inTransaction, texts } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic, type SpecStack,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specStack,
+  watchTopic,
+  type SpecStack,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { readSession, turnSession } from './settings'
@@ -26,7 +28,8 @@ import { deleteOld, isSeen, settleUnseen, unseenOf } from './sql/unseen'
 import { listSequences, orderOf, storyOf, type SequenceFilter } from './story'
 
 /** Tables that grow with traffic. */
-const growing = /^(sequences|changes(_\d+)?|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones|cancels|cancel_jobs)$/
+const growing =
+  /^(sequences|changes(_\d+)?|timers|kept_variables|shared_values|shared_uses|early_engagements|tombstones|cancels|cancel_jobs)$/
 const rowsOfEach = Number(process.env.STEPCAST_PLANS_ROWS ?? 200_000)
 
 interface Statement {
@@ -108,9 +111,17 @@ async function liveThroughEverything(): Promise<void> {
   const pushes = await watchTopic(connection, topics.pushCommands)
   const users = Array.from({ length: 300 }, (_, n) => `u${n}`)
   const report = (sendId: string, kind: EngagementKind, of: readonly string[]): Promise<void> =>
-    produceEngagements(connection, of.map((userId) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind)))
+    produceEngagements(
+      connection,
+      of.map((userId) => engagementReported(messageIdOf(sequenceIdOf('w', sendId, userId), 1, 'in_app'), kind)),
+    )
   const send = (sendId: string, to: readonly string[]): Promise<void> =>
-    produceSends(connection, to.map((userId) => sendRequested('welcome', sendId, userId, { variables: { text: userId.padEnd(sendId === 'main' ? 0 : 3_000, ` ${userId}`) } })))
+    produceSends(
+      connection,
+      to.map((userId) =>
+        sendRequested('welcome', sendId, userId, { variables: { text: userId.padEnd(sendId === 'main' ? 0 : 3_000, ` ${userId}`) } }),
+      ),
+    )
   const cancel = (scope: CancelScope, id: string): Promise<void> =>
     producer.send(topics.controls, [
       { key: 'w', value: { cancelId: `${scope} ${id}`, workspaceId: 'w', scope, id, requestedBy: 'spec', requestedAt: Date.now() } },
@@ -178,17 +189,46 @@ async function fill(): Promise<void> {
     INSERT INTO cancels (cancel_id, workspace_id, scope, id, requested_by, requested_at, recorded_at)
       SELECT 'c' || n, 'w', 'user', 'cancelled' || n, 'spec', 0, now() - n % 40 * interval '1 day' FROM generate_series(1, ${rowsOfEach}) AS n`)
   // As autovacuum would by then; what the young table has no statistics of is asked below all the same.
-  for (const table of ['sequences', 'changes', 'timers', 'kept_variables', 'shared_values', 'shared_uses', 'early_engagements', 'tombstones', 'cancels']) await database.query(`VACUUM ANALYZE ${table}`)
+  for (const table of [
+    'sequences',
+    'changes',
+    'timers',
+    'kept_variables',
+    'shared_values',
+    'shared_uses',
+    'early_engagements',
+    'tombstones',
+    'cancels',
+  ])
+    await database.query(`VACUUM ANALYZE ${table}`)
   await database.end()
 }
 
 /** Every list filter, campaign jobs, timers, housekeeping, retention: for what is there in plenty, what is rare and what is not there. */
 async function askOnFullTables(): Promise<void> {
   const filters: SequenceFilter[] = [
-    {}, { outcome: 'cancelled' }, { outcome: 'running' }, { templateId: 't1' }, { templateId: 'nope' }, { templateId: 't1', outcome: 'cancelled' },
-    ...['huge', 'send2', 'nope'].flatMap((sendId) => [{ sendId }, { sendId, outcome: 'running' } as const, { sendId, templateId: 'nope' }, { sendId, userId: 'crowd' }]),
-    ...['crowd', 'user8', 'nope'].flatMap((userId) => [{ userId }, { userId, outcome: 'cancelled' } as const, { userId, templateId: 'nope' }]),
-    ...['campaign4', 'nope'].flatMap((campaignId) => [{ campaignId }, { campaignId, outcome: 'cancelled' } as const, { campaignId, userId: 'crowd' }]),
+    {},
+    { outcome: 'cancelled' },
+    { outcome: 'running' },
+    { templateId: 't1' },
+    { templateId: 'nope' },
+    { templateId: 't1', outcome: 'cancelled' },
+    ...['huge', 'send2', 'nope'].flatMap((sendId) => [
+      { sendId },
+      { sendId, outcome: 'running' } as const,
+      { sendId, templateId: 'nope' },
+      { sendId, userId: 'crowd' },
+    ]),
+    ...['crowd', 'user8', 'nope'].flatMap((userId) => [
+      { userId },
+      { userId, outcome: 'cancelled' } as const,
+      { userId, templateId: 'nope' },
+    ]),
+    ...['campaign4', 'nope'].flatMap((campaignId) => [
+      { campaignId },
+      { campaignId, outcome: 'cancelled' } as const,
+      { campaignId, userId: 'crowd' },
+    ]),
     { sequenceId: sequenceIdOf('w', 'main', 'u1') },
   ]
   const middle = '80000000-0000-5000-8000-000000000000'
@@ -200,27 +240,39 @@ async function askOnFullTables(): Promise<void> {
   }
   // Its filled changes say nothing; the questions are what is wanted.
   await storyOf(reads, 'w', sequenceIdOf('w', 'main', 'u1')).catch(() => {})
-    for (const [scope, id] of [['campaign', 'campaign4'], ['campaign', 'nope'], ['user', 'crowd'], ['user', 'nope'], ['send', 'huge'], ['send', 'nope'], ['sequence', middle]] as const) {
-      await turns.query('INSERT INTO cancel_jobs (partition, workspace_id, cancel_id, scope, id, requested_at) VALUES (5, $1, $2, $3, $4, 0)', ['w', `${scope} ${id}`, scope, id])
-      await inTransaction(turns, (tx) => takeJobs(tx, 5))
-      await turns.query('DELETE FROM cancel_jobs')
-      await isSeen(turns, { workspaceId: 'w', scope, id })
-    }
-    for (const userId of ['crowd', 'nope']) await turns.query(`INSERT INTO users (workspace_id, user_id, data) VALUES ('w', $1, '{"timezone": null}')`, [userId])
-    for (const userId of ['crowd', 'nope', null]) {
-      await turns.query(`INSERT INTO reconsiderations (partition, workspace_id, user_id) VALUES (5, 'w', $1)`, [userId])
-      await inTransaction(turns, (tx) => takeReconsiderations(tx, 5, 1_000))
-      await turns.query('DELETE FROM reconsiderations')
-    }
-    await turns.query('DELETE FROM users')
-    await unseenOf(turns, 'w', 10_000)
-    const asked = Array.from({ length: 12 }, (_, partition) => ({ partition, from: 0 }))
-    await agenda(turns, asked)
-    await nextPortions(turns, asked, Date.now(), 500, 2_000)
-    await inTransaction(turns, (tx) => dueTimers(tx, 5, Date.now(), 2_000))
-    await inTransaction(turns, (tx) => expireEarly(tx))
-    await settleUnseen(turns, 2_000)
-    for (const table of ['tombstones', 'cancels'] as const) await deleteOld(turns, table, 30, 2_000)
+  for (const [scope, id] of [
+    ['campaign', 'campaign4'],
+    ['campaign', 'nope'],
+    ['user', 'crowd'],
+    ['user', 'nope'],
+    ['send', 'huge'],
+    ['send', 'nope'],
+    ['sequence', middle],
+  ] as const) {
+    await turns.query(
+      'INSERT INTO cancel_jobs (partition, workspace_id, cancel_id, scope, id, requested_at) VALUES (5, $1, $2, $3, $4, 0)',
+      ['w', `${scope} ${id}`, scope, id],
+    )
+    await inTransaction(turns, (tx) => takeJobs(tx, 5))
+    await turns.query('DELETE FROM cancel_jobs')
+    await isSeen(turns, { workspaceId: 'w', scope, id })
+  }
+  for (const userId of ['crowd', 'nope'])
+    await turns.query(`INSERT INTO users (workspace_id, user_id, data) VALUES ('w', $1, '{"timezone": null}')`, [userId])
+  for (const userId of ['crowd', 'nope', null]) {
+    await turns.query(`INSERT INTO reconsiderations (partition, workspace_id, user_id) VALUES (5, 'w', $1)`, [userId])
+    await inTransaction(turns, (tx) => takeReconsiderations(tx, 5, 1_000))
+    await turns.query('DELETE FROM reconsiderations')
+  }
+  await turns.query('DELETE FROM users')
+  await unseenOf(turns, 'w', 10_000)
+  const asked = Array.from({ length: 12 }, (_, partition) => ({ partition, from: 0 }))
+  await agenda(turns, asked)
+  await nextPortions(turns, asked, Date.now(), 500, 2_000)
+  await inTransaction(turns, (tx) => dueTimers(tx, 5, Date.now(), 2_000))
+  await inTransaction(turns, (tx) => expireEarly(tx))
+  await settleUnseen(turns, 2_000)
+  for (const table of ['tombstones', 'cancels'] as const) await deleteOld(turns, table, 30, 2_000)
   const day = new Date(Date.now() + 2 * 24 * 3_600_000).toISOString().slice(0, 10)
   await isRunning(turns, day)
   await stretchesOf(turns, day)
@@ -234,8 +286,10 @@ const concernsGrowing = ({ text }: Statement): boolean =>
 const shortOf = ({ text, values }: Statement): string => `${text.replace(/\s+/g, ' ').slice(0, 240)} [${String(values).slice(0, 80)}]`
 
 const literalOf = (value: unknown): string =>
-  value === null || value === undefined ? 'NULL'
-    : value instanceof Buffer ? `'\\x${value.toString('hex')}'`
+  value === null || value === undefined
+    ? 'NULL'
+    : value instanceof Buffer
+      ? `'\\x${value.toString('hex')}'`
       : escapeLiteral(Array.isArray(value) ? texts(value.map(String)) : String(value))
 
 /** The plan as executed, in a session as the statement's own; nothing stays of what it does. */
@@ -244,12 +298,18 @@ async function executed({ text, values, session }: Statement): Promise<PlanNode>
   try {
     await client.query('BEGIN')
     // What was inserted once is inserted again.
-    if (/INSERT INTO changes/.test(text)) await client.query('DELETE FROM changes WHERE started_on = ANY ($1::date[]) AND sequence_id = ANY ($2::uuid[])', [values[2], values[3]])
-    if (/INSERT INTO kept_variables/.test(text)) await client.query('DELETE FROM kept_variables WHERE sequence_id = ANY ($1::uuid[])', [values[0]])
+    if (/INSERT INTO changes/.test(text))
+      await client.query('DELETE FROM changes WHERE started_on = ANY ($1::date[]) AND sequence_id = ANY ($2::uuid[])', [
+        values[2],
+        values[3],
+      ])
+    if (/INSERT INTO kept_variables/.test(text))
+      await client.query('DELETE FROM kept_variables WHERE sequence_id = ANY ($1::uuid[])', [values[0]])
     if (/sequences WHERE started_on/.test(text)) await client.query('SET LOCAL enable_seqscan = off')
     await client.query(`PREPARE asked AS ${text}`)
     const { rows } = await client.query(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked${values.length === 0 ? '' : ` (${values.map(literalOf).join(', ')})`}`)
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked${values.length === 0 ? '' : ` (${values.map(literalOf).join(', ')})`}`,
+    )
     return rows[0]['QUERY PLAN'][0].Plan
   } finally {
     await client.query('ROLLBACK')
@@ -261,14 +321,24 @@ async function executed({ text, values, session }: Statement): Promise<PlanNode>
 const nodesOf = (plan: PlanNode): PlanNode[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
 /** Rows of growing tables that were looked at, also those that a filter left out. */
-const rowsRead = (plan: PlanNode): number => nodesOf(plan)
-  .filter((node) => growing.test(node['Relation Name'] ?? '') && node['Node Type'].endsWith('Scan'))
-  .reduce((sum, node) => sum + node['Actual Loops'] * (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0)), 0)
+const rowsRead = (plan: PlanNode): number =>
+  nodesOf(plan)
+    .filter((node) => growing.test(node['Relation Name'] ?? '') && node['Node Type'].endsWith('Scan'))
+    .reduce(
+      (sum, node) =>
+        sum +
+        node['Actual Loops'] * (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0)),
+      0,
+    )
 
 /** What a statement may answer or is asked about: its limit, or its longest array. */
 function sizeOf({ text, values }: Statement): number {
-  const limits = [...text.matchAll(/(?:LIMIT|FIRST) (\$?)(\d+)/g)].map(([, isValue, number]) => (isValue ? Number(values[Number(number) - 1]) : Number(number)))
-  const arrays = values.map((value) => (Array.isArray(value) ? value.length : typeof value === 'string' && value.startsWith('{') ? value.split(',').length : 1))
+  const limits = [...text.matchAll(/(?:LIMIT|FIRST) (\$?)(\d+)/g)].map(([, isValue, number]) =>
+    isValue ? Number(values[Number(number) - 1]) : Number(number),
+  )
+  const arrays = values.map((value) =>
+    Array.isArray(value) ? value.length : typeof value === 'string' && value.startsWith('{') ? value.split(',').length : 1,
+  )
   // Of each of several partitions so many.
   if (text.includes('LATERAL')) return Math.max(1, ...limits) * Math.max(1, ...arrays)
   return Math.max(1, ...limits, ...arrays)

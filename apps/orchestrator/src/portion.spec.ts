@@ -2,7 +2,15 @@
 import type { RawIncoming } from '@stepcast/kafka'
 import { firstOf, restOf, withinBytes } from './portion'
 
-const record = (offset: number, bytes = 10): RawIncoming => ({ topic: 't', partition: 0, offset, key: null, value: Buffer.alloc(bytes), headers: {}, timestamp: 0 })
+const record = (offset: number, bytes = 10): RawIncoming => ({
+  topic: 't',
+  partition: 0,
+  offset,
+  key: null,
+  value: Buffer.alloc(bytes),
+  headers: {},
+  timestamp: 0,
+})
 const inputs = [3, 4, 9].map((offset) => ({ record: record(offset) }))
 
 it('a part reaches as far as the next input, and the whole to the end: records between are no inputs of ours', () => {

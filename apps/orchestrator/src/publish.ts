@@ -1,6 +1,15 @@
 // Publishing what was committed: changes to `stepcast.sequences.v1`, commands to the dispatchers' topics.
 import {
-  ScratchEncoder, avroTypes, commandTopicOf, commonHeaders, messageIdOf, newTraceparent, topics, type ChannelType, type DispatchStep, type Topic,
+  ScratchEncoder,
+  avroTypes,
+  commandTopicOf,
+  commonHeaders,
+  messageIdOf,
+  newTraceparent,
+  topics,
+  type ChannelType,
+  type DispatchStep,
+  type Topic,
 } from '@stepcast/contracts'
 import { RecordBatch, SharedHeaders, maxChunkBytes, type EncodedBatch, type KafkaConnection } from '@stepcast/kafka'
 import type { Queryable } from '@stepcast/postgres'
@@ -22,11 +31,17 @@ export interface PublishOptions {
 const loadedAtOnce = 100
 
 /** Publishes changes and their commands, in order; answers when Kafka has them all. Safe to repeat: readers know positions and message ids. */
-export async function publishChanges({ connection, pool }: PublishOptions, partition: number, changes: readonly CommittedChange[]): Promise<void> {
+export async function publishChanges(
+  { connection, pool }: PublishOptions,
+  partition: number,
+  changes: readonly CommittedChange[],
+): Promise<void> {
   if (changes.length === 0) return
   const { registry } = connection
   const [producer, sequencesSchema, commandsSchema] = await Promise.all([
-    connection.producer(), registry.writerIdOf(topics.sequences), registry.writerIdOf(topics.inAppCommands),
+    connection.producer(),
+    registry.writerIdOf(topics.sequences),
+    registry.writerIdOf(topics.inAppCommands),
   ])
   const chunk = new Chunk(partition)
   // Only commands need variables, and most of them are in memory.
@@ -37,7 +52,10 @@ export async function publishChanges({ connection, pool }: PublishOptions, parti
     const traceparent = change.traceparent ?? newTraceparent()
     const { sequenceId } = change.head
     if (change === unread[next] && next++ % loadedAtOnce === 0) {
-      read = await loadVariables(pool, unread.slice(next - 1, next - 1 + loadedAtOnce).map(({ head }) => head.sequenceId))
+      read = await loadVariables(
+        pool,
+        unread.slice(next - 1, next - 1 + loadedAtOnce).map(({ head }) => head.sequenceId),
+      )
     }
     encodeChanged(chunk, sequencesSchema, change, traceparent)
     const variables = change.variables === 'stored' ? read.get(sequenceId) : change.variables
@@ -91,13 +109,33 @@ function encodeChanged(chunk: Chunk, schemaId: number, change: CommittedChange, 
   chunk.add(topics.sequences, `${partition}-${position}`, head.sequenceId, end, traceparent)
 }
 
-function encodeCommand(chunk: Chunk, schemaId: number, { head }: CommittedChange, variables: Variables, effect: Effect, traceparent: string): void {
+function encodeCommand(
+  chunk: Chunk,
+  schemaId: number,
+  { head }: CommittedChange,
+  variables: Variables,
+  effect: Effect,
+  traceparent: string,
+): void {
   const { workspaceId, sequenceId, sendId, userId, templateId, templateVersion, campaignId } = head
   const { type: action, step, channelType, commandedAt, expiresAt, windowMs } = effect
   const messageId = messageIdOf(sequenceId, step, channelType satisfies ChannelType)
   const command: DispatchStep = {
-    action, workspaceId, messageId, sequenceId, sendId, step, channelType, userId,
-    templateId, templateVersion, campaignId, variables: action === 'send' ? variables : {}, commandedAt, expiresAt, windowMs,
+    action,
+    workspaceId,
+    messageId,
+    sequenceId,
+    sendId,
+    step,
+    channelType,
+    userId,
+    templateId,
+    templateVersion,
+    campaignId,
+    variables: action === 'send' ? variables : {},
+    commandedAt,
+    expiresAt,
+    windowMs,
   }
   const end = scratch.write(avroTypes.DispatchStep, command, scratch.begin(schemaId))
   chunk.add(commandTopicOf[channelType], `${messageId}-${action}-${commandedAt}`, sequenceId, end, traceparent)
@@ -137,6 +175,8 @@ function committedOf({ head, changes }: LoadedSequence, wanted: ReadonlySet<numb
       state = evolve(state, event, recordedAt)
     }
     const ended = state.status === 'ended' && before.status !== 'ended'
-    return wanted.has(position) ? [{ head, version, position, bytes: data, from: 0, to: data.length, effects, variables: 'stored', traceparent: null, ended }] : []
+    return wanted.has(position)
+      ? [{ head, version, position, bytes: data, from: 0, to: data.length, effects, variables: 'stored', traceparent: null, ended }]
+      : []
   })
 }

@@ -34,7 +34,10 @@ export class Publisher {
   private now: Published
   private publishing: Promise<void> = Promise.resolve()
 
-  constructor(private readonly options: PublisherOptions, published: Published) {
+  constructor(
+    private readonly options: PublisherOptions,
+    published: Published,
+  ) {
     this.now = published
   }
 
@@ -80,10 +83,12 @@ export class Publisher {
   publish(changes: readonly CommittedChange[], logPosition: number): void {
     if (changes.length === 0) return
     this.unpublished++
-    this.publishing = this.publishing.then(() => this.publishNext(changes, logPosition)).finally(() => {
-      this.unpublished--
-      if (this.error) this.options.failed()
-    })
+    this.publishing = this.publishing
+      .then(() => this.publishNext(changes, logPosition))
+      .finally(() => {
+        this.unpublished--
+        if (this.error) this.options.failed()
+      })
   }
 
   private async publishNext(changes: readonly CommittedChange[], logPosition: number): Promise<void> {

@@ -49,8 +49,9 @@ describe('when the clock jumps ahead', () => {
     expect(until(from('02:30', '05:00', 'Europe/Berlin'), '2026-03-29T01:00Z')).toBe('2026-03-29T03:00Z')
   })
   it.each(['2026-03-29T00:59:59Z', '2026-03-29T01:00Z', '2026-03-29T01:15Z', '2026-03-29T01:30Z'])(
-    'quiet hours inside the skipped hour do not come at all (%s)', (now) =>
-      expect(until(from('02:15', '02:45', 'Europe/Berlin'), now)).toBeNull())
+    'quiet hours inside the skipped hour do not come at all (%s)',
+    (now) => expect(until(from('02:15', '02:45', 'Europe/Berlin'), now)).toBeNull(),
+  )
   // New York, 8 March 2026, 07:00Z.
   it('also in New York', () => expect(until(from('23:00', '02:00', 'America/New_York'), '2026-03-08T05:30Z')).toBe('2026-03-08T07:00Z'))
   // Lord Howe, 4 October 2026 (local), 15:30Z the day before: 02:00 becomes 02:30.
@@ -77,7 +78,8 @@ describe('when the clock is put back', () => {
     ['and not between', '2026-10-25T00:30Z', null],
     ['and the second time', '2026-10-25T01:15Z', '2026-10-25T01:30Z'],
   ])('a time that comes twice is quiet twice: %s', (_name, now, end) =>
-    expect(until(from('02:00', '02:30', 'Europe/Berlin'), now)).toBe(end))
+    expect(until(from('02:00', '02:30', 'Europe/Berlin'), now)).toBe(end),
+  )
   it('an end just before the clock is put back to inside is none', () =>
     expect(until(from('22:00', '03:00', 'Europe/Berlin'), '2026-10-25T00:00Z')).toBe('2026-10-25T02:00Z'))
   // New York, 1 November 2026, 06:00Z: 02:00 becomes 01:00.
@@ -103,11 +105,18 @@ const twoDigits = (n: number): string => String(n).padStart(2, '0')
 const times = fc.integer({ min: 0, max: 1_439 }).map((i) => `${twoDigits(Math.floor(i / 60))}:${twoDigits(i % 60)}`)
 // Within a day of a change of the zone, where mistakes live, or anywhere in forty years.
 const changes: readonly (readonly [string, string])[] = [
-  ['Europe/Berlin', '2026-03-29T01:00Z'], ['Europe/Berlin', '2026-10-25T01:00Z'], ['America/New_York', '2026-03-08T07:00Z'],
-  ['America/New_York', '2026-11-01T06:00Z'], ['Australia/Lord_Howe', '2026-10-03T15:30Z'], ['Australia/Lord_Howe', '2026-04-04T15:00Z'],
-  ['Asia/Beirut', '2026-03-28T22:00Z'], ['Africa/Casablanca', '2026-02-15T02:00Z'], ['Pacific/Apia', '2011-12-30T10:00Z'],
+  ['Europe/Berlin', '2026-03-29T01:00Z'],
+  ['Europe/Berlin', '2026-10-25T01:00Z'],
+  ['America/New_York', '2026-03-08T07:00Z'],
+  ['America/New_York', '2026-11-01T06:00Z'],
+  ['Australia/Lord_Howe', '2026-10-03T15:30Z'],
+  ['Australia/Lord_Howe', '2026-04-04T15:00Z'],
+  ['Asia/Beirut', '2026-03-28T22:00Z'],
+  ['Africa/Casablanca', '2026-02-15T02:00Z'],
+  ['Pacific/Apia', '2011-12-30T10:00Z'],
 ]
-const aroundAChange = fc.tuple(fc.constantFrom(...changes), fc.integer({ min: -1_500 * minute, max: 1_500 * minute }))
+const aroundAChange = fc
+  .tuple(fc.constantFrom(...changes), fc.integer({ min: -1_500 * minute, max: 1_500 * minute }))
   .map(([[zone, change], distance]) => ({ zone, now: at(change) + distance }))
 const anywhere = fc.record({
   zone: fc.constantFrom('Asia/Seoul', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Pacific/Apia', 'Asia/Kathmandu', 'UTC'),
@@ -115,13 +124,16 @@ const anywhere = fc.record({
 })
 
 it('always: quiet is what the clock on the wall says, and the end is the first minute at which it no longer does', () => {
-  fc.assert(fc.property(fc.oneof(aroundAChange, anywhere), times, times, ({ zone, now }, start, end) => {
-    const quiet = from(start, end, zone)
-    const quietAt = (instant: number): boolean => showsQuiet(quiet, clockAt(zone, instant))
-    const told = quietUntil(quiet, undefined, now)
-    if (!quietAt(now)) return expect(told).toBeNull()
-    let first = Math.floor(now / minute) * minute + minute
-    while (quietAt(first)) first += minute
-    return expect(new Date(told!).toISOString()).toBe(new Date(first).toISOString())
-  }), { numRuns: 400 })
+  fc.assert(
+    fc.property(fc.oneof(aroundAChange, anywhere), times, times, ({ zone, now }, start, end) => {
+      const quiet = from(start, end, zone)
+      const quietAt = (instant: number): boolean => showsQuiet(quiet, clockAt(zone, instant))
+      const told = quietUntil(quiet, undefined, now)
+      if (!quietAt(now)) return expect(told).toBeNull()
+      let first = Math.floor(now / minute) * minute + minute
+      while (quietAt(first)) first += minute
+      return expect(new Date(told!).toISOString()).toBe(new Date(first).toISOString())
+    }),
+    { numRuns: 400 },
+  )
 })

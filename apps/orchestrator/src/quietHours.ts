@@ -72,7 +72,12 @@ export const mayAdvance = ({ kind }: Pick<EngagementReported, 'kind'>): boolean 
 type Start = { readonly template: Pick<TemplateVersion, 'config' | 'channels'> | null }
 
 /** Whether a turn of these inputs may command something outside the feed, which disturbs nobody. */
-export function mayDisturb({ starts, reports, firing, reconsiders }: {
+export function mayDisturb({
+  starts,
+  reports,
+  firing,
+  reconsiders,
+}: {
   readonly starts: readonly Start[]
   readonly reports: readonly { readonly report: Pick<EngagementReported, 'kind'> }[]
   readonly firing: object | null

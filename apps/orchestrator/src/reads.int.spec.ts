@@ -4,7 +4,16 @@ import { messageIdOf, ScratchEncoder, sequenceIdOf, topics } from '@stepcast/con
 import type { KafkaConnection } from '@stepcast/kafka'
 import { contextHeader, contextKey, signContext, startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic, type SpecStack, type WatchedTopic,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specStack,
+  watchTopic,
+  type SpecStack,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { decodeChange, writeChange } from './changeCodec'
@@ -27,7 +36,8 @@ beforeAll(async () => {
   await approveTwoSteps(connection, 'order', 1440)
   await approveTwoSteps(connection, 'news', 1440)
   await produceSends(connection, [
-    ...users.map((userId) => sendRequested('order', 'one', userId)), ...users.map((userId) => sendRequested('news', 'two', userId, { campaignId: 'spring' })),
+    ...users.map((userId) => sendRequested('order', 'one', userId)),
+    ...users.map((userId) => sendRequested('news', 'two', userId, { campaignId: 'spring' })),
   ])
   await eventually(() => commands.values().length >= 6, { withinMs: 60_000 })
 })
@@ -38,8 +48,17 @@ afterAll(async () => {
 })
 
 async function call(method: string, path: string, workspaceId = 'w'): Promise<{ status: number; body: any }> {
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), { workspaceId, scopes: ['read', 'send'], userId: null, via: 'api_key', keyId: 'ak' })
-  const response = await fetch(`${service.url}${path}`, { method, headers: { [contextHeader]: context, 'content-type': 'application/json' } })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), {
+    workspaceId,
+    scopes: ['read', 'send'],
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak',
+  })
+  const response = await fetch(`${service.url}${path}`, {
+    method,
+    headers: { [contextHeader]: context, 'content-type': 'application/json' },
+  })
   return { status: response.status, body: await response.json() }
 }
 
@@ -96,10 +115,17 @@ it('a receipt with a time that no date holds is told as a number, and its sequen
   const { rows } = await database.query('SELECT started_on, version, data FROM changes WHERE sequence_id = $1 ORDER BY version', [id])
   for (const { started_on: day, version, data } of rows) {
     const { recordedAt, events } = decodeChange(data)
-    const changed = events.map((event) => ('occurredAt' in event ? { ...event, occurredAt: 9e15 } : 'requestedAt' in event ? { ...event, requestedAt: 8.9e15 } : event))
+    const changed = events.map((event) =>
+      'occurredAt' in event ? { ...event, occurredAt: 9e15 } : 'requestedAt' in event ? { ...event, requestedAt: 8.9e15 } : event,
+    )
     const scratch = new ScratchEncoder()
     const to = writeChange(scratch, 0, { recordedAt, events: changed as typeof events })
-    await database.query('UPDATE changes SET data = $4 WHERE started_on = $1 AND sequence_id = $2 AND version = $3', [day, id, version, Buffer.from(scratch.buffer.subarray(0, to))])
+    await database.query('UPDATE changes SET data = $4 WHERE started_on = $1 AND sequence_id = $2 AND version = $3', [
+      day,
+      id,
+      version,
+      Buffer.from(scratch.buffer.subarray(0, to)),
+    ])
   }
   const { status, body } = await call('GET', `/v1/sequences/${id}`)
   expect(status).toBe(200)
@@ -115,12 +141,17 @@ it('reads that get no answer end after 5 s with a sentence; sends start meanwhil
   const id = sequenceIdOf('w', 'old', 'u')
   await database.query(
     `INSERT INTO sequences (sequence_id, started_on, partition, outcome, template_version, workspace_id, send_id, user_id, template_id)
-     VALUES ($1, $2, 0, 1, 1, 'w', 'old', 'u', 'order')`, [id, day])
+     VALUES ($1, $2, 0, 1, 1, 'w', 'old', 'u', 'order')`,
+    [id, day],
+  )
   await database.query(`BEGIN; LOCK TABLE changes_${day.replaceAll('-', '')} IN ACCESS EXCLUSIVE MODE`)
   const reading = Promise.all(Array.from({ length: 16 }, () => call('GET', `/v1/sequences/${id}`)))
   const startedAt = Date.now()
   await produceSends(connection, [sendRequested('order', 'meanwhile', 'u')])
-  await eventually(() => commands.values().some(({ sequenceId }) => sequenceId === sequenceIdOf('w', 'meanwhile', 'u')), { withinMs: 20_000, everyMs: 20 })
+  await eventually(() => commands.values().some(({ sequenceId }) => sequenceId === sequenceIdOf('w', 'meanwhile', 'u')), {
+    withinMs: 20_000,
+    everyMs: 20,
+  })
   const tookMs = Date.now() - startedAt
   const answers = await reading
   await database.query('COMMIT')

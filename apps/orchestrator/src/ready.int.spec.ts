@@ -18,11 +18,18 @@ afterAll(async () => {
 })
 
 it('a process that has joined and was given no partition, because others have them all, is ready', async () => {
-  while (services.length <= specPartitions) services.push(await startService({ name: 'orchestrator', module: AppModule, env: stack.env, ownsProcess: false }))
+  while (services.length <= specPartitions)
+    services.push(await startService({ name: 'orchestrator', module: AppModule, env: stack.env, ownsProcess: false }))
   const admin = await connection.admin()
-  await eventually(async () => {
-    const { state, members } = (await admin.describeGroups([connection.physical('orchestrator')])).groups[0]!
-    return state === 'Stable' && members.length === services.length
-  }, { withinMs: 60_000 })
-  await eventually(async () => (await Promise.all(services.map(async ({ url }) => (await fetch(`${url}/readyz`)).ok))).every((ready) => ready), { withinMs: 60_000 })
+  await eventually(
+    async () => {
+      const { state, members } = (await admin.describeGroups([connection.physical('orchestrator')])).groups[0]!
+      return state === 'Stable' && members.length === services.length
+    },
+    { withinMs: 60_000 },
+  )
+  await eventually(
+    async () => (await Promise.all(services.map(async ({ url }) => (await fetch(`${url}/readyz`)).ok))).every((ready) => ready),
+    { withinMs: 60_000 },
+  )
 }, 180_000)

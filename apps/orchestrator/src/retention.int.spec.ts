@@ -13,8 +13,16 @@ import { silentLog, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  engagementReported, eventually, produceEngagements, produceSends, sendRequested, specPartitions, specStack, watchTopic,
-  type SpecStack, type WatchedTopic,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specPartitions,
+  specStack,
+  watchTopic,
+  type SpecStack,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 import { retire, type RetentionOptions, type Retired } from './retention'
@@ -32,7 +40,9 @@ beforeAll(async () => {
   service = await startService({ name: 'orchestrator', module: AppModule, env: stack.env, ownsProcess: false })
   pool = new Pool({ connectionString: stack.databaseUrl, options: '-c search_path=orchestrator', max: 8 })
   // The service retires old days itself when it starts, once a day: it would take the first of ours away.
-  await eventually(async () => /last_success_timestamp_seconds\{[^}]*task="retention"/.test(await (await fetch(`${service.url}/metrics`)).text()))
+  await eventually(async () =>
+    /last_success_timestamp_seconds\{[^}]*task="retention"/.test(await (await fetch(`${service.url}/metrics`)).text()),
+  )
 })
 afterAll(async () => {
   await pool.end()

@@ -3,7 +3,19 @@ import type { Pool } from 'pg'
 import type { Log } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import { isBusy } from './sql/changes'
-import { daysOlderThan, daysToPurge, dropDay, forgetSummaries, headsPurged, isRunning, makeSummaries, purgeHeads, stretchesOf, unlessElsewhere, type Dropping } from './sql/retention'
+import {
+  daysOlderThan,
+  daysToPurge,
+  dropDay,
+  forgetSummaries,
+  headsPurged,
+  isRunning,
+  makeSummaries,
+  purgeHeads,
+  stretchesOf,
+  unlessElsewhere,
+  type Dropping,
+} from './sql/retention'
 
 /** What retention goes by. */
 export interface RetentionOptions {

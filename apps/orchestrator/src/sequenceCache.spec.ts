@@ -4,8 +4,21 @@ import { costOf, SequenceCache } from './sequenceCache'
 import type { CachedSequence } from './turn'
 
 const sequence = (sequenceId: string, size = 0): CachedSequence => ({
-  head: { sequenceId, startedOn: '2026-01-01', workspaceId: 'w', sendId: 's', userId: 'u', templateId: 't', templateVersion: 1, campaignId: null },
-  state: notStarted, version: 1, variables: null, size, startedAt: 0,
+  head: {
+    sequenceId,
+    startedOn: '2026-01-01',
+    workspaceId: 'w',
+    sendId: 's',
+    userId: 'u',
+    templateId: 't',
+    templateVersion: 1,
+    campaignId: null,
+  },
+  state: notStarted,
+  version: 1,
+  variables: null,
+  size,
+  startedAt: 0,
 })
 const one = costOf(sequence('x'))
 

@@ -10,14 +10,24 @@ import { listSequences, orderOf, storyOf, type SequenceStory, type SequenceSumma
 import { readTimeoutMs } from './settings'
 import { CANCELS, READS } from './tokens'
 
-const text = z.string().refine((value) => textProblem(value) === null, 'must not hold NUL or half a surrogate pair').optional()
+const text = z
+  .string()
+  .refine((value) => textProblem(value) === null, 'must not hold NUL or half a surrogate pair')
+  .optional()
 const filters = pageQuery.extend({
-  sequenceId: text, sendId: text, campaignId: text, userId: text, templateId: text,
+  sequenceId: text,
+  sendId: text,
+  campaignId: text,
+  userId: text,
+  templateId: text,
   outcome: z.enum(['running', 'stopped', 'exhausted', 'unreachable', 'cancelled']).optional(),
 })
 
 const internalCancel = z.strictObject({
-  cancelId: z.string(), scope: z.enum(['sequence', 'send', 'campaign', 'user']), id: z.string(), requestedBy: z.string(),
+  cancelId: z.string(),
+  scope: z.enum(['sequence', 'send', 'campaign', 'user']),
+  id: z.string(),
+  requestedBy: z.string(),
   /** The caller knows that there is such a thing. */
   known: z.boolean().optional(),
 })
@@ -37,7 +47,10 @@ async function inTime<T>(reading: Promise<T>): Promise<T> {
 /** `GET /v1/sequences`, `GET /v1/sequences/{id}`, `POST /v1/sequences/{id}/cancel`. */
 @Controller()
 export class SequencesController {
-  constructor(@Inject(READS) private readonly reads: Pool, @Inject(CANCELS) private readonly cancels: CancelOptions) {}
+  constructor(
+    @Inject(READS) private readonly reads: Pool,
+    @Inject(CANCELS) private readonly cancels: CancelOptions,
+  ) {}
 
   /**
    * Sequences by id, send, campaign, user, template and outcome, a page at a time; by `sequenceId` at most one. A list by template or outcome
@@ -72,8 +85,12 @@ export class SequencesController {
   async cancel(@Caller() caller: Caller, @Param('sequenceId') sequenceId: string): Promise<{ sequenceId: string; cancelled: true }> {
     if (!isSequenceId(sequenceId)) throw notFound(`This workspace has no sequence ${sequenceId}.`)
     const known = await cancel(this.cancels, {
-      cancelId: randomUUID(), workspaceId: caller.workspaceId, scope: 'sequence', id: sequenceId,
-      requestedBy: caller.keyId ?? caller.via, requestedAt: Date.now(),
+      cancelId: randomUUID(),
+      workspaceId: caller.workspaceId,
+      scope: 'sequence',
+      id: sequenceId,
+      requestedBy: caller.keyId ?? caller.via,
+      requestedAt: Date.now(),
     })
     if (!known) throw notFound(`This workspace has no sequence ${sequenceId} yet; should it come within 24 hours, it is born cancelled.`)
     return { sequenceId, cancelled: true }

@@ -20,10 +20,20 @@ export function timerAside(pool: Pool, partition: number, owner: Pick<Cursor, 'o
  * forbids it any further step, once a turn can read it; and what is deferred is asked again at its time.
  */
 export function jobAside(pool: Pool, partition: number, owner: Pick<Cursor, 'ownerEpoch'>): Promise<string | null> {
-  return asOwner(pool, partition, owner, async (tx) => (await takeJobs(tx, partition, 1)).reached[0] ?? (await takeReconsiderations(tx, partition, 1)).reached[0] ?? null)
+  return asOwner(
+    pool,
+    partition,
+    owner,
+    async (tx) => (await takeJobs(tx, partition, 1)).reached[0] ?? (await takeReconsiderations(tx, partition, 1)).reached[0] ?? null,
+  )
 }
 
-function asOwner<T>(pool: Pool, partition: number, { ownerEpoch }: Pick<Cursor, 'ownerEpoch'>, work: (tx: PoolClient, now: number) => Promise<T>): Promise<T> {
+function asOwner<T>(
+  pool: Pool,
+  partition: number,
+  { ownerEpoch }: Pick<Cursor, 'ownerEpoch'>,
+  work: (tx: PoolClient, now: number) => Promise<T>,
+): Promise<T> {
   return inTransaction(pool, async (tx) => {
     const cursor = await lockCursor(pool, tx, partition)
     if (cursor === null || cursor.ownerEpoch !== ownerEpoch) throw new PartitionLost(`partition ${partition} has another owner`)

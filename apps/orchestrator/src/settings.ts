@@ -8,7 +8,12 @@ export const readTimeoutMs = 5_000
 /** Sessions of turns and timers: plans for arrays of any length are index lookups, and are made once; one made for 2,000 ids may read a young table from end to end. */
 export const turnSession = { plan_cache_mode: 'force_generic_plan' } as const
 /** Sessions of stories and lists: every question walks an index in its order, whatever the statistics of a young table say, and ends in time. */
-export const readSession = { statement_timeout: String(readTimeoutMs), enable_seqscan: 'off', enable_bitmapscan: 'off', enable_sort: 'off' } as const
+export const readSession = {
+  statement_timeout: String(readTimeoutMs),
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_sort: 'off',
+} as const
 
 /** The settings that have a default; docs/operations.md describes them. */
 export interface Settings {

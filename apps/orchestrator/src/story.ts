@@ -23,8 +23,12 @@ const timeFields: ReadonlySet<string> = new Set(['requestedAt', 'commandedAt', '
 
 const fieldsOf = ({ type, ...fields }: SequenceEvent): Pick<StoryEntry, 'type'> & Record<string, unknown> => ({
   type,
-  ...Object.fromEntries(Object.entries(fields).map(([name, value]: [string, unknown]) =>
-    [name, timeFields.has(name) && typeof value === 'number' ? instantOf(value) : value])),
+  ...Object.fromEntries(
+    Object.entries(fields).map(([name, value]: [string, unknown]) => [
+      name,
+      timeFields.has(name) && typeof value === 'number' ? instantOf(value) : value,
+    ]),
+  ),
 })
 
 /** RFC 3339; the number as text where no date holds it, as a producer may have written it before such times were refused. */
@@ -65,9 +69,15 @@ export async function storyOf(pool: Pool, workspaceId: string, sequenceId: strin
   const { sendId, userId, templateId, templateVersion } = loaded.head
   const entered = state as Sequence
   return {
-    sequenceId, sendId, userId, templateId, templateVersion,
-    state: entered.status === 'running' ? 'running' : 'ended', outcome: entered.status === 'ended' ? entered.outcome : null,
-    step: stepOf(entered), history,
+    sequenceId,
+    sendId,
+    userId,
+    templateId,
+    templateVersion,
+    state: entered.status === 'running' ? 'running' : 'ended',
+    outcome: entered.status === 'ended' ? entered.outcome : null,
+    step: stepOf(entered),
+    history,
   }
 }
 
@@ -123,9 +133,15 @@ export interface SequencePage {
 
 /** Sequences of a workspace, after the keyset values of the page before; at most `limit`. What is read is bounded, whatever the filter. */
 export async function listSequences(
-  pool: Pool, workspaceId: string, filter: SequenceFilter, after: readonly string[] | null, limit: number,
+  pool: Pool,
+  workspaceId: string,
+  filter: SequenceFilter,
+  after: readonly string[] | null,
+  limit: number,
 ): Promise<SequencePage> {
-  const single = filter.sequenceId ?? (filter.sendId !== undefined && filter.userId !== undefined ? sequenceIdOf(workspaceId, filter.sendId, filter.userId) : null)
+  const single =
+    filter.sequenceId ??
+    (filter.sendId !== undefined && filter.userId !== undefined ? sequenceIdOf(workspaceId, filter.sendId, filter.userId) : null)
   if (single !== null) return { items: (await oneHead(pool, workspaceId, single)).filter(matching(filter)).map(summaryOf), next: null }
   const road = roadOf(filter)
   const matches = matching(filter)
@@ -152,10 +168,18 @@ const columns = `sequence_id AS "sequenceId", send_id AS "sendId", user_id AS "u
 
 async function oneHead(pool: Pool, workspaceId: string, sequenceId: string): Promise<SummaryRow[]> {
   if (!isSequenceId(sequenceId)) return []
-  return (await pool.query<SummaryRow>(`SELECT ${columns} FROM sequences WHERE sequence_id = $1 AND workspace_id = $2`, [sequenceId, workspaceId])).rows
+  return (
+    await pool.query<SummaryRow>(`SELECT ${columns} FROM sequences WHERE sequence_id = $1 AND workspace_id = $2`, [sequenceId, workspaceId])
+  ).rows
 }
 
-async function walk(pool: Pool, workspaceId: string, { column, value }: Road, after: readonly string[] | null, limit: number): Promise<SummaryRow[]> {
+async function walk(
+  pool: Pool,
+  workspaceId: string,
+  { column, value }: Road,
+  after: readonly string[] | null,
+  limit: number,
+): Promise<SummaryRow[]> {
   const values: unknown[] = [workspaceId, limit]
   const where = ['workspace_id = $1']
   if (column !== null) where.push(`${column} = $${values.push(value)}`)
@@ -164,16 +188,30 @@ async function walk(pool: Pool, workspaceId: string, { column, value }: Road, af
     where.push(column === null ? `(send_id, sequence_id) > (${places[0]}, ${places[1]}::uuid)` : `sequence_id > ${places[0]}::uuid`)
   }
   const { rows } = await pool.query<SummaryRow>(
-    `SELECT ${columns} FROM sequences WHERE ${where.join(' AND ')} ORDER BY ${column ?? 'send_id'}, sequence_id LIMIT $2`, values)
+    `SELECT ${columns} FROM sequences WHERE ${where.join(' AND ')} ORDER BY ${column ?? 'send_id'}, sequence_id LIMIT $2`,
+    values,
+  )
   return rows
 }
 
 function matching({ sequenceId, sendId, userId, campaignId, templateId, outcome }: SequenceFilter): (row: SummaryRow) => boolean {
   const stored = outcome === undefined || outcome === 'running' ? null : outcomes.indexOf(outcome)
   const is = (wanted: string | undefined, value: string | null): boolean => wanted === undefined || wanted === value
-  return (row) => is(sequenceId, row.sequenceId) && is(sendId, row.sendId) && is(userId, row.userId) && is(campaignId, row.campaignId)
-    && is(templateId, row.templateId) && (outcome === undefined || row.outcome === stored)
+  return (row) =>
+    is(sequenceId, row.sequenceId) &&
+    is(sendId, row.sendId) &&
+    is(userId, row.userId) &&
+    is(campaignId, row.campaignId) &&
+    is(templateId, row.templateId) &&
+    (outcome === undefined || row.outcome === stored)
 }
 
-const summaryOf = ({ sequenceId, sendId, userId, templateId, templateVersion, outcome }: SummaryRow): SequenceSummary =>
-  ({ sequenceId, sendId, userId, templateId, templateVersion, state: outcome === null ? 'running' : 'ended', outcome: outcome === null ? null : outcomes[outcome]! })
+const summaryOf = ({ sequenceId, sendId, userId, templateId, templateVersion, outcome }: SummaryRow): SequenceSummary => ({
+  sequenceId,
+  sendId,
+  userId,
+  templateId,
+  templateVersion,
+  state: outcome === null ? 'running' : 'ended',
+  outcome: outcome === null ? null : outcomes[outcome]!,
+})

@@ -6,7 +6,11 @@ const bug = new Error('cannot read properties of undefined')
 const outage = Object.assign(new Error('terminating connection'), { code: '57P01' })
 
 /** Works off so many inputs of each kind as a partition does; `bad` names inputs by kind and number. */
-function workOff(counts: Counts, bad: readonly string[], errorAt: (turn: number) => Error | null = () => null): { aside: string[]; done: string[]; ms: number; turns: number } {
+function workOff(
+  counts: Counts,
+  bad: readonly string[],
+  errorAt: (turn: number) => Error | null = () => null,
+): { aside: string[]; done: string[]; ms: number; turns: number } {
   const suspicion = new Suspicion()
   const at = { ...nothing }
   const aside: string[] = []
@@ -16,7 +20,10 @@ function workOff(counts: Counts, bad: readonly string[], errorAt: (turn: number)
   while (waits().size > 0) {
     if (turns++ > 1_000) throw new Error('does not end')
     const most = suspicion.most(waits(), now)
-    const took = Object.fromEntries(kinds.map((kind) => [kind, Math.min(2_000, most[kind], counts[kind] - at[kind])])) as Record<Kind, number>
+    const took = Object.fromEntries(kinds.map((kind) => [kind, Math.min(2_000, most[kind], counts[kind] - at[kind])])) as Record<
+      Kind,
+      number
+    >
     const inputs = kinds.flatMap((kind) => Array.from({ length: took[kind] }, (_, n) => `${kind} ${at[kind] + n}`))
     const error = errorAt(turns) ?? (inputs.some((input) => bad.includes(input)) ? bug : null)
     if (error === null) {

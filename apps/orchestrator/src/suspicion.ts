@@ -84,5 +84,10 @@ export class Suspicion {
   }
 }
 
-const fresh = (): Record<Kind, LastResort> => ({ sends: new LastResort(), reports: new LastResort(), timers: new LastResort(), jobs: new LastResort() })
+const fresh = (): Record<Kind, LastResort> => ({
+  sends: new LastResort(),
+  reports: new LastResort(),
+  timers: new LastResort(),
+  jobs: new LastResort(),
+})
 const totalOf = ({ sends, reports, timers, jobs }: Counts): number => sends + reports + timers + jobs

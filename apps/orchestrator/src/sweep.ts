@@ -36,11 +36,13 @@ export class VariablesSweep {
   private in(ms: number): void {
     if (this.timer !== null || this.stopped) return
     this.timer = setTimeout(() => {
-      this.running = this.running.then(() => this.run()).catch((error: Error) => {
-        this.options.log.warn({ error: error.message }, 'variables left over could not be looked for, trying again')
-        this.timer = null
-        this.in(notAgainForMs)
-      })
+      this.running = this.running
+        .then(() => this.run())
+        .catch((error: Error) => {
+          this.options.log.warn({ error: error.message }, 'variables left over could not be looked for, trying again')
+          this.timer = null
+          this.in(notAgainForMs)
+        })
     }, ms).unref()
   }
 
@@ -54,7 +56,8 @@ export class VariablesSweep {
       if (owned.size === 0) return
       const { ended, headless, next } = await leftovers(pool, [...owned.keys()], after, atOnce)
       await deleteHeadless(pool, headless)
-      for (const [partition, home] of owned) home.forgetAlso(ended.filter((one) => one.partition === partition).map(({ sequenceId }) => sequenceId))
+      for (const [partition, home] of owned)
+        home.forgetAlso(ended.filter((one) => one.partition === partition).map(({ sequenceId }) => sequenceId))
       after = next
       if (after !== null) await sleep(betweenMs)
     }

@@ -5,7 +5,15 @@ import type { Report, StartRequest } from './intake'
 import { everything, nothing } from './suspicion'
 import { Taking, type Firing } from './taking'
 
-const recordAt = (topic: string, offset: number): RawIncoming => ({ topic, partition: 0, offset, key: null, value: null, headers: {}, timestamp: 0 })
+const recordAt = (topic: string, offset: number): RawIncoming => ({
+  topic,
+  partition: 0,
+  offset,
+  key: null,
+  value: null,
+  headers: {},
+  timestamp: 0,
+})
 
 /** A partition whose mailboxes, questions and timers the spec holds in its hands. */
 class World {
@@ -50,12 +58,27 @@ class World {
   }
 
   async take() {
-    const { starts, reports, knowsQuietHours, waits, firing, reconsiders, ...reached } = await this.taking.take(this.at, everything, { ...nothing }, () => this.firing, this.reconsiders)
+    const { starts, reports, knowsQuietHours, waits, firing, reconsiders, ...reached } = await this.taking.take(
+      this.at,
+      everything,
+      { ...nothing },
+      () => this.firing,
+      this.reconsiders,
+    )
     return {
-      sends: starts.map(({ record }) => record.offset), engagements: reports.map(({ record }) => record.offset), knowsQuietHours, waits, fires: firing !== null, reconsiders, reached,
+      sends: starts.map(({ record }) => record.offset),
+      engagements: reports.map(({ record }) => record.offset),
+      knowsQuietHours,
+      waits,
+      fires: firing !== null,
+      reconsiders,
+      reached,
       commit: () => {
         this.at = reached
-        for (const [topic, offset] of [[topics.sends.name, reached.sendsOffset], [topics.engagements.name, reached.engagementsOffset]] as const) {
+        for (const [topic, offset] of [
+          [topics.sends.name, reached.sendsOffset],
+          [topics.engagements.name, reached.engagementsOffset],
+        ] as const) {
           this.waiting[topic] = this.waiting[topic]!.filter((record) => record.offset >= offset)
         }
         this.taking.done(reached)
@@ -101,7 +124,10 @@ it('what arrives while only a template is waited for is taken, though there was 
 })
 
 it.each([
-  ['sends that begin in the feed', 'in_app', 'viewed', 0], ['sends that begin with a push', 'push', 'viewed', 1], ['a failure', 'in_app', 'failed', 1], ['a skip', 'in_app', 'skipped', 1],
+  ['sends that begin in the feed', 'in_app', 'viewed', 0],
+  ['sends that begin with a push', 'push', 'viewed', 1],
+  ['a failure', 'in_app', 'failed', 1],
+  ['a skip', 'in_app', 'skipped', 1],
 ] as const)('quiet hours are asked for where somebody may be disturbed: %s', async (_, channel, kind, asked) => {
   const world = new World()
   Object.assign(world, { channel, kind })
@@ -118,12 +144,24 @@ it('while they are not known nothing is taken that may disturb, so cancels and o
   world.users = users.promise
   world.arrive(topics.sends, 0)
   for (let n = 0; n < 3; n++) {
-    expect(await world.take()).toMatchObject({ sends: [], engagements: [], fires: false, waits: true, reached: { sendsOffset: 0, engagementsOffset: 0 } })
+    expect(await world.take()).toMatchObject({
+      sends: [],
+      engagements: [],
+      fires: false,
+      waits: true,
+      reached: { sendsOffset: 0, engagementsOffset: 0 },
+    })
   }
   expect(world.asked).toBe(1)
   world.arrive(topics.engagements, 0)
   const receipts = await world.take()
-  expect(receipts).toMatchObject({ sends: [], engagements: [0], fires: false, waits: true, reached: { sendsOffset: 0, engagementsOffset: 1 } })
+  expect(receipts).toMatchObject({
+    sends: [],
+    engagements: [0],
+    fires: false,
+    waits: true,
+    reached: { sendsOffset: 0, engagementsOffset: 1 },
+  })
   // Taken after the question was asked: it was not asked for them.
   expect(world.asked).toBe(2)
   receipts.commit()

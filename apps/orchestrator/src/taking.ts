@@ -63,7 +63,8 @@ export class Taking {
   constructor(private readonly options: TakingOptions) {
     const { partition, intake, peek } = options
     this.sends = new Line({
-      peek: (most) => withinBytes(peek(topics.sends.name, Math.min(maxSends, most)), maxSendsBytes), read: (records) => intake.sends(partition, records),
+      peek: (most) => withinBytes(peek(topics.sends.name, Math.min(maxSends, most)), maxSendsBytes),
+      read: (records) => intake.sends(partition, records),
     })
     this.engagements = new Line({
       peek: (most) => withinBytes(peek(topics.engagements.name, Math.min(maxEngagements, most)), maxEngagementsBytes),
@@ -83,12 +84,17 @@ export class Taking {
    * `firing`: the timers that may fire in a turn that stores engagements up to an offset. `reconsiders`: somebody's quiet hours have changed.
    */
   async take(
-    { sendsOffset, engagementsOffset }: Offsets, most: Counts, took: Record<Kind, number>, firing: (engagementsOffset: number) => Firing | null, reconsiders = false,
+    { sendsOffset, engagementsOffset }: Offsets,
+    most: Counts,
+    took: Record<Kind, number>,
+    firing: (engagementsOffset: number) => Firing | null,
+    reconsiders = false,
   ): Promise<Taken> {
     const { usersCaughtUp } = this.options
     // Both end before either's failure is told: nothing is read on behind its back.
     const [ofSends, ofEngagements] = await Promise.allSettled([
-      this.sends.first(most.sends, patienceMs, (n) => (took.sends = n)), this.engagements.first(most.reports, null, (n) => (took.reports = n)),
+      this.sends.first(most.sends, patienceMs, (n) => (took.sends = n)),
+      this.engagements.first(most.reports, null, (n) => (took.reports = n)),
     ])
     if (ofSends.status === 'rejected') throw ofSends.reason
     if (ofEngagements.status === 'rejected') throw ofEngagements.reason
@@ -96,8 +102,13 @@ export class Taking {
     const reports = ofEngagements.value!
     const reached = Math.max(engagementsOffset, reports.nextOffset)
     const all: Omit<Taken, 'knowsQuietHours'> = {
-      starts: starts?.inputs ?? [], reports: reports.inputs, firing: firing(reached), reconsiders, engagementsOffset: reached,
-      sendsOffset: Math.max(sendsOffset, starts?.nextOffset ?? 0), waits: starts === null,
+      starts: starts?.inputs ?? [],
+      reports: reports.inputs,
+      firing: firing(reached),
+      reconsiders,
+      engagementsOffset: reached,
+      sendsOffset: Math.max(sendsOffset, starts?.nextOffset ?? 0),
+      waits: starts === null,
     }
     if (!mayDisturb(all)) return { ...all, knowsQuietHours: false }
     const of = [this.sends.identity, this.engagements.identity, all.firing?.upTo, reconsiders]
@@ -200,9 +211,16 @@ class Line<T extends { readonly record: RawIncoming }> {
     const { batch } = this
     const first = this.firstRecord()
     if (first === null) return
-    if (batch?.portion && batch.portion.inputs.length > 0) batch.portion = { inputs: batch.portion.inputs.slice(1), nextOffset: batch.portion.nextOffset }
+    if (batch?.portion && batch.portion.inputs.length > 0)
+      batch.portion = { inputs: batch.portion.inputs.slice(1), nextOffset: batch.portion.nextOffset }
     // It was never read: the next turn passes it alone.
-    else this.batch = { records: [first], nextOffset: first.offset + 1, answer: new Question(Promise.resolve([])), portion: { inputs: [], nextOffset: first.offset + 1 } }
+    else
+      this.batch = {
+        records: [first],
+        nextOffset: first.offset + 1,
+        answer: new Question(Promise.resolve([])),
+        portion: { inputs: [], nextOffset: first.offset + 1 },
+      }
   }
 
   private begin(most: number): Batch<T> {

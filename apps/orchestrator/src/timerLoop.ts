@@ -56,7 +56,12 @@ export class TimerLoop {
 
   /** `catchUpPerSecond`: timers over a second late that are fired a second, all partitions of this process together. */
   constructor(
-    private readonly options: { pool: Pool; connection: KafkaConnection; catchUpPerSecond: number; partitions: () => readonly HomePartition[] },
+    private readonly options: {
+      pool: Pool
+      connection: KafkaConnection
+      catchUpPerSecond: number
+      partitions: () => readonly HomePartition[]
+    },
   ) {
     this.pace = new Pace(options.catchUpPerSecond)
   }
@@ -84,7 +89,10 @@ export class TimerLoop {
 
   /** The partitions with their earliest timers and jobs now. */
   async agendaOf(partitions: readonly number[]): Promise<{ now: number; agendas: PartitionAgenda[] }> {
-    return agenda(this.options.pool, partitions.map((partition) => ({ partition, from: this.horizons.of(partition) })))
+    return agenda(
+      this.options.pool,
+      partitions.map((partition) => ({ partition, from: this.horizons.of(partition) })),
+    )
   }
 
   private async loop(): Promise<void> {
@@ -114,8 +122,11 @@ export class TimerLoop {
     // Cancels do not wait for receipts.
     for (const { partition, hasJobs } of agendas) if (hasJobs) byNumber.get(partition)!.jobsWait()
     for (const { partition, reconsiders } of agendas) if (reconsiders) byNumber.get(partition)!.peopleWait()
-    const due = agendas.filter(({ partition, nextDueAt }) => nextDueAt !== null && nextDueAt <= now && !byNumber.get(partition)!.awaitsReceipts)
-    for (const { nextDueAt } of agendas) if (nextDueAt !== null && nextDueAt > now) this.wakeAt = Math.min(this.wakeAt, nextDueAt - this.skewMs)
+    const due = agendas.filter(
+      ({ partition, nextDueAt }) => nextDueAt !== null && nextDueAt <= now && !byNumber.get(partition)!.awaitsReceipts,
+    )
+    for (const { nextDueAt } of agendas)
+      if (nextDueAt !== null && nextDueAt > now) this.wakeAt = Math.min(this.wakeAt, nextDueAt - this.skewMs)
     const upTo = await this.firingNow(due, now)
     if (upTo.size === 0) return
     // Sampled after `now`: whatever was reported before a timer was due lies before these ends. Where no leader answers, timers wait for one.
@@ -137,7 +148,15 @@ export class TimerLoop {
     }
     if (late.length === 0) return upTo
     const share = Math.ceil(this.pace.available() / late.length)
-    for (const portion of share === 0 ? [] : await nextPortions(pool, late.map((partition) => ({ partition, from: this.horizons.of(partition) })), now, share, turnTimers)) {
+    for (const portion of share === 0
+      ? []
+      : await nextPortions(
+          pool,
+          late.map((partition) => ({ partition, from: this.horizons.of(partition) })),
+          now,
+          share,
+          turnTimers,
+        )) {
       if (this.pace.available() === 0) break
       this.pace.take(portion.count)
       upTo.set(portion.partition, portion.upTo)

@@ -4,7 +4,19 @@ import { ScratchEncoder, parseMessageId, userKey, type MessageIdParts, type Sequ
 import { writeDeadLetters, type DeadLetter, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import { decide, evolve, isRefusal, notStarted, react, timerOf, type Effect, type Ended, type Sequence, type SequenceEvent, type SequenceInput } from '@stepcast/sequence'
+import {
+  decide,
+  evolve,
+  isRefusal,
+  notStarted,
+  react,
+  timerOf,
+  type Effect,
+  type Ended,
+  type Sequence,
+  type SequenceEvent,
+  type SequenceInput,
+} from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
 import { isBornCancelled, isCancelled, targetKey, targetsOf, type Target, type Tombstones } from './cancellations'
 import { writeChange } from './changeCodec'
@@ -134,12 +146,17 @@ interface Draft {
 
 /** Runs one turn of a partition. Throws {@link PartitionLost}, {@link CursorMoved} or what PostgreSQL and Kafka throw; nothing is committed then. */
 export function takeTurn(
-  options: TurnOptions, partition: number, expected: Pick<Cursor, 'ownerEpoch' | 'logPosition'>, cache: Memory, inputs: TurnInputs,
+  options: TurnOptions,
+  partition: number,
+  expected: Pick<Cursor, 'ownerEpoch' | 'logPosition'>,
+  cache: Memory,
+  inputs: TurnInputs,
 ): Promise<TurnResult> {
   return inTransaction(options.pool, async (tx) => {
     const cursor = await lockCursor(options.pool, tx, partition)
     if (cursor === null || cursor.ownerEpoch !== expected.ownerEpoch) throw new PartitionLost(`partition ${partition} has another owner`)
-    if (cursor.logPosition !== expected.logPosition) throw new CursorMoved(`partition ${partition} is at position ${cursor.logPosition}, not ${expected.logPosition}`)
+    if (cursor.logPosition !== expected.logPosition)
+      throw new CursorMoved(`partition ${partition} is at position ${cursor.logPosition}, not ${expected.logPosition}`)
     const turn = new Turn(options, tx, partition, cursor.now, cursor.logPosition, cache, inputs)
     return turn.run(cursor)
   })
@@ -187,7 +204,10 @@ class Turn {
     const { tx, inputs } = this
     const there = await exceptions(tx)
     // Redelivered records stand below the stored offsets: they were decided already.
-    const starts = await this.fitting(inputs.starts.filter(({ record }) => record.offset >= cursor.sendsOffset), there)
+    const starts = await this.fitting(
+      inputs.starts.filter(({ record }) => record.offset >= cursor.sendsOffset),
+      there,
+    )
     const reports = inputs.reports.filter(({ record }) => record.offset >= cursor.engagementsOffset)
 
     const fresh = await this.insertNew(starts)
@@ -227,7 +247,12 @@ class Turn {
   /** The sends that this turn has room for, by what waits for them. */
   private async fitting(starts: readonly StartRequest[], { early }: Exceptions): Promise<readonly StartRequest[]> {
     if (!early || starts.length === 0) return starts
-    const bytes = new Map(await earlyBytesOf(this.tx, starts.map(({ sequenceId }) => sequenceId)))
+    const bytes = new Map(
+      await earlyBytesOf(
+        this.tx,
+        starts.map(({ sequenceId }) => sequenceId),
+      ),
+    )
     this.hasEarly = bytes.size > 0
     let sum = 0
     const left = starts.findIndex(({ sequenceId }, index) => {
@@ -241,7 +266,11 @@ class Turn {
   }
 
   private async keepEarly(unknown: readonly Report[]): Promise<void> {
-    const kept = unknown.map(({ sequenceId, report, record }) => ({ sequenceId, record, report: { ...report, occurredAt: this.arrivedBy(report.occurredAt) } }))
+    const kept = unknown.map(({ sequenceId, report, record }) => ({
+      sequenceId,
+      record,
+      report: { ...report, occurredAt: this.arrivedBy(report.occurredAt) },
+    }))
     for (const { sequenceId, record } of await keepEarly(this.tx, kept)) {
       const detail = `sequence ${sequenceId} is not known yet, and as much as is kept for one waits already (${maxEarlyOfSequence} reports or 8 MB)`
       this.letters.push({ record, reason: 'too_many_early', detail })
@@ -270,7 +299,9 @@ class Turn {
   // A send repeated after its template was archived is a repetition, not a refusal.
   private async refuse(refused: readonly StartRequest[], fresh: ReadonlyMap<string, Start>): Promise<void> {
     if (refused.length === 0) return
-    const existing = new Set((await loadSequences(this.tx, [...new Set(refused.map(({ sequenceId }) => sequenceId))])).map(({ head }) => head.sequenceId))
+    const existing = new Set(
+      (await loadSequences(this.tx, [...new Set(refused.map(({ sequenceId }) => sequenceId))])).map(({ head }) => head.sequenceId),
+    )
     for (const { sequenceId, record, refusal } of refused) {
       if (!existing.has(sequenceId) && !fresh.has(sequenceId)) this.letters.push({ record, ...refusal! })
     }
@@ -283,7 +314,10 @@ class Turn {
 
   /** Brings drafts of the sequences that exist: from memory, or from the database in one query. */
   private async load(
-    reports: readonly Report[], due: readonly TimerRow[], reached: readonly string[], fresh: ReadonlyMap<string, Start>,
+    reports: readonly Report[],
+    due: readonly TimerRow[],
+    reached: readonly string[],
+    fresh: ReadonlyMap<string, Start>,
   ): Promise<void> {
     const missing = new Set<string>()
     const want = (sequenceId: string): void => {
@@ -335,7 +369,8 @@ class Turn {
     }
     if (tombstones.size === 0) return
     for (const draft of this.drafts.values()) {
-      if (draft.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put(draft, { type: 'cancel', now: this.now })
+      if (draft.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones))
+        this.put(draft, { type: 'cancel', now: this.now })
     }
   }
 
@@ -349,7 +384,15 @@ class Turn {
     const { minuteMs } = this.options
     const size = sizeOfVariables(variables)
     const draft: Draft = {
-      head, state: notStarted, before: null, variables: size > 0 ? variables : null, size, startedAt: this.now, events: [], effects: [], traceparent,
+      head,
+      state: notStarted,
+      before: null,
+      variables: size > 0 ? variables : null,
+      size,
+      startedAt: this.now,
+      events: [],
+      effects: [],
+      traceparent,
     }
     this.drafts.set(head.sequenceId, draft)
     const { config, channels } = template!
@@ -357,15 +400,25 @@ class Turn {
     if (!steps) this.stepsOfTemplate.set(config, (steps = stepsOf(config, channels, minuteMs)))
     const rules = sequenceRulesOf(config)
     this.put(draft, {
-      type: 'start', now: this.now, steps,
-      onFailure: rules.onFailure, lateSignal: rules.lateSignal, dispatchTtlMs: rules.dispatchTtlMinutes * minuteMs,
-      tag: send.tag, source: send.source ?? 'kafka', requestedAt: this.arrivedBy(send.requestedAt),
-      cancelled: isBornCancelled(head, request, tombstones), quietUntil: this.quietUntilOf(head),
+      type: 'start',
+      now: this.now,
+      steps,
+      onFailure: rules.onFailure,
+      lateSignal: rules.lateSignal,
+      dispatchTtlMs: rules.dispatchTtlMinutes * minuteMs,
+      tag: send.tag,
+      source: send.source ?? 'kafka',
+      requestedAt: this.arrivedBy(send.requestedAt),
+      cancelled: isBornCancelled(head, request, tombstones),
+      quietUntil: this.quietUntilOf(head),
     })
   }
 
   private report(
-    draft: Draft, { report, record }: Pick<Report, 'report' | 'record'>, { step, channelType }: MessageIdParts, traceparent: string | null,
+    draft: Draft,
+    { report, record }: Pick<Report, 'report' | 'record'>,
+    { step, channelType }: MessageIdParts,
+    traceparent: string | null,
   ): void {
     if (report.workspaceId !== draft.head.workspaceId) {
       this.letters.push({ record, reason: 'wrong_workspace', detail: `the message is not one of workspace ${report.workspaceId}` })
@@ -374,7 +427,17 @@ class Turn {
     draft.traceparent ??= traceparent
     const { messageId, kind, source, reason, providerMessageId, detail } = report
     const refusal = this.put(draft, {
-      type: 'engagement', now: this.now, messageId, step, channelType, kind, occurredAt: this.arrivedBy(report.occurredAt), source, reason, providerMessageId, detail,
+      type: 'engagement',
+      now: this.now,
+      messageId,
+      step,
+      channelType,
+      kind,
+      occurredAt: this.arrivedBy(report.occurredAt),
+      source,
+      reason,
+      providerMessageId,
+      detail,
       quietUntil: this.quietUntilOf(draft.head),
     })
     if (refusal) this.letters.push({ record, reason: refusal.reason, detail: refusal.detail })
@@ -448,7 +511,12 @@ class Turn {
         remembered.push(rememberedOf(draft, version))
         if (hasEnded) ended.push({ sequenceId, outcome: state.outcome })
         // Also of one that ends in its first turn: its commands may have to be published again after a crash.
-        if (before === null && draft.variables !== null && draft.variables !== 'stored' && (state.status === 'running' || draft.effects.length > 0)) {
+        if (
+          before === null &&
+          draft.variables !== null &&
+          draft.variables !== 'stored' &&
+          (state.status === 'running' || draft.effects.length > 0)
+        ) {
           variables.push({ head, variables: draft.variables })
         }
       }
@@ -458,21 +526,40 @@ class Turn {
     await insertVariables(tx, partition, variables)
     await deleteVariables(tx, inputs.published.ended)
     await writeTurn(tx, partition, {
-      changes: stored, data: bytes, gone: this.clearTimers, set: timers, ended,
+      changes: stored,
+      data: bytes,
+      gone: this.clearTimers,
+      set: timers,
+      ended,
       cursor: {
-        sendsOffset: Math.max(cursor.sendsOffset, this.sendsOffset), engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
-        logPosition: position, publishedPosition: Math.max(cursor.publishedPosition, inputs.published.position),
+        sendsOffset: Math.max(cursor.sendsOffset, this.sendsOffset),
+        engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
+        logPosition: position,
+        publishedPosition: Math.max(cursor.publishedPosition, inputs.published.position),
       },
     })
 
     const changes: CommittedChange[] = []
     for (const [index, { version, position: place, from, to: end }] of stored.entries()) {
-      const { draft: { head, variables: known, traceparent }, effects, ended: isEnd } = made[index]!
+      const {
+        draft: { head, variables: known, traceparent },
+        effects,
+        ended: isEnd,
+      } = made[index]!
       changes.push({ head, version, position: place, bytes, from, to: end, effects, variables: known, traceparent, ended: isEnd })
     }
     let nextDueAt: number | null = null
     for (const { dueAt } of timers) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
-    return { changes, logPosition: position, sendsOffset: this.sendsOffset, more: this.more, moreReconsider: this.moreReconsider, remembered, nextDueAt, latenessMs: due.map(({ dueAt }) => now - dueAt) }
+    return {
+      changes,
+      logPosition: position,
+      sendsOffset: this.sendsOffset,
+      more: this.more,
+      moreReconsider: this.moreReconsider,
+      remembered,
+      nextDueAt,
+      latenessMs: due.map(({ dueAt }) => now - dueAt),
+    }
   }
 
   /** Every running sequence has exactly one timer, which follows from its state. */
@@ -486,11 +573,21 @@ class Turn {
 }
 
 const draftOf = (cached: CachedSequence): Draft => ({
-  head: cached.head, state: cached.state, before: cached, variables: cached.variables, size: cached.size, startedAt: cached.startedAt, events: [], effects: [], traceparent: null,
+  head: cached.head,
+  state: cached.state,
+  before: cached,
+  variables: cached.variables,
+  size: cached.size,
+  startedAt: cached.startedAt,
+  events: [],
+  effects: [],
+  traceparent: null,
 })
 
 /** A sequence as it is worth remembering: small variables as long as a step may need them; large ones are read when one does. */
 function rememberedOf({ head, state, variables, size, startedAt }: Draft, version: number): CachedSequence {
   if (state.status === 'ended') return { head, state, version, variables: null, size: 0, startedAt }
-  return size > smallVariables ? { head, state, version, variables: 'stored', size: 0, startedAt } : { head, state, version, variables, size, startedAt }
+  return size > smallVariables
+    ? { head, state, version, variables: 'stored', size: 0, startedAt }
+    : { head, state, version, variables, size, startedAt }
 }

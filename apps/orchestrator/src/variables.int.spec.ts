@@ -5,8 +5,16 @@ import { messageIdOf, sequenceIdOf, topics } from '@stepcast/contracts'
 import type { KafkaConnection } from '@stepcast/kafka'
 import { startService, type RunningService } from '@stepcast/service'
 import {
-  approveTwoSteps, engagementReported, eventually, produceEngagements, produceSends, sendRequested, specStack, watchTopic,
-  type SpecStack, type WatchedTopic,
+  approveTwoSteps,
+  engagementReported,
+  eventually,
+  produceEngagements,
+  produceSends,
+  sendRequested,
+  specStack,
+  watchTopic,
+  type SpecStack,
+  type WatchedTopic,
 } from '@stepcast/testing'
 import { AppModule } from './app.module'
 
@@ -44,13 +52,20 @@ async function start(userId: string): Promise<void> {
 it('those of a sequence that has ended go within a second of its end, though nothing else happens in its partition', async () => {
   await start('ada')
   await produceEngagements(connection, [engagementReported(messageIdOf(sequenceIdOf('w', 'names', 'ada'), 1, 'in_app'), 'viewed')])
-  const ended = await eventually(async () => ((await database.query(`SELECT FROM sequences WHERE user_id = 'ada' AND outcome IS NOT NULL`)).rowCount === 1 ? Date.now() : null), { everyMs: 10 })
+  const ended = await eventually(
+    async () =>
+      (await database.query(`SELECT FROM sequences WHERE user_id = 'ada' AND outcome IS NOT NULL`)).rowCount === 1 ? Date.now() : null,
+    { everyMs: 10 },
+  )
   await eventually(async () => !(await kept()).includes('ada'), { everyMs: 10 })
   // A second is promised; the rest is room on a busy machine.
   expect(Date.now() - ended).toBeLessThan(2_000)
 })
 
-it.each([['short', 'VAL'], ['long', 'x'.repeat(5_000)]])('one called __proto__ comes from Kafka to the command of every step: %s', async (size, value) => {
+it.each([
+  ['short', 'VAL'],
+  ['long', 'x'.repeat(5_000)],
+])('one called __proto__ comes from Kafka to the command of every step: %s', async (size, value) => {
   const templateId = `proto-${size}`
   await approveTwoSteps(connection, templateId, 5, [{ name: '__proto__', type: 'string', required: true, default: null }])
   const variables = JSON.parse(JSON.stringify({ NAME: value }).replace('NAME', '__proto__')) as Record<string, string>

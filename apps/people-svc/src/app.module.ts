@@ -3,7 +3,18 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createDataSource, databaseUrlFromEnv, migrate, OutboxRelay, poolSizeOf, type DataSourceSettings } from '@stepcast/postgres'
-import { contextKey, currentTraceparent, ENV, LOG, outboxMetrics, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
+import {
+  contextKey,
+  currentTraceparent,
+  ENV,
+  LOG,
+  outboxMetrics,
+  Readiness,
+  Registry,
+  watchKafka,
+  type Env,
+  type Log,
+} from '@stepcast/service'
 import type { Pool } from 'pg'
 import { DataSource } from 'typeorm'
 import { cancelUserFromEnv, Erasures } from './erasures'

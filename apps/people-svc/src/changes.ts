@@ -56,7 +56,10 @@ export async function putDevice(tx: PoolClient, name: UserName, deviceId: string
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 1))', [`${workspaceId}/${platform}/${token}`])
   const spellings = spellingsOf(device)
   // Written out, so that each finds its index.
-  const hasToken = spellings === null ? 'workspace_id = $1 AND platform = $2 AND token = ANY($3)' : `workspace_id = $1 AND platform = $2 AND platform = 'apns' AND lower(token) = ANY($3)`
+  const hasToken =
+    spellings === null
+      ? 'workspace_id = $1 AND platform = $2 AND token = ANY($3)'
+      : `workspace_id = $1 AND platform = $2 AND platform = 'apns' AND lower(token) = ANY($3)`
   const ofToken = [workspaceId, platform, spellings ?? [token]]
   const { rows: owners } = await tx.query<{ user_id: string }>(`SELECT user_id FROM devices WHERE ${hasToken}`, ofToken)
   const users = [...new Set([userId, ...owners.map(({ user_id }) => user_id)])]
@@ -133,7 +136,10 @@ export async function erase(tx: PoolClient, name: UserName, requestedBy: string)
  * Ends an erasure whose cancel is in force: a second tombstone for what was commanded until then, and behind it whoever has come back
  * meanwhile. Tells nothing where another process was first.
  */
-export async function eraseAgain(tx: PoolClient, { cancelId, workspaceId, userId }: UserName & { readonly cancelId: string }): Promise<Told> {
+export async function eraseAgain(
+  tx: PoolClient,
+  { cancelId, workspaceId, userId }: UserName & { readonly cancelId: string },
+): Promise<Told> {
   await lockUsers(tx, workspaceId, [userId])
   const { rowCount } = await tx.query('DELETE FROM erasures WHERE cancel_id = $1', [cancelId])
   if (rowCount === 0) return []
@@ -161,7 +167,10 @@ async function lockUsers(tx: PoolClient, workspaceId: string, userIds: readonly 
 }
 
 async function touched(tx: PoolClient, workspaceId: string, userIds: readonly string[]): Promise<Told> {
-  await tx.query('UPDATE users SET updated_at = greatest(clock_timestamp(), updated_at) WHERE workspace_id = $1 AND user_id = ANY($2::text[])', [workspaceId, userIds])
+  await tx.query(
+    'UPDATE users SET updated_at = greatest(clock_timestamp(), updated_at) WHERE workspace_id = $1 AND user_id = ANY($2::text[])',
+    [workspaceId, userIds],
+  )
   return tell(tx, workspaceId, userIds)
 }
 
@@ -182,11 +191,13 @@ async function tell(tx: PoolClient, workspaceId: string, userIds: readonly strin
   const traceparent = currentTraceparent() ?? null
   return enqueue(
     tx,
-    rows.map((value): OutboxRecord<'UserChanged'> => ({
-      topic: topics.users,
-      key: userKey(workspaceId, value.userId),
-      value,
-      traceparent,
-    })),
+    rows.map(
+      (value): OutboxRecord<'UserChanged'> => ({
+        topic: topics.users,
+        key: userKey(workspaceId, value.userId),
+        value,
+        traceparent,
+      }),
+    ),
   )
 }

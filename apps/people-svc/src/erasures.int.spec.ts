@@ -30,7 +30,11 @@ afterAll(async () => {
 
 async function call(method: string, userId: string, body?: object): Promise<number> {
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET!), {
-    workspaceId: 'w', scopes: ['send', 'read'], userId: null, via: 'api_key', keyId: 'ak_1',
+    workspaceId: 'w',
+    scopes: ['send', 'read'],
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
   })
   const response = await fetch(`${people.url}/v1/users/${userId}`, {
     method,
@@ -47,8 +51,21 @@ async function commanded(userId: string): Promise<string> {
   const sequenceId = sequenceIdOf('w', sendId, userId)
   const messageId = messageIdOf(sequenceId, 1, 'in_app')
   const value: DispatchStep = {
-    action: 'send', workspaceId: 'w', messageId, sequenceId, sendId, step: 1, channelType: 'in_app', userId, templateId: 'news',
-    templateVersion: 1, campaignId: null, variables: {}, windowMs: null, commandedAt: Date.now(), expiresAt: Date.now() + 3_600_000,
+    action: 'send',
+    workspaceId: 'w',
+    messageId,
+    sequenceId,
+    sendId,
+    step: 1,
+    channelType: 'in_app',
+    userId,
+    templateId: 'news',
+    templateVersion: 1,
+    campaignId: null,
+    variables: {},
+    windowMs: null,
+    commandedAt: Date.now(),
+    expiresAt: Date.now() + 3_600_000,
   }
   await (await connection.producer()).send(topics.inAppCommands, [{ key: sequenceId, value }])
   return messageId

@@ -81,8 +81,10 @@ export class Erasures {
   /** Finishes what is open of a user, if the orchestrator answers within 2 s; what it does not is finished when it does. */
   async finishInTime({ workspaceId, userId }: UserName): Promise<void> {
     const { pool, relay } = this.options
-    const { rows } = await pool.query<OpenErasure>(
-      `SELECT ${openColumns} FROM erasures WHERE workspace_id = $1 AND user_id = $2`, [workspaceId, userId])
+    const { rows } = await pool.query<OpenErasure>(`SELECT ${openColumns} FROM erasures WHERE workspace_id = $1 AND user_id = $2`, [
+      workspaceId,
+      userId,
+    ])
     for (const erasure of rows) {
       const told = await this.finish(erasure, inTimeMs).catch((error: Error) => {
         this.options.log.warn({ err: error }, 'an erasure waits for the orchestrator')
@@ -107,7 +109,8 @@ export class Erasures {
     const { rows } = await pool.query<OpenErasure>(
       `UPDATE erasures SET due_at = now() + ${leaseSeconds} * interval '1 second' WHERE cancel_id IN (
          SELECT cancel_id FROM erasures WHERE due_at <= now() ORDER BY due_at LIMIT ${atOnce} FOR UPDATE SKIP LOCKED)
-       RETURNING ${openColumns}`)
+       RETURNING ${openColumns}`,
+    )
     const begun = performance.now()
     const left: OpenErasure[] = []
     let reason: unknown

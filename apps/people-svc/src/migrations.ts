@@ -124,4 +124,10 @@ export class OneSpelling1764900001000 implements MigrationInterface {
   async down(): Promise<void> {}
 }
 
-export const migrations = [Users1764000000000, Erasures1764800000000, TokensInAnySpelling1764900000000, OneSpelling1764900001000, UsersById1765000000000]
+export const migrations = [
+  Users1764000000000,
+  Erasures1764800000000,
+  TokensInAnySpelling1764900000000,
+  OneSpelling1764900001000,
+  UsersById1765000000000,
+]

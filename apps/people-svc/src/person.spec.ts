@@ -47,7 +47,11 @@ it.each([
   ['Arabic digits', '+٨٢١٠١٢٣٤٥٦٧٨'],
   ['a trunk 0', '+82 (0)10-1234-5678'],
 ])('takes a number with %s', (_what, phoneNumber) =>
-  expect(parse(profileBody, { phoneNumber, kakaoPhoneNumber: phoneNumber })).toMatchObject({ phoneNumber: '+821012345678', kakaoPhoneNumber: '+821012345678' }))
+  expect(parse(profileBody, { phoneNumber, kakaoPhoneNumber: phoneNumber })).toMatchObject({
+    phoneNumber: '+821012345678',
+    kakaoPhoneNumber: '+821012345678',
+  }),
+)
 
 it.each([
   ['+52 1 55 1234 5678', 'it has too many digits for the country code +52'],
@@ -60,11 +64,16 @@ it.each([
   ['call me', 'it must begin with + and the country code'],
 ])('says why %j is no number', (phoneNumber, why) => {
   const refusal = profileBody.safeParse({ phoneNumber })
-  expect(refusal.error?.issues.map(({ message }) => message)).toEqual([`must be an international phone number such as +821012345678: ${why}`])
+  expect(refusal.error?.issues.map(({ message }) => message)).toEqual([
+    `must be an international phone number such as +821012345678: ${why}`,
+  ])
 })
 
-it.each([['ko_KR', 'ko-KR'], ['zh_Hant_TW', 'zh-Hant-TW'], ['zh-hant-tw', 'zh-Hant-TW']])('takes the language %s as %s', (locale, kept) =>
-  expect(parse(profileBody, { locale })).toMatchObject({ locale: kept }))
+it.each([
+  ['ko_KR', 'ko-KR'],
+  ['zh_Hant_TW', 'zh-Hant-TW'],
+  ['zh-hant-tw', 'zh-Hant-TW'],
+])('takes the language %s as %s', (locale, kept) => expect(parse(profileBody, { locale })).toMatchObject({ locale: kept }))
 
 const hex = '740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad'
 it.each([
@@ -75,10 +84,13 @@ it.each([
   ['capitals in brackets', `<${hex.toUpperCase()}>`],
   ['blanks around it', ` ${hex}\n`],
   ['an invisible mark', `\u200b${hex}`],
-])('keeps a token of APNs in one spelling: %s', (_what, token) => expect(parse(deviceBody, { platform: 'apns', token })).toEqual({ platform: 'apns', token: hex }))
+])('keeps a token of APNs in one spelling: %s', (_what, token) =>
+  expect(parse(deviceBody, { platform: 'apns', token })).toEqual({ platform: 'apns', token: hex }),
+)
 
 it('leaves tokens alone whose letters mean something', () => {
-  for (const token of [hex.toUpperCase(), 'dGhpcyBpcyB:APA91bE_-Xy']) expect(parse(deviceBody, { platform: 'fcm', token })).toEqual({ platform: 'fcm', token })
+  for (const token of [hex.toUpperCase(), 'dGhpcyBpcyB:APA91bE_-Xy'])
+    expect(parse(deviceBody, { platform: 'fcm', token })).toEqual({ platform: 'fcm', token })
   expect(parse(deviceBody, { platform: 'apns', token: 'sim_Anna' })).toEqual({ platform: 'apns', token: 'sim_Anna' })
 })
 
@@ -86,7 +98,11 @@ it.each<[string, unknown, string[]]>([
   ['an unknown platform', { platform: 'web', token: 't' }, ['/platform']],
   ['no token', { platform: 'fcm' }, ['/token']],
   ['a token with a space', { platform: 'fcm', token: 'a b' }, ['/token']],
-  ['a token of iOS 13 that was cut', { platform: 'apns', token: '{length = 32, bytes = 0x740f4707 bebcf74f 9b7c25d4 8e335894 ... 61bb78ad }' }, ['/token']],
+  [
+    'a token of iOS 13 that was cut',
+    { platform: 'apns', token: '{length = 32, bytes = 0x740f4707 bebcf74f 9b7c25d4 8e335894 ... 61bb78ad }' },
+    ['/token'],
+  ],
   ['a token of blanks', { platform: 'apns', token: '< >' }, ['/token']],
   ['a token over 1,024 characters', { platform: 'fcm', token: 'a'.repeat(1_025) }, ['/token']],
 ])('a device with %s is refused', (_what, input, paths) => expect(refusedAt(deviceBody, input)).toEqual(paths))

@@ -14,7 +14,10 @@ const phoneNumber = z
     // The whole text is the number, and an extension cannot be texted.
     const phone = parsePhoneNumberFromString(text, { extract: false })
     if (phone?.isPossible() && phone.ext === undefined) return phone.number as string
-    context.addIssue({ code: 'custom', message: `must be an international phone number such as +821012345678: ${whyNoNumber(text, phone)}` })
+    context.addIssue({
+      code: 'custom',
+      message: `must be an international phone number such as +821012345678: ${whyNoNumber(text, phone)}`,
+    })
     return z.NEVER
   })
 
@@ -78,7 +81,10 @@ const hexadecimal = /^(?:[0-9a-f]{2})+$/
 function tokenOf(platform: 'fcm' | 'apns', given: string): string {
   const token = given.replace(/\p{Cf}/gu, '').trim()
   if (platform === 'fcm') return token
-  const small = token.replace(/^<(.*)>$/s, '$1').replace(/\s+/g, '').toLowerCase()
+  const small = token
+    .replace(/^<(.*)>$/s, '$1')
+    .replace(/\s+/g, '')
+    .toLowerCase()
   return hexadecimal.test(small) ? small : token
 }
 
@@ -86,7 +92,10 @@ function tokenOf(platform: 'fcm' | 'apns', given: string): string {
 export const deviceBody = z
   .strictObject({
     platform: z.enum(['fcm', 'apns']),
-    token: z.string().max(2_048).describe("As the device gives it. APNs' is hexadecimal, kept in small letters without blanks and brackets"),
+    token: z
+      .string()
+      .max(2_048)
+      .describe("As the device gives it. APNs' is hexadecimal, kept in small letters without blanks and brackets"),
   })
   .transform(({ platform, token: given }, context) => {
     const token = tokenOf(platform, given)

@@ -46,7 +46,10 @@ export class UsersController {
   /** Users by userId, code point by code point; with `prefix` those whose ids begin with it. Without their devices. */
   @Get()
   @RequireScope('read')
-  list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
+  list(
+    @Caller() { workspaceId }: Caller,
+    @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
+  ): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
     return this.users.list(workspaceId, query.prefix, page(query, userOrder))
   }
 

@@ -27,7 +27,13 @@ let service: RunningService
 let dispatcher: Awaited<ReturnType<typeof smsDispatcher>>
 
 /** Plays the SMS dispatcher: what it says of each number. */
-async function smsDispatcher(): Promise<{ url: string; says: Map<string, object[]>; asked: string[]; isAway: boolean; stop: () => Promise<void> }> {
+async function smsDispatcher(): Promise<{
+  url: string
+  says: Map<string, object[]>
+  asked: string[]
+  isAway: boolean
+  stop: () => Promise<void>
+}> {
   const says = new Map<string, object[]>()
   const asked: string[] = []
   const played = { url: '', says, asked, isAway: false, stop: () => new Promise<void>((resolve) => void server.close(() => resolve())) }
@@ -47,7 +53,12 @@ async function smsDispatcher(): Promise<{ url: string; says: Map<string, object[
 beforeAll(async () => {
   stack = await specStack(__filename)
   dispatcher = await smsDispatcher()
-  service = await startService({ name: 'people-svc', module: AppModule, env: { ...stack.env, ORCHESTRATOR_URL: 'http://127.0.0.1:9', SMS_DISPATCHER_URL: dispatcher.url }, ownsProcess: false })
+  service = await startService({
+    name: 'people-svc',
+    module: AppModule,
+    env: { ...stack.env, ORCHESTRATOR_URL: 'http://127.0.0.1:9', SMS_DISPATCHER_URL: dispatcher.url },
+    ownsProcess: false,
+  })
 })
 afterAll(async () => {
   await service?.stop()
@@ -165,7 +176,10 @@ it('shows which senders the number has told to stop, of every person who has it,
 
 it('does not know who has told a sender to stop while the dispatcher is away, and says so; nobody is asked where there is no number', async () => {
   dispatcher.isAway = true
-  expect(await call('PUT', '/v1/users/unsure', { phoneNumber: '+821055550003' })).toMatchObject({ status: 200, body: { unsubscribed: null } })
+  expect(await call('PUT', '/v1/users/unsure', { phoneNumber: '+821055550003' })).toMatchObject({
+    status: 200,
+    body: { unsubscribed: null },
+  })
   expect(await call('PUT', '/v1/users/numberless', {})).toMatchObject({ status: 200, body: { unsubscribed: [] } })
   dispatcher.isAway = false
   expect((await call('GET', '/v1/users/unsure')).body).toMatchObject({ unsubscribed: [] })
@@ -173,7 +187,8 @@ it('does not know who has told a sender to stop while the dispatcher is away, an
 
 it('a token of APNs in two spellings is one device, and moves in any of them', async () => {
   const small = 'ab'.repeat(32)
-  const put = (user: string, device: string, token: string): Promise<Answer> => call('PUT', `/v1/users/${user}/devices/${device}`, { platform: 'apns', token })
+  const put = (user: string, device: string, token: string): Promise<Answer> =>
+    call('PUT', `/v1/users/${user}/devices/${device}`, { platform: 'apns', token })
   const devicesOf = async (user: string): Promise<any[]> => (await call('GET', `/v1/users/${user}`)).body.devices
   expect((await put('anna', 'phone', small.toUpperCase())).body).toMatchObject({ token: small })
   await put('anna', 'the-same-phone', small)
@@ -181,7 +196,10 @@ it('a token of APNs in two spellings is one device, and moves in any of them', a
   await put('bert', 'phone', `<${small.toUpperCase().replace(/(.{8})(?=.)/g, '$1 ')}>`)
   expect([await devicesOf('anna'), await devicesOf('bert')]).toMatchObject([[], [{ token: small }]])
   expect((await told('anna')).at(-1)).toMatchObject({ devices: [] })
-  expect(await put('anna', 'phone', '{length = 32, bytes = 0x740f4707 ... 61bb78ad }')).toMatchObject({ status: 422, body: { errors: [{ path: '/token' }] } })
+  expect(await put('anna', 'phone', '{length = 32, bytes = 0x740f4707 ... 61bb78ad }')).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: '/token' }] },
+  })
 })
 
 it('a token registered in another spelling by an earlier version moves too', async () => {
@@ -200,9 +218,15 @@ it('a token registered in another spelling by an earlier version moves too', asy
 it('takes languages and numbers as phones give them, and says why not', async () => {
   const taken = await call('PUT', '/v1/users/copied', { phoneNumber: '\u202d+82 10-1234-5678\u202c', locale: 'zh_Hant_TW' })
   expect(taken).toMatchObject({ status: 200, body: { phoneNumber: '+821012345678', locale: 'zh-Hant-TW' } })
-  expect((await call('PUT', '/v1/users/copied', { phoneNumber: '+８２１０１２３４５６７８', locale: 'ko_KR' })).body).toMatchObject({ phoneNumber: '+821012345678', locale: 'ko-KR' })
+  expect((await call('PUT', '/v1/users/copied', { phoneNumber: '+８２１０１２３４５６７８', locale: 'ko_KR' })).body).toMatchObject({
+    phoneNumber: '+821012345678',
+    locale: 'ko-KR',
+  })
   const refused = await call('PUT', '/v1/users/copied', { phoneNumber: '+52 1 55 1234 5678' })
-  expect(refused).toMatchObject({ status: 422, body: { errors: [{ path: '/phoneNumber', message: expect.stringContaining('too many digits for the country code +52') }] } })
+  expect(refused).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: '/phoneNumber', message: expect.stringContaining('too many digits for the country code +52') }] },
+  })
 })
 
 it('one token registered by many at once ends with one owner, and topic and tables agree', async () => {
@@ -309,7 +333,8 @@ it('workspaces do not see each other, and each call needs its scope', async () =
 it('lists users by id, code point by code point, and those whose ids begin with a text', async () => {
   const workspaceId = 'listed'
   const ids = ['B', 'a', 'a%', 'a_b', 'aa', 'ab', 'b', 'é', '사용자-1', '사용자-2', '사용자', '\u{ffff}x', '😀']
-  for (const id of [...ids].reverse()) expect((await call('PUT', `/v1/users/${encodeURIComponent(id)}`, { locale: 'ko-KR' }, { workspaceId })).status).toBe(200)
+  for (const id of [...ids].reverse())
+    expect((await call('PUT', `/v1/users/${encodeURIComponent(id)}`, { locale: 'ko-KR' }, { workspaceId })).status).toBe(200)
   await call('PUT', '/v1/users/foreign', {}, { workspaceId: 'other' })
   const list = async (query: string): Promise<string[]> => {
     const found: string[] = []
@@ -334,24 +359,55 @@ it('lists users by id, code point by code point, and those whose ids begin with 
 })
 
 it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
-  const caller = { workspaceId: 'demo', scopes: ['admin', 'send', 'read', 'internal'] as CallerContext['scopes'], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
+  const caller = {
+    workspaceId: 'demo',
+    scopes: ['admin', 'send', 'read', 'internal'] as CallerContext['scopes'],
+    userId: null,
+    via: 'api_key' as const,
+    keyId: 'ak_1',
+  }
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
   const { breaches, byStatus } = await attack({
-    url: service.url, headers: async () => ({ [contextHeader]: context }),
-    known: { userId: 'attacked', deviceId: 'phone', workspaceId: 'demo', phoneNumber: '+821012345678', kakaoPhoneNumber: '+821012345678', locale: 'ko', timezone: 'Asia/Seoul', start: '21:00', end: '08:00' },
+    url: service.url,
+    headers: async () => ({ [contextHeader]: context }),
+    known: {
+      userId: 'attacked',
+      deviceId: 'phone',
+      workspaceId: 'demo',
+      phoneNumber: '+821012345678',
+      kakaoPhoneNumber: '+821012345678',
+      locale: 'ko',
+      timezone: 'Asia/Seoul',
+      start: '21:00',
+      end: '08:00',
+    },
   })
   expect(breaches).toEqual([])
   expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['200', '204', '400', '404', '422']))
 })
 
 it('half an emoji and bytes that are no UTF-8 are refused where they stand', async () => {
-  expect(await call('PUT', '/v1/users/half/devices/phone', { platform: 'fcm', token: 'a\ud83d' })).toMatchObject({ status: 422, body: { errors: [{ path: '/token' }] } })
-  expect(await call('PUT', '/v1/users/half', { locale: 'ko\u0000' })).toMatchObject({ status: 422, body: { errors: [{ path: '/locale' }] } })
+  expect(await call('PUT', '/v1/users/half/devices/phone', { platform: 'fcm', token: 'a\ud83d' })).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: '/token' }] },
+  })
+  expect(await call('PUT', '/v1/users/half', { locale: 'ko\u0000' })).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: '/locale' }] },
+  })
   expect((await call('PUT', '/v1/users/half%ED%A0%BD', {})).status).toBe(400)
   const scopes: CallerContext['scopes'] = ['send']
-  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), { workspaceId: 'demo', scopes, userId: null, via: 'api_key', keyId: 'ak_1' })
+  const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), {
+    workspaceId: 'demo',
+    scopes,
+    userId: null,
+    via: 'api_key',
+    keyId: 'ak_1',
+  })
   const latin1 = await fetch(`${service.url}/v1/users/half`, {
-    method: 'PUT', headers: { [contextHeader]: context, 'content-type': 'application/json' }, body: Buffer.from('{"locale":"é"}', 'latin1'),
+    method: 'PUT',
+    headers: { [contextHeader]: context, 'content-type': 'application/json' },
+    body: Buffer.from('{"locale":"é"}', 'latin1'),
   })
   expect([latin1.status, await latin1.json()]).toMatchObject([400, { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] }])
 })

@@ -8,7 +8,16 @@ import { erase, type Told, type UserName } from './changes'
 import type { Erasures } from './erasures'
 import type { UnsubscribedOf } from './unsubscribed'
 import { Device, User } from './user.entity'
-import { deviceView, listedUser, preferencesView, userView, type DeviceView, type ListedUser, type PreferencesView, type UserView } from './view'
+import {
+  deviceView,
+  listedUser,
+  preferencesView,
+  userView,
+  type DeviceView,
+  type ListedUser,
+  type PreferencesView,
+  type UserView,
+} from './view'
 
 /** How one write is made repeatable: the route's stable name, the caller's key and what was asked. */
 export interface Write {
@@ -71,9 +80,15 @@ export class Users {
   }
 
   /** Users by userId, those whose ids begin with the prefix; without their devices. */
-  async list(workspaceId: string, prefix: string, asked: Page<typeof userOrder.shape>): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
+  async list(
+    workspaceId: string,
+    prefix: string,
+    asked: Page<typeof userOrder.shape>,
+  ): Promise<{ items: ListedUser[]; nextCursor: string | null }> {
     // Code point by code point, as ids are compared everywhere; the database's own order is of some language.
-    const query = this.database.getRepository(User).createQueryBuilder('u')
+    const query = this.database
+      .getRepository(User)
+      .createQueryBuilder('u')
       .where('u.workspaceId = :workspaceId', { workspaceId })
       .orderBy('u.userId COLLATE "C"')
       .limit(asked.limit + 1)

@@ -235,7 +235,12 @@ export class Fcm {
     if (!('token' in message)) {
       // What it cannot read it still lists, as far as it says whose it is.
       const { token: to = '', data } = (body as { message?: { token?: string; data?: Record<string, string> } } | undefined)?.message ?? {}
-      return { messageId: text.safeParse(data?.[dataKeys.messageId]).data ?? null, to: text.safeParse(to).data ?? '', isAccepted: false, logged }
+      return {
+        messageId: text.safeParse(data?.[dataKeys.messageId]).data ?? null,
+        to: text.safeParse(to).data ?? '',
+        isAccepted: false,
+        logged,
+      }
     }
     const { token: to, data = {}, notification = {} } = message
     const { [dataKeys.messageId]: messageId = null, [dataKeys.workspaceId]: workspaceId, [dataKeys.userId]: userId } = data

@@ -65,7 +65,13 @@ export class Product {
   call({ method, url, headers, body }: ProductCall): Promise<ReportAnswer> {
     return this.turns.take(async () => {
       try {
-        const answer = await request(this.reached(url), { method, headers: { ...headers }, body, dispatcher: this.agent, signal: this.stopping.signal })
+        const answer = await request(this.reached(url), {
+          method,
+          headers: { ...headers },
+          body,
+          dispatcher: this.agent,
+          signal: this.stopping.signal,
+        })
         const detail = await answer.body.text()
         return answer.statusCode < 400 ? { kind: 'reported' } : { kind: 'refused', status: answer.statusCode, detail: detail.slice(0, 500) }
       } catch (cause) {

@@ -133,7 +133,8 @@ export class SandboxController {
   private async answer(number: string, word: 'STOP' | 'START', workspaceId: string | null = null): Promise<void> {
     const answer = await this.twilio.answer(number, word, workspaceId)
     if (answer.kind === 'no_such_message') throw notFound('Nobody has sent an SMS to this number here.')
-    if (answer.kind === 'refused') throw new Problem({ status: 502, detail: `The product answered ${answer.status ?? 'nothing'}: ${answer.detail}` })
+    if (answer.kind === 'refused')
+      throw new Problem({ status: 502, detail: `The product answered ${answer.status ?? 'nothing'}: ${answer.detail}` })
   }
 
   /**

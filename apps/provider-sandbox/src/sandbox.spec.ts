@@ -212,7 +212,9 @@ describe('provider sandbox', () => {
     const message = { token: 'phone-9', notification: { title: 't', body: '가'.repeat(1_500) }, data: { stepcast_message_id: id } }
     const refused = await call('POST', '/v1/projects/p1/messages:send', { message }, { authorization: `Bearer ${bearer}` })
     expect(refused).toMatchObject({ status: 400, body: { error: { message: 'Message too big' } } })
-    expect((await call('GET', `/log?messageId=${id}`)).body.items).toMatchObject([{ messageId: id, to: 'phone-9', answer: '400 INVALID_ARGUMENT' }])
+    expect((await call('GET', `/log?messageId=${id}`)).body.items).toMatchObject([
+      { messageId: id, to: 'phone-9', answer: '400 INVALID_ARGUMENT' },
+    ])
   })
 
   it('counts how often a message arrived for a target, and how often it was accepted', async () => {

@@ -35,7 +35,9 @@ export class SolapiController {
   @Describe({ summary: 'Register the webhook of a Solapi account' })
   registerWebhook(@Body({ schema: webhookSchema }) webhook: Webhook): void {
     if (!this.product.mayCall(webhook.url)) {
-      throw forbidden(`Reports go to the product (${this.product.origin}, by STEPCAST_PUBLIC_URL) or to this machine, not to ${webhook.url}.`)
+      throw forbidden(
+        `Reports go to the product (${this.product.origin}, by STEPCAST_PUBLIC_URL) or to this machine, not to ${webhook.url}.`,
+      )
     }
     this.solapi.registerWebhook(webhook)
   }

@@ -43,7 +43,10 @@ export async function startSandbox(env: Env, ownsProcess = true): Promise<Runnin
 // Scripts and styles of its own only; it talks to itself and to the product. Always fresh: a few kB on one's own machine.
 const pageHeaders = (productUrl: string): Record<string, string> => ({
   'content-security-policy': contentPolicy(
-    "script-src 'self'", "style-src 'self'", "img-src 'self' https: data:", `connect-src 'self' ${new URL(productUrl).origin}`,
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' https: data:",
+    `connect-src 'self' ${new URL(productUrl).origin}`,
   ),
   'cache-control': 'no-cache',
   'referrer-policy': 'no-referrer',

@@ -10,10 +10,12 @@ const statusOf = (url: string, headers: Record<string, string>): Promise<number>
     request(url, { headers }, (answer) => {
       answer.resume()
       resolve(answer.statusCode!)
-    }).on('error', reject).end()
+    })
+      .on('error', reject)
+      .end()
   })
 
-describe('a sandbox behind a name that is not this machine\'s', () => {
+describe("a sandbox behind a name that is not this machine's", () => {
   const publicUrl = 'https://stepcast.example'
   const account = `AC${'1'.repeat(32)}`
   let stage: SandboxStage
@@ -35,40 +37,62 @@ describe('a sandbox behind a name that is not this machine\'s', () => {
     stranger.close()
   })
 
-  const send = async (StatusCallback: string) => stage.call(
-    'POST', `/2010-04-01/Accounts/${account}/Messages.json`,
-    new URLSearchParams({ To: '+821012345678', From: '+15005550006', Body: 'Hi', ...(StatusCallback && { StatusCallback }) }),
-    { authorization: `Basic ${Buffer.from(`${account}:token`).toString('base64')}` },
-  )
+  const send = async (StatusCallback: string) =>
+    stage.call(
+      'POST',
+      `/2010-04-01/Accounts/${account}/Messages.json`,
+      new URLSearchParams({ To: '+821012345678', From: '+15005550006', Body: 'Hi', ...(StatusCallback && { StatusCallback }) }),
+      { authorization: `Basic ${Buffer.from(`${account}:token`).toString('base64')}` },
+    )
 
   it.each<[Record<string, string>, number]>([
-    [{ host: 'localhost:8091' }, 200], [{ host: '127.0.0.1' }, 200], [{ host: '[::1]:8091' }, 200], [{ host: 'LOCALHOST' }, 200],
-    [{ host: 'sandbox.example' }, 403], [{ host: '10.0.0.7:8091' }, 403], [{ host: 'localhost.evil.example' }, 403], [{ host: 'provider-sandbox:8080' }, 403],
-    [{ 'host': 'evil.example', 'x-forwarded-host': 'localhost' }, 403], [{ host: 'evil.example', authorization: 'Bearer wrong' }, 403],
-    [{ host: 'evil.example', authorization: 'Bearer ' }, 403], [{ host: 'sandbox.example', authorization: 'Bearer known to few' }, 200],
-  ])('a person\'s token under %j: %d', async (headers, status) => {
+    [{ host: 'localhost:8091' }, 200],
+    [{ host: '127.0.0.1' }, 200],
+    [{ host: '[::1]:8091' }, 200],
+    [{ host: 'LOCALHOST' }, 200],
+    [{ host: 'sandbox.example' }, 403],
+    [{ host: '10.0.0.7:8091' }, 403],
+    [{ host: 'localhost.evil.example' }, 403],
+    [{ host: 'provider-sandbox:8080' }, 403],
+    [{ host: 'evil.example', 'x-forwarded-host': 'localhost' }, 403],
+    [{ host: 'evil.example', authorization: 'Bearer wrong' }, 403],
+    [{ host: 'evil.example', authorization: 'Bearer ' }, 403],
+    [{ host: 'sandbox.example', authorization: 'Bearer known to few' }, 200],
+  ])("a person's token under %j: %d", async (headers, status) => {
     expect(await statusOf(`http://127.0.0.1:${stage.sandbox.port}/people/demo/ada/token`, headers)).toBe(status)
   })
 
   it('without SANDBOX_SECRET no header opens it', async () => {
     const closed = await sandboxStage({ HOST: '0.0.0.0' })
     for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer null']) {
-      expect(await statusOf(`http://127.0.0.1:${closed.sandbox.port}/people/demo/ada/token`, { host: 'x.example', authorization })).toBe(403)
+      expect(await statusOf(`http://127.0.0.1:${closed.sandbox.port}/people/demo/ada/token`, { host: 'x.example', authorization })).toBe(
+        403,
+      )
     }
     await closed.stop()
   })
 
   it.each([
-    'http://169.254.169.254/latest/meta-data', 'http://10.0.0.7/v1/callbacks/twilio/demo', 'https://stepcast.example.evil.example/x', 'http://stepcast.example/x',
-    'https://stepcast.example:444/x', 'https://evil.example/?u=https://stepcast.example', 'https://stepcast.example@evil.example/', 'ftp://stepcast.example/x', 'no address',
+    'http://169.254.169.254/latest/meta-data',
+    'http://10.0.0.7/v1/callbacks/twilio/demo',
+    'https://stepcast.example.evil.example/x',
+    'http://stepcast.example/x',
+    'https://stepcast.example:444/x',
+    'https://evil.example/?u=https://stepcast.example',
+    'https://stepcast.example@evil.example/',
+    'ftp://stepcast.example/x',
+    'no address',
   ])('a status callback to %s is refused as Twilio refuses an address that is none', async (address) => {
     expect(await send(address)).toMatchObject({ status: 400, body: { code: 21609 } })
     expect(mayBeCalledBack(address, publicUrl)).toBe(false)
   })
 
-  it('nor do Solapi\'s reports go elsewhere', async () => {
+  it("nor do Solapi's reports go elsewhere", async () => {
     const webhook = (url: string) => stage.call('POST', '/solapi/webhooks', { apiKey: 'NCSX', url, secret: 'x'.repeat(32) })
-    expect(await webhook(`${strangerUrl}/v1/callbacks/solapi/demo`)).toMatchObject({ status: 403, body: { detail: expect.stringContaining('STEPCAST_PUBLIC_URL') } })
+    expect(await webhook(`${strangerUrl}/v1/callbacks/solapi/demo`)).toMatchObject({
+      status: 403,
+      body: { detail: expect.stringContaining('STEPCAST_PUBLIC_URL') },
+    })
     expect((await webhook(`${publicUrl}/v1/callbacks/solapi/demo`)).status).toBe(204)
     expect(called).toBe(0)
   })
@@ -82,6 +106,7 @@ describe('a sandbox behind a name that is not this machine\'s', () => {
   })
 
   it('one of this machine may be called back too', () => {
-    for (const address of ['http://localhost:8080/x', 'http://127.0.0.1:1/x', 'https://[::1]:8/x']) expect(mayBeCalledBack(address, publicUrl)).toBe(true)
+    for (const address of ['http://localhost:8080/x', 'http://127.0.0.1:1/x', 'https://[::1]:8/x'])
+      expect(mayBeCalledBack(address, publicUrl)).toBe(true)
   })
 })

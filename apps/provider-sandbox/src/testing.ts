@@ -49,7 +49,10 @@ export async function sandboxStage(env: Env = {}): Promise<SandboxStage> {
   })
   await new Promise<void>((resolve) => product.listen(0, '127.0.0.1', resolve))
   const productUrl = `http://127.0.0.1:${(product.address() as AddressInfo).port}`
-  const sandbox = await startSandbox({ LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: productUrl, ...(env.STEPCAST_PUBLIC_URL && { SANDBOX_PRODUCT_URL: productUrl }), ...env }, false)
+  const sandbox = await startSandbox(
+    { LOG_LEVEL: 'silent', STEPCAST_PUBLIC_URL: productUrl, ...(env.STEPCAST_PUBLIC_URL && { SANDBOX_PRODUCT_URL: productUrl }), ...env },
+    false,
+  )
   const call: SandboxStage['call'] = async (method, path, body, headers = {}) => {
     const isForm = body instanceof URLSearchParams
     const answer = await fetch(`${sandbox.url}${path}`, {

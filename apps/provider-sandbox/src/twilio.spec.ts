@@ -44,7 +44,14 @@ describe('Twilio', () => {
     const url = `${stage.productUrl}/v1/callbacks/twilio/demo`
     const told = stage.told.find((one) => one.url === '/v1/callbacks/twilio/demo')!
     const form = Object.fromEntries(new URLSearchParams(told.body))
-    expect(form).toMatchObject({ AccountSid: accountSid, From: number, To: '+15005550006', Body: 'STOP', SmsStatus: 'received', MessageSid: expect.stringMatching(/^SM/) })
+    expect(form).toMatchObject({
+      AccountSid: accountSid,
+      From: number,
+      To: '+15005550006',
+      Body: 'STOP',
+      SmsStatus: 'received',
+      MessageSid: expect.stringMatching(/^SM/),
+    })
     expect(told.headers['x-twilio-signature']).toBe(twilioSignature(authToken, url, form))
     expect(await text(number, newId())).toMatchObject({ status: 400, body: { code: 21610 } })
     expect(await text(number, newId(), { From: '+15005550007' })).toMatchObject({ status: 201 })

@@ -108,7 +108,10 @@ const fieldsOf = (form: MessageForm): Fields => {
 }
 
 /** The code of what is wrong; null: nothing. */
-function problemOf({ To, From, MessagingServiceSid, Body, StatusCallback, ValidityPeriod }: Fields, mayCall: (url: string) => boolean): number | null {
+function problemOf(
+  { To, From, MessagingServiceSid, Body, StatusCallback, ValidityPeriod }: Fields,
+  mayCall: (url: string) => boolean,
+): number | null {
   if (To === '') return 21604
   if (From === '' && MessagingServiceSid === '') return 21603
   // E.164, a short code, or a name of up to 11 letters, digits and spaces with a letter in it.
@@ -150,7 +153,8 @@ export class Twilio {
     const authToken = this.authTokenOf(accountSid, authorization)
     const fields = fieldsOf(form)
     const { messageId, workspaceId } = namesIn(fields.StatusCallback)
-    const problem = problemOf(fields, (url) => this.product.mayCall(url)) ?? (this.unsubscribed.has(stopOf(accountSid, fields)) ? 21610 : null)
+    const problem =
+      problemOf(fields, (url) => this.product.mayCall(url)) ?? (this.unsubscribed.has(stopOf(accountSid, fields)) ? 21610 : null)
     const message = new TwilioMessage(accountSid, authToken ?? '', fields)
     const answer: Answer = problem === null ? { status: 201, body: message.resource(), logged: '201' } : error(problem)
     const judged: Judged = {
@@ -229,7 +233,8 @@ export class Twilio {
 }
 
 /** A STOP is of a number to a sender of an account; a service's counts for all of its numbers. */
-const stopOf = (accountSid: string, { To, From, MessagingServiceSid }: Fields): string => `${accountSid} ${MessagingServiceSid || From} ${To}`
+const stopOf = (accountSid: string, { To, From, MessagingServiceSid }: Fields): string =>
+  `${accountSid} ${MessagingServiceSid || From} ${To}`
 
 /** Stepcast's callback address names the message and its workspace: `…/{workspaceId}?m={messageId}`. */
 function namesIn(statusCallback: string): { readonly messageId: string | null; readonly workspaceId: string | null } {

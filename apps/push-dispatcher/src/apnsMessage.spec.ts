@@ -21,12 +21,12 @@ describe('a push to APNs', () => {
       headers: { 'apns-topic': 'com.example.shop', 'apns-push-type': 'alert', 'apns-priority': '10' },
     })
     expect(JSON.parse(requestOf().body)).toEqual({
-      'aps': { 'alert': { title: 'Shipped', body: 'Order 1' }, 'mutable-content': 1 },
-      'screen': 'order',
-      'stepcast_message_id': message.messageId,
-      'stepcast_workspace_id': 'demo',
-      'stepcast_user_id': 'user-1',
-      'stepcast_url': 'https://shop.example/1',
+      aps: { alert: { title: 'Shipped', body: 'Order 1' }, 'mutable-content': 1 },
+      screen: 'order',
+      stepcast_message_id: message.messageId,
+      stepcast_workspace_id: 'demo',
+      stepcast_user_id: 'user-1',
+      stepcast_url: 'https://shop.example/1',
     })
   })
   it('collapses with its own repeats', () => {

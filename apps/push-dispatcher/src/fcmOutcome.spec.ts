@@ -44,7 +44,9 @@ describe('an answer of FCM', () => {
     expect(of(refused(400, 'INVALID_ARGUMENT'))).toMatchObject({ kind: 'rejected', deadAddress: false })
   })
   it.each([
-    ['Message too big', [badRequest('message')]], ['Android message is too big', [fcmError('INVALID_ARGUMENT')]], ['APNs payload exceeds maximum size', []],
+    ['Message too big', [badRequest('message')]],
+    ['Android message is too big', [fcmError('INVALID_ARGUMENT')]],
+    ['APNs payload exceeds maximum size', []],
   ])('INVALID_ARGUMENT for its size has the reason that is the same for every provider: %s', (words, details) => {
     const { body, ...answer } = refused(400, 'INVALID_ARGUMENT', details) as { body: string }
     const made = JSON.parse(body) as { error: object }

@@ -45,12 +45,7 @@ export function outcomeOf(result: CallResult, circumstances: Circumstances): Out
 export const isThirdPartyAuthError = ({ body }: { readonly body: string }): boolean =>
   fcmErrorOf(errorOf(body))?.errorCode === 'THIRD_PARTY_AUTH_ERROR'
 
-function refusal(
-  status: number,
-  error: GoogleError,
-  afterMs: number | null,
-  { quotaWaitMs, isPayloadSound }: Circumstances,
-): Outcome {
+function refusal(status: number, error: GoogleError, afterMs: number | null, { quotaWaitMs, isPayloadSound }: Circumstances): Outcome {
   const reason = fcmErrorOf(error)?.errorCode ?? error.status ?? `HTTP_${status}`
   const rejected = (deadAddress: boolean): Outcome => ({ kind: 'rejected', reason, deadAddress })
   const retry = (waitMs: number | null): Outcome => ({ kind: 'retry', reason, afterMs: waitMs })

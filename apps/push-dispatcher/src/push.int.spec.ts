@@ -17,14 +17,7 @@ import {
 import { consumeRecords, silentLog, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
 import { sandboxAccounts } from '@stepcast/local'
 import { createPool, migrate } from '@stepcast/postgres'
-import {
-  contextHeader,
-  contextKey,
-  expectEveryRouteScoped,
-  signContext,
-  type CallerContext,
-  type RunningService,
-} from '@stepcast/service'
+import { contextHeader, contextKey, expectEveryRouteScoped, signContext, type CallerContext, type RunningService } from '@stepcast/service'
 import { templateApproved } from '@stepcast/template'
 import { eventually, giveAccounts, readDeadLetters, specStack, type SpecStack } from '@stepcast/testing'
 import type { Arrival } from '../../provider-sandbox/src/arrivals'
@@ -49,7 +42,9 @@ const trusting = ({ ca }: RunningSandbox): DispatcherOptions<'push', Config> => 
   ],
 })
 const endpoints = ({ tlsUrl }: RunningSandbox): Record<string, string> => ({
-  FCM_ENDPOINT: tlsUrl, FCM_TOKEN_ENDPOINT: `${tlsUrl}/token`, APNS_ENDPOINT: tlsUrl,
+  FCM_ENDPOINT: tlsUrl,
+  FCM_TOKEN_ENDPOINT: `${tlsUrl}/token`,
+  APNS_ENDPOINT: tlsUrl,
 })
 
 interface Sent {
@@ -252,7 +247,10 @@ describe('push-dispatcher', () => {
   it.each(['fcm', 'apns'] as const)('a push over %s that nobody can send is not tried: too large, empty, led astray', async (platform) => {
     const user = await putUser([device(`limits-${platform}`, `token-limits-${platform}`, platform)])
     for (const [templateId, v, reason] of [
-      ['shipped', '가'.repeat(1_500), 'too_large'], ['shipped', 'x'.repeat(60_000), 'too_large'], ['bare', ' \u200b', 'empty'], ['led', '@evil.example/', 'unsafe_address'],
+      ['shipped', '가'.repeat(1_500), 'too_large'],
+      ['shipped', 'x'.repeat(60_000), 'too_large'],
+      ['bare', ' \u200b', 'empty'],
+      ['led', '@evil.example/', 'unsafe_address'],
     ] as const) {
       const sent = await command(user, { templateId, variables: { orderNo: v } })
       await reported(sent, `failed(${reason})`)
@@ -358,8 +356,11 @@ describe('push-dispatcher', () => {
     const before = (await answers(gone)).length
     await call('DELETE', `${sandbox.url}/faults`)
     await quiet(1_500)
-    expect([(await answers(gone)).length, kinds(there), kinds(gone)]).toEqual(
-      [before, ['unknown(timeout)', 'requested'], ['unknown(timeout)', 'failed(not_sent)']])
+    expect([(await answers(gone)).length, kinds(there), kinds(gone)]).toEqual([
+      before,
+      ['unknown(timeout)', 'requested'],
+      ['unknown(timeout)', 'failed(not_sent)'],
+    ])
   })
 
   it('reports a push accepted and then reset as unknown', async () => {
@@ -668,9 +669,22 @@ describe('push-dispatcher by itself', () => {
   const commanded = (sendId: string, changes: Partial<DispatchStep> = {}): Commanded => {
     const sequenceId = sequenceIdOf('demo', sendId, 'user-1')
     const command: DispatchStep = {
-      action: 'send', workspaceId: 'demo', messageId: messageIdOf(sequenceId, 1, 'push'), sequenceId, sendId, step: 1, channelType: 'push',
-      userId: 'user-1', templateId: 'shipped', templateVersion: 1, campaignId: null, variables: {}, commandedAt: Date.now(),
-      expiresAt: Date.now() + 60_000, windowMs: null, ...changes,
+      action: 'send',
+      workspaceId: 'demo',
+      messageId: messageIdOf(sequenceId, 1, 'push'),
+      sequenceId,
+      sendId,
+      step: 1,
+      channelType: 'push',
+      userId: 'user-1',
+      templateId: 'shipped',
+      templateVersion: 1,
+      campaignId: null,
+      variables: {},
+      commandedAt: Date.now(),
+      expiresAt: Date.now() + 60_000,
+      windowMs: null,
+      ...changes,
     }
     return { command, traceparent: null }
   }
@@ -707,12 +721,18 @@ describe('push-dispatcher by itself', () => {
 
   it('does not send what is withdrawn in the same batch', async () => {
     const pool = createPool({ databaseUrl: stack.databaseUrl, schema, applicationName: 'spec' })
-    const dispatch = dispatchOf(trusting(sandbox), { connection: stack.connection('push-dispatcher'), pool, log: silentLog, config: configWith({}) })
+    const dispatch = dispatchOf(trusting(sandbox), {
+      connection: stack.connection('push-dispatcher'),
+      pool,
+      log: silentLog,
+      config: configWith({}),
+    })
     await dispatch.start()
     const [kept, withdrawn] = [commanded('kept'), commanded('withdrawn')]
     await dispatch.take([withdrawn, kept, commanded('withdrawn', { action: 'withdraw' })])
     const answerTo = async ({ command }: Commanded): Promise<unknown> =>
-      (await pool.query<{ kind: string }>(`SELECT answer ->> 'kind' AS kind FROM messages WHERE message_id = $1`, [command.messageId])).rows[0]?.kind
+      (await pool.query<{ kind: string }>(`SELECT answer ->> 'kind' AS kind FROM messages WHERE message_id = $1`, [command.messageId]))
+        .rows[0]?.kind
     await eventually(async () => (await answerTo(kept)) === 'requested')
     expect(await answerTo(withdrawn)).toBe('skipped')
     await dispatch.stop()

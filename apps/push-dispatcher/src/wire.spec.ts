@@ -62,7 +62,7 @@ describe('a push as it arrives', () => {
     expect(headers).toMatchObject({
       ':method': 'POST',
       ':path': '/3/device/token-1',
-      'authorization': expect.stringMatching(/^bearer [\w-]+\.[\w-]+\.[\w-]+$/),
+      authorization: expect.stringMatching(/^bearer [\w-]+\.[\w-]+\.[\w-]+$/),
       'apns-topic': 'com.example.shop',
       'apns-push-type': 'alert',
       'apns-priority': '10',
@@ -72,10 +72,10 @@ describe('a push as it arrives', () => {
     expect(leftS).toBeLessThanOrEqual(90.5)
     expect(leftS).toBeGreaterThan(85)
     expect(body).toEqual({
-      'aps': { 'alert': { title: '발송', body: 'Order 1' }, 'mutable-content': 1 },
-      'stepcast_message_id': message.messageId,
-      'stepcast_workspace_id': 'demo',
-      'stepcast_user_id': 'person-1',
+      aps: { alert: { title: '발송', body: 'Order 1' }, 'mutable-content': 1 },
+      stepcast_message_id: message.messageId,
+      stepcast_workspace_id: 'demo',
+      stepcast_user_id: 'person-1',
     })
     await kind.close()
   })
@@ -85,7 +85,7 @@ describe('a push as it arrives', () => {
     const serviceAccount = { project_id: 'shop-project', client_email: 'a@b', private_key: pem('rsa') }
     expect(await kind.open({ serviceAccount }, { minuteMs: 60_000 }).send(message, permit)).toMatchObject({ kind: 'accepted' })
     const [{ headers, body }] = arrived as [Arrived]
-    expect(headers).toMatchObject({ ':path': '/v1/projects/shop-project/messages:send', 'authorization': 'Bearer granted' })
+    expect(headers).toMatchObject({ ':path': '/v1/projects/shop-project/messages:send', authorization: 'Bearer granted' })
     expect(body.message).toMatchObject({
       token: 'token-1',
       notification: { title: '발송', body: 'Order 1' },

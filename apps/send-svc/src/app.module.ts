@@ -4,9 +4,7 @@ import { topics } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, keepUnpublishable, registryConfigFromEnv } from '@stepcast/kafka'
 import { createPool, databaseUrlFromEnv, migrate, poolSizeOf } from '@stepcast/postgres'
 import { TemplatesReplica } from '@stepcast/replica'
-import {
-  currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log,
-} from '@stepcast/service'
+import { currentTraceparent, ENV, gaugeAtScrape, LOG, Readiness, Registry, watchKafka, type Env, type Log } from '@stepcast/service'
 import type { Pool } from 'pg'
 import { FanOut } from './fanOut'
 import { migrations } from './migrations'
@@ -24,7 +22,11 @@ const purgeEveryMs = 3_600_000
 async function openDatabase(env: Env, log: Log): Promise<Pool> {
   const settings = { databaseUrl: databaseUrlFromEnv(env), schema: 'send_svc', applicationName: name }
   await migrate({ ...settings, migrations, onWait: (sentence) => log.info(sentence) })
-  return createPool({ ...settings, max: poolSizeOf(env, name), onError: (error) => log.warn({ err: error }, 'an idle database connection broke') })
+  return createPool({
+    ...settings,
+    max: poolSizeOf(env, name),
+    onError: (error) => log.warn({ err: error }, 'an idle database connection broke'),
+  })
 }
 
 @Module({
@@ -50,7 +52,8 @@ async function openDatabase(env: Env, log: Log): Promise<Pool> {
     {
       provide: FanOut,
       inject: [POOL, KafkaConnection, LOG],
-      useFactory: (pool: Pool, kafka: KafkaConnection, log: Log) => new FanOut({ pool, producer: () => kafka.producer(), setAside: keepUnpublishable(kafka), log }),
+      useFactory: (pool: Pool, kafka: KafkaConnection, log: Log) =>
+        new FanOut({ pool, producer: () => kafka.producer(), setAside: keepUnpublishable(kafka), log }),
     },
     {
       provide: Sends,
@@ -75,8 +78,11 @@ export class AppModule implements OnApplicationBootstrap, OnApplicationShutdown 
 
   async onApplicationBootstrap(): Promise<void> {
     watchKafka(this.registry, this.readiness, { connection: this.kafka, follows: [this.templates.followed], writes: [topics.sends.name] })
-    gaugeAtScrape(this.registry, { name: 'stepcast_fan_out_receivers', help: 'Receivers of stored sends that are not on Kafka yet.' },
-      async () => [{ value: await receiversWaiting(this.pool) }])
+    gaugeAtScrape(
+      this.registry,
+      { name: 'stepcast_fan_out_receivers', help: 'Receivers of stored sends that are not on Kafka yet.' },
+      async () => [{ value: await receiversWaiting(this.pool) }],
+    )
     await this.templates.start()
     this.fanOut.start()
     this.readiness.add('postgres', async () => (await this.pool.query('SELECT 1')).rowCount === 1)

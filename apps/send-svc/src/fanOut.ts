@@ -160,7 +160,11 @@ export class FanOut {
     )
   }
 
-  private async setAside({ workspaceId, sendId, templateId, templateVersion, traceparent }: ClaimedSend, receivers: readonly Receiver[], error: unknown): Promise<void> {
+  private async setAside(
+    { workspaceId, sendId, templateId, templateVersion, traceparent }: ClaimedSend,
+    receivers: readonly Receiver[],
+    error: unknown,
+  ): Promise<void> {
     for (const { user_id: userId, variables } of receivers) {
       const value = { workspaceId, sendId, userId, templateId, templateVersion, variables }
       await this.options.setAside({ topic: topics.sends.name, key: sequenceIdOf(workspaceId, sendId, userId), value, traceparent, error })

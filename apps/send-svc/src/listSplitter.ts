@@ -14,8 +14,17 @@ export interface ListSplitterOptions {
   readonly onTooLarge: (index: number | null) => never
 }
 
-const [quote, backslash, comma, colon, openBrace, closeBrace, openBracket, closeBracket, zero] =
-  ['"', '\\', ',', ':', '{', '}', '[', ']', '0'].map((sign) => sign.charCodeAt(0)) as [number, number, number, number, number, number, number, number, number]
+const [quote, backslash, comma, colon, openBrace, closeBrace, openBracket, closeBracket, zero] = [
+  '"',
+  '\\',
+  ',',
+  ':',
+  '{',
+  '}',
+  '[',
+  ']',
+  '0',
+].map((sign) => sign.charCodeAt(0)) as [number, number, number, number, number, number, number, number, number]
 const isBlank = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
 /**

@@ -31,7 +31,10 @@ export async function readSend(pieces: AsyncIterable<Buffer>, held: HeldBytes): 
   const hash = createHash('sha256').update('{"receivers":[')
   let kept = 0
   const splitter = new ListSplitter({
-    list: 'receivers', itemBytes: megabyte, restBytes: megabyte, onTooLarge: tooLarge,
+    list: 'receivers',
+    itemBytes: megabyte,
+    restBytes: megabyte,
+    onTooLarge: tooLarge,
     onItem: (item, index) => {
       if (index >= maxReceivers) throw refused([{ path: '/receivers', message: `must have at most ${maxReceivers} items` }])
       const { userId, variables } = receiverOf(item, index, errors) ?? { userId: '', variables: null }
@@ -51,7 +54,9 @@ export async function readSend(pieces: AsyncIterable<Buffer>, held: HeldBytes): 
     const rest = restOf(splitter.end(), errors)
     const { tag, templateId, templateVersion, variables } = rest
     const given = unlessEmpty(variables)
-    hash.update(`],${canonicalJson({ ...(tag != null && { tag }), templateId, ...(templateVersion != null && { templateVersion }), ...(given && { variables: given }) }).slice(1)}`)
+    hash.update(
+      `],${canonicalJson({ ...(tag != null && { tag }), templateId, ...(templateVersion != null && { templateVersion }), ...(given && { variables: given }) }).slice(1)}`,
+    )
     const request = { templateId, templateVersion: templateVersion ?? null, tag: tag ?? null, variables: given ?? {}, receivers }
     return { request, fingerprint: hash.digest('hex'), heldBytes: kept }
   } catch (error) {

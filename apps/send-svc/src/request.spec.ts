@@ -76,11 +76,19 @@ it('tells the first 20 errors', async () => {
 it('variables over 64 kB are refused, in bytes and with those of the send', async () => {
   const schema = [variable('a'), variable('b', { required: false })]
   expect((await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(64 * 1024 - 1) } }))).errors).toEqual([])
-  expect((await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(64 * 1024) } }))).errors).toMatchObject([{ path: '/receivers/0/variables' }])
-  expect((await receiversOf(schema, await asked({ variables: { a: '한'.repeat(22_000) } }))).errors).toMatchObject([{ path: '/receivers/0/variables' }])
+  expect((await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(64 * 1024) } }))).errors).toMatchObject([
+    { path: '/receivers/0/variables' },
+  ])
+  expect((await receiversOf(schema, await asked({ variables: { a: '한'.repeat(22_000) } }))).errors).toMatchObject([
+    { path: '/receivers/0/variables' },
+  ])
   expect(
-    (await receiversOf(schema, await asked({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] })))
-      .errors,
+    (
+      await receiversOf(
+        schema,
+        await asked({ variables: { a: 'x'.repeat(40_000) }, receivers: [{ userId: 'u', variables: { b: 'x'.repeat(30_000) } }] }),
+      )
+    ).errors,
   ).toMatchObject([{ path: '/receivers/0/variables' }])
 })
 
@@ -99,15 +107,18 @@ it('text of any language and its line breaks are taken', async () => {
   expect(await errorsOf({ templateId: 't', receivers: [{ userId: 'u', variables: { a: 'line\n한글 😀' } }] })).toEqual([])
 })
 
-it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__defineGetter__', 'prototype'])('a variable may be called %s, of the send and of a receiver', async (name) => {
-  const request = async (where: string): Promise<SendRequest> =>
-    (await readSend([Buffer.from(where.replace('NAME', name))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))).request
-  const schema = [variable(name)]
-  const ofSend = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}],"variables":{"NAME":"VAL"}}'))
-  const ofUser = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u","variables":{"NAME":"VAL"}}]}'))
-  expect([ofSend.errors, ofUser.errors, Object.entries(variablesOf(ofUser.receivers[0]!) as object)]).toEqual([[], [], [[name, 'VAL']]])
-  expect((await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}]}'))).errors).toHaveLength(1)
-})
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__defineGetter__', 'prototype'])(
+  'a variable may be called %s, of the send and of a receiver',
+  async (name) => {
+    const request = async (where: string): Promise<SendRequest> =>
+      (await readSend([Buffer.from(where.replace('NAME', name))] as unknown as AsyncIterable<Buffer>, new HeldBytes(1e9))).request
+    const schema = [variable(name)]
+    const ofSend = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}],"variables":{"NAME":"VAL"}}'))
+    const ofUser = await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u","variables":{"NAME":"VAL"}}]}'))
+    expect([ofSend.errors, ofUser.errors, Object.entries(variablesOf(ofUser.receivers[0]!) as object)]).toEqual([[], [], [[name, 'VAL']]])
+    expect((await receiversOf(schema, await request('{"templateId":"t","receivers":[{"userId":"u"}]}'))).errors).toHaveLength(1)
+  },
+)
 
 async function errorsOf(request: unknown): Promise<readonly { path: string }[]> {
   try {
@@ -121,7 +132,9 @@ async function errorsOf(request: unknown): Promise<readonly { path: string }[]> 
 
 it('an image or action is an http(s) URL, wherever it comes from', async () => {
   const schema = [variable('link', { type: 'action', required: false })]
-  expect((await receiversOf(schema, await asked({ variables: { link: 'javascript:1' } }))).errors).toMatchObject([{ path: '/variables/link' }])
+  expect((await receiversOf(schema, await asked({ variables: { link: 'javascript:1' } }))).errors).toMatchObject([
+    { path: '/variables/link' },
+  ])
   expect((await receiversOf(schema, await asked({ receivers: [{ userId: 'u', variables: { link: 'shop' } }] }))).errors).toMatchObject([
     { path: '/receivers/0/variables/link' },
   ])

@@ -1,6 +1,17 @@
 // The HTTP edge of sends: who may call what, which input is read, which status is answered.
 import { Controller, Get, HttpCode, Param, Post, Query, Req } from '@nestjs/common'
-import { answerWith, Caller, Describe, IdempotencyKey, instant, jsonPiecesOf, pageQuery, ReadsBody, RequireScope, templateIdField } from '@stepcast/service'
+import {
+  answerWith,
+  Caller,
+  Describe,
+  IdempotencyKey,
+  instant,
+  jsonPiecesOf,
+  pageQuery,
+  ReadsBody,
+  RequireScope,
+  templateIdField,
+} from '@stepcast/service'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { sendBody } from './request'
@@ -42,7 +53,10 @@ export class SendsController {
   /** Sends asked for over HTTP, newest first, of a template and from (inclusive) to (exclusive) where given; kept 30 days. */
   @Get()
   @RequireScope('read')
-  list(@Caller() caller: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<{ items: ListedSend[]; nextCursor: string | null }> {
+  list(
+    @Caller() caller: Caller,
+    @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
+  ): Promise<{ items: ListedSend[]; nextCursor: string | null }> {
     return this.sends.list(caller, query, { templateId: query.templateId ?? null, from: dateOf(query.from), to: dateOf(query.to) })
   }
 

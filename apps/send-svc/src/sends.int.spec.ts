@@ -58,11 +58,15 @@ beforeAll(async () => {
             asked.push({ url: request.url!, body: text === '' ? null : JSON.parse(text), caller })
             const { id, known } = text === '' ? { id: '', known: false } : JSON.parse(text)
             if (id === 'one-too-many') {
-              response.writeHead(429, { 'content-type': 'application/problem+json', 'retry-after': '3600' }).end('{"detail":"Too many of them."}')
+              response
+                .writeHead(429, { 'content-type': 'application/problem+json', 'retry-after': '3600' })
+                .end('{"detail":"Too many of them."}')
               return
             }
             const answer =
-              request.method === 'POST' ? { cancelled: true, known: known || knownToOrchestrator.has(id) } : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
+              request.method === 'POST'
+                ? { cancelled: true, known: known || knownToOrchestrator.has(id) }
+                : summaries.get(decodeURIComponent(request.url!.split('/').at(-1)!))
             response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? {}))
           })(),
       )
@@ -174,20 +178,31 @@ it('a template approved a moment ago can be sent at once, with variables resolve
   ])
 })
 
-it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('a variable called %s reaches Kafka, of the send and of a receiver', async (variable) => {
-  await approve(`named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`, 1, [{ ...orderNo, name: variable }])
-  const templateId = `named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`
-  const body: unknown = JSON.parse(`{"templateId":"${templateId}","receivers":[{"userId":"a"},{"userId":"b","variables":{"${variable}":"OWN"}}],"variables":{"${variable}":"VAL"}}`)
-  const { status, body: answer } = await call('POST', '/v1/sends', body)
-  expect(status).toBe(202)
-  const requests = await eventually(async () => {
-    const found = await fannedOut(answer.sendId)
-    return found.length === 2 ? found : null
-  })
-  expect(requests.map(({ userId, variables }) => [userId, Object.entries(variables)]).sort()).toEqual([['a', [[variable, 'VAL']]], ['b', [[variable, 'OWN']]]])
-  const without = { templateId, receivers: [{ userId: 'a' }] }
-  expect(await call('POST', '/v1/sends', without)).toMatchObject({ status: 422, body: { errors: [{ message: expect.stringContaining(`lacks ${variable}`) }] } })
-})
+it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+  'a variable called %s reaches Kafka, of the send and of a receiver',
+  async (variable) => {
+    await approve(`named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`, 1, [{ ...orderNo, name: variable }])
+    const templateId = `named-${variable.toLowerCase().replaceAll('_', '-').replace(/^-+/, '')}`
+    const body: unknown = JSON.parse(
+      `{"templateId":"${templateId}","receivers":[{"userId":"a"},{"userId":"b","variables":{"${variable}":"OWN"}}],"variables":{"${variable}":"VAL"}}`,
+    )
+    const { status, body: answer } = await call('POST', '/v1/sends', body)
+    expect(status).toBe(202)
+    const requests = await eventually(async () => {
+      const found = await fannedOut(answer.sendId)
+      return found.length === 2 ? found : null
+    })
+    expect(requests.map(({ userId, variables }) => [userId, Object.entries(variables)]).sort()).toEqual([
+      ['a', [[variable, 'VAL']]],
+      ['b', [[variable, 'OWN']]],
+    ])
+    const without = { templateId, receivers: [{ userId: 'a' }] }
+    expect(await call('POST', '/v1/sends', without)).toMatchObject({
+      status: 422,
+      body: { errors: [{ message: expect.stringContaining(`lacks ${variable}`) }] },
+    })
+  },
+)
 
 it('refuses what is not approved, no version, archived or lacks a variable', async () => {
   await approve('known')
@@ -272,15 +287,26 @@ it('a receiver that cannot be written by its own fault goes aside alone; its 299
     setAside: async ({ value, error }) => void aside.push({ userId: (value as { userId: string }).userId, error: (error as Error).name }),
     log: { warn: () => {} } as never,
     producer: async () => ({
-      send: (topic, records) => (records.some(({ value }) => (value as { userId: string }).userId === poison) ? Promise.reject(new RangeError('no')) : producer.send(topic, records)),
+      send: (topic, records) =>
+        records.some(({ value }) => (value as { userId: string }).userId === poison)
+          ? Promise.reject(new RangeError('no'))
+          : producer.send(topic, records),
     }),
   })
   fanOut.start()
-  await eventually(async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount, { withinMs: 30_000 })
+  await eventually(
+    async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount,
+    { withinMs: 30_000 },
+  )
   await fanOut.stop()
   expect(aside).toEqual([{ userId: poison, error: 'RangeError' }])
   const written = (await fannedOut(body.sendId)).map(({ userId }) => userId)
-  expect(written.sort()).toEqual(receivers.map(({ userId }) => userId).filter((userId) => userId !== poison).sort())
+  expect(written.sort()).toEqual(
+    receivers
+      .map(({ userId }) => userId)
+      .filter((userId) => userId !== poison)
+      .sort(),
+  )
 })
 
 it('killed between publish and position, the fan-out repeats records of the same identity and loses none', async () => {
@@ -313,7 +339,9 @@ it('killed between publish and position, the fan-out repeats records of the same
     1_000,
   )
 
-  const two = [1, 2].map(() => new FanOut({ pool, setAside: nobody, log: { warn: () => {} } as never, producer: () => Promise.resolve(producer) }))
+  const two = [1, 2].map(
+    () => new FanOut({ pool, setAside: nobody, log: { warn: () => {} } as never, producer: () => Promise.resolve(producer) }),
+  )
   two.forEach((fanOut) => fanOut.start())
   await eventually(
     async () => (await pool.query('SELECT 1 FROM sends WHERE send_id = $1 AND position = recipients', [body.sendId])).rowCount,
@@ -393,18 +421,25 @@ it('cancels by the orchestrator, whoever knows the send: this service, or the or
   const { body } = await call('POST', '/v1/sends', { templateId: 'cancelled', receivers: users(1), variables: { orderNo: '1' } })
   asked.length = 0
   const asking = (id: string, known: boolean) => ({
-    url: '/internal/cancels', caller: { workspaceId: 'demo' },
+    url: '/internal/cancels',
+    caller: { workspaceId: 'demo' },
     body: { cancelId: expect.stringMatching(/^[0-9a-f-]{36}$/), scope: 'send', id, requestedBy: 'api_key ak_1', known },
   })
   expect(await call('POST', `/v1/sends/${body.sendId}/cancel`)).toEqual({ status: 200, body: { sendId: body.sendId, cancelled: true } })
   expect(asked).toMatchObject([asking(body.sendId, true)])
   asked.length = 0
   knownToOrchestrator.add('order 42/a')
-  expect(await call('POST', `/v1/sends/${encodeURIComponent('order 42/a')}/cancel`)).toEqual({ status: 200, body: { sendId: 'order 42/a', cancelled: true } })
+  expect(await call('POST', `/v1/sends/${encodeURIComponent('order 42/a')}/cancel`)).toEqual({
+    status: 200,
+    body: { sendId: 'order 42/a', cancelled: true },
+  })
   expect(asked).toMatchObject([asking('order 42/a', false)])
   asked.length = 0
   // Recorded all the same: should it come, it is born cancelled.
-  expect(await call('POST', '/v1/sends/nobody/cancel')).toMatchObject({ status: 404, body: { detail: expect.stringContaining('born cancelled') } })
+  expect(await call('POST', '/v1/sends/nobody/cancel')).toMatchObject({
+    status: 404,
+    body: { detail: expect.stringContaining('born cancelled') },
+  })
   expect(asked).toMatchObject([asking('nobody', false)])
   asked.length = 0
   expect((await call('POST', `/v1/sends/${'x'.repeat(129)}/cancel`)).status).toBe(404)
@@ -419,7 +454,8 @@ it('lists sends, newest first, of a template and a time', async () => {
     pool.query(
       `INSERT INTO sends (workspace_id, send_id, template_id, template_version, variable_schema, variables, tag, source, requested_at, recipients, position, answer, served_at)
        VALUES ($1, $2, $3, 1, '[]', '{}', $4, 'http', $5, 1, 1, '{}', now())`,
-      [workspaceId, `${templateId}-${n}`, templateId, n === 3 ? 'third' : null, new Date(Date.UTC(2026, 10, 1, n))])
+      [workspaceId, `${templateId}-${n}`, templateId, n === 3 ? 'third' : null, new Date(Date.UTC(2026, 10, 1, n))],
+    )
   for (const n of [3, 1, 2, 4]) for (const templateId of ['a', 'b']) await send(templateId, n)
   const list = async (query: string): Promise<string[]> => {
     const found: string[] = []
@@ -436,8 +472,18 @@ it('lists sends, newest first, of a template and a time', async () => {
   expect(await list('&templateId=a')).toEqual(['a-4', 'a-3', 'a-2', 'a-1'])
   expect(await list('&templateId=a&from=2026-11-01T02:00:00Z&to=2026-11-01T04:00:00Z')).toEqual(['a-3', 'a-2'])
   expect(await list('&to=2026-11-01T02:00:00Z')).toEqual(['b-1', 'a-1'])
-  expect((await call('GET', '/v1/sends?templateId=a&from=2026-11-01T03:00:00Z&to=2026-11-01T04:00:00Z', undefined, { workspaceId })).body.items).toEqual([
-    { sendId: 'a-3', templateId: 'a', templateVersion: 1, source: 'http', requestedAt: '2026-11-01T03:00:00.000Z', recipients: 1, tag: 'third' },
+  expect(
+    (await call('GET', '/v1/sends?templateId=a&from=2026-11-01T03:00:00Z&to=2026-11-01T04:00:00Z', undefined, { workspaceId })).body.items,
+  ).toEqual([
+    {
+      sendId: 'a-3',
+      templateId: 'a',
+      templateVersion: 1,
+      source: 'http',
+      requestedAt: '2026-11-01T03:00:00.000Z',
+      recipients: 1,
+      tag: 'third',
+    },
   ])
   expect((await call('GET', '/v1/sends', undefined, { workspaceId: 'nobody' })).body).toEqual({ items: [], nextCursor: null })
   expect((await call('GET', '/v1/sends?from=yesterday', undefined, { workspaceId })).status).toBe(422)
@@ -462,30 +508,56 @@ it('forgets sends after 30 days, but none that is not fanned out', async () => {
 
 it('nothing hostile is answered with 5xx: no text, number, time or cursor of any call', async () => {
   await approve('attacked')
-  const caller = { workspaceId: 'demo', scopes: ['admin', 'send', 'read'] as CallerContext['scopes'], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
+  const caller = {
+    workspaceId: 'demo',
+    scopes: ['admin', 'send', 'read'] as CallerContext['scopes'],
+    userId: null,
+    via: 'api_key' as const,
+    keyId: 'ak_1',
+  }
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
   const { breaches, byStatus } = await attack({
-    url: service.url, headers: async () => ({ [contextHeader]: context }), known: { sendId: 'attacked' },
-    bodies: { 'POST /v1/sends': { templateId: 'attacked', templateVersion: 1, receivers: [{ userId: 'u', variables: { orderNo: '1' } }], variables: { more: 'x' }, tag: 't' } },
+    url: service.url,
+    headers: async () => ({ [contextHeader]: context }),
+    known: { sendId: 'attacked' },
+    bodies: {
+      'POST /v1/sends': {
+        templateId: 'attacked',
+        templateVersion: 1,
+        receivers: [{ userId: 'u', variables: { orderNo: '1' } }],
+        variables: { more: 'x' },
+        tag: 't',
+      },
+    },
   })
   expect(breaches).toEqual([])
   expect(Object.keys(byStatus)).toEqual(expect.arrayContaining(['202', '400', '404', '422']))
 })
 
 it.each([
-  ['variables', { variables: { orderNo: 'Ann \ud83d' } }, '/variables/orderNo'], ['a receiver’s variables', { receivers: [{ userId: 'u', variables: { orderNo: '\udc4b' } }] }, '/receivers/0/variables/orderNo'],
-  ['the name of a variable', { variables: { 'a\ud83d': 'x' } }, '/variables'], ['userId', { receivers: [{ userId: 'a\ud83d' }] }, '/receivers/0/userId'], ['tag', { tag: 'a\ud83d' }, '/tag'],
-  ['NUL in variables', { variables: { orderNo: 'a\0' } }, '/variables/orderNo'], ['NUL in tag', { tag: '\0' }, '/tag'],
+  ['variables', { variables: { orderNo: 'Ann \ud83d' } }, '/variables/orderNo'],
+  ['a receiver’s variables', { receivers: [{ userId: 'u', variables: { orderNo: '\udc4b' } }] }, '/receivers/0/variables/orderNo'],
+  ['the name of a variable', { variables: { 'a\ud83d': 'x' } }, '/variables'],
+  ['userId', { receivers: [{ userId: 'a\ud83d' }] }, '/receivers/0/userId'],
+  ['tag', { tag: 'a\ud83d' }, '/tag'],
+  ['NUL in variables', { variables: { orderNo: 'a\0' } }, '/variables/orderNo'],
+  ['NUL in tag', { tag: '\0' }, '/tag'],
 ])('what is no text is refused where it stands: %s', async (_what, part, path) => {
   await approve('halves')
-  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers: [{ userId: 'u' }], ...part })).toMatchObject({ status: 422, body: { errors: [{ path }] } })
+  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers: [{ userId: 'u' }], ...part })).toMatchObject({
+    status: 422,
+    body: { errors: [{ path }] },
+  })
 })
 
 it('two users who differ in half an emoji only are refused, not made one', async () => {
   await approve('halves')
   const receivers = [{ userId: 'a\ud800b' }, { userId: 'a\ud801b' }]
   const errors = [{ path: '/receivers/0/userId' }, { path: '/receivers/1/userId' }]
-  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers, variables: { orderNo: '1' } })).toMatchObject({ status: 422, body: { errors } })
+  expect(await call('POST', '/v1/sends', { templateId: 'halves', receivers, variables: { orderNo: '1' } })).toMatchObject({
+    status: 422,
+    body: { errors },
+  })
   const version = { templateId: 'halves', templateVersion: 2_147_483_648, receivers: users(1), variables: { orderNo: '1' } }
   expect(await call('POST', '/v1/sends', version)).toMatchObject({ status: 422, body: { errors: [{ path: '/templateVersion' }] } })
 })

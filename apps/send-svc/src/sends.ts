@@ -9,7 +9,17 @@ import type { FanOut } from './fanOut'
 import { readSend } from './reading'
 import { receiversOf, type SendRequest } from './request'
 import type { SendSummary, Services } from './services'
-import { findSend, firstAnswer, listSends, sendOrder, storeSend, type FirstAnswer, type ListedSend, type SendAnswer, type SendFilter } from './store'
+import {
+  findSend,
+  firstAnswer,
+  listSends,
+  sendOrder,
+  storeSend,
+  type FirstAnswer,
+  type ListedSend,
+  type SendAnswer,
+  type SendFilter,
+} from './store'
 
 // What an answer lists; whoever needs the rest asks for the sequences of the send.
 const sequencesListed = 100
@@ -106,7 +116,11 @@ export class Sends {
   }
 
   /** Sends taken here in the last 30 days, newest first; those of Kafka producers are known by their sequences. */
-  async list(caller: Caller, query: { limit?: unknown; cursor?: unknown }, filter: SendFilter): Promise<{ items: ListedSend[]; nextCursor: string | null }> {
+  async list(
+    caller: Caller,
+    query: { limit?: unknown; cursor?: unknown },
+    filter: SendFilter,
+  ): Promise<{ items: ListedSend[]; nextCursor: string | null }> {
     const asked = page(query, sendOrder)
     const found = await listSends(this.pool, caller.workspaceId, filter, asked)
     return pageOf(found, asked, sendOrder, ({ requestedAt, sendId }) => [requestedAt.getTime(), sendId])
@@ -120,7 +134,13 @@ export class Sends {
   async cancel(caller: Caller, sendId: string): Promise<{ sendId: string; cancelled: true }> {
     if (freeIdProblem(sendId)) throw noSuchSend()
     const known = (await findSend(this.pool, caller.workspaceId, sendId)) !== null
-    const found = await this.services.cancel(caller, { cancelId: randomUUID(), scope: 'send', id: sendId, requestedBy: requestedBy(caller), known })
+    const found = await this.services.cancel(caller, {
+      cancelId: randomUUID(),
+      scope: 'send',
+      id: sendId,
+      requestedBy: requestedBy(caller),
+      known,
+    })
     // Stored meanwhile, by a request that was under way.
     if (!found && (await findSend(this.pool, caller.workspaceId, sendId)) === null) throw notYetThere()
     return { sendId, cancelled: true }

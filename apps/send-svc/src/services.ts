@@ -69,7 +69,13 @@ export function servicesFromEnv(env: Env): Services {
     summary: (caller, sendId) =>
       ask<SendSummary>('metrics-svc', `${METRICS_SVC_URL}/internal/sends/${encodeURIComponent(sendId)}`, caller, summaryTimeoutMs),
     cancel: async (caller, request) => {
-      const done = await ask<{ known: boolean }>('The orchestrator', `${ORCHESTRATOR_URL}/internal/cancels`, caller, cancelTimeoutMs, request)
+      const done = await ask<{ known: boolean }>(
+        'The orchestrator',
+        `${ORCHESTRATOR_URL}/internal/cancels`,
+        caller,
+        cancelTimeoutMs,
+        request,
+      )
       if (done === null) throw unavailable('The orchestrator cannot cancel yet: try again.')
       return done.known
     },
@@ -79,5 +85,9 @@ export function servicesFromEnv(env: Env): Services {
 /** A refusal as the other service worded it. */
 async function tooMany(response: Response): Promise<Problem> {
   const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
-  return new Problem({ status: 429, detail: detail ?? 'Too many requests.', headers: { 'retry-after': response.headers.get('retry-after') ?? '60' } })
+  return new Problem({
+    status: 429,
+    detail: detail ?? 'Too many requests.',
+    headers: { 'retry-after': response.headers.get('retry-after') ?? '60' },
+  })
 }

@@ -142,7 +142,10 @@ export const sendOrder = keyset('sends', 'instant', 'text')
 
 /** Sends of a workspace, newest first; one more than the page holds where there are more. */
 export async function listSends(
-  pool: Pool, workspaceId: string, { templateId, from, to }: SendFilter, { limit, after }: Page<typeof sendOrder.shape>,
+  pool: Pool,
+  workspaceId: string,
+  { templateId, from, to }: SendFilter,
+  { limit, after }: Page<typeof sendOrder.shape>,
 ): Promise<ListedSend[]> {
   const { rows } = await pool.query<ListedSend>(
     `SELECT send_id AS "sendId", template_id AS "templateId", template_version AS "templateVersion", source,

@@ -1,5 +1,12 @@
 // The SMS channel: one number per person, tracked links in the text, Twilio's or a compatible provider's network.
-import { numberAddress, paidChannel, replaceLinks, Unsubscribes, Unsubscribes1764900000001, type DispatcherOptions } from '@stepcast/channel'
+import {
+  numberAddress,
+  paidChannel,
+  replaceLinks,
+  Unsubscribes,
+  Unsubscribes1764900000001,
+  type DispatcherOptions,
+} from '@stepcast/channel'
 import { configFromEnv, type Config } from './config'
 import { TwilioKind } from './twilio'
 import { UnsubscribedController } from './unsubscribed.controller'
@@ -12,7 +19,9 @@ const maxTracked = 20_000
 export const schema = 'sms_dispatcher'
 
 const paid = paidChannel<'sms', Config>('s', (content, track) =>
-  content.trackLinks && content.body.length <= maxTracked ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) } : content,
+  content.trackLinks && content.body.length <= maxTracked
+    ? { ...content, body: replaceLinks(content.body, (url) => track(url, null)) }
+    : content,
 )
 
 /** What the channel declares. The links of a text are replaced by short tracked ones where the template says so. */

@@ -61,23 +61,45 @@ describe('sms-dispatcher', () => {
   describe('STOP', () => {
     let texts = 0
     /** A text as Twilio passes it on, of workspace `demo` unless told. */
-    const textOf = (from: string, fields: Record<string, string>, workspaceId = 'demo'): { url: string; headers: Record<string, string>; body: string } => {
+    const textOf = (
+      from: string,
+      fields: Record<string, string>,
+      workspaceId = 'demo',
+    ): { url: string; headers: Record<string, string>; body: string } => {
       const url = `${spec.url}/v1/callbacks/twilio/${workspaceId}`
-      const form = new URLSearchParams({ MessageSid: `SM-${++texts}`, AccountSid: account.accountSid, From: from, To: account.from, SmsStatus: 'received', ...fields })
-      const headers = { 'content-type': 'application/x-www-form-urlencoded', 'x-twilio-signature': twilioSignature(account.authToken, url, form) }
+      const form = new URLSearchParams({
+        MessageSid: `SM-${++texts}`,
+        AccountSid: account.accountSid,
+        From: from,
+        To: account.from,
+        SmsStatus: 'received',
+        ...fields,
+      })
+      const headers = {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-twilio-signature': twilioSignature(account.authToken, url, form),
+      }
       return { url, headers, body: form.toString() }
     }
-    const texted = async (user: { phoneNumber: string | null }, Body: string, more: Record<string, string> = {}): Promise<ReturnType<typeof textOf>> => {
+    const texted = async (
+      user: { phoneNumber: string | null },
+      Body: string,
+      more: Record<string, string> = {},
+    ): Promise<ReturnType<typeof textOf>> => {
       const call = textOf(user.phoneNumber!, { Body, ...more })
       expect(await spec.callBack(call)).toBe(200)
       return call
     }
-    const unsubscribed = async (phoneNumber: string, workspaceId = 'demo'): Promise<{ channelType: string; sender: string; since: string }[]> => {
+    const unsubscribed = async (
+      phoneNumber: string,
+      workspaceId = 'demo',
+    ): Promise<{ channelType: string; sender: string; since: string }[]> => {
       const caller = { workspaceId, scopes: ['internal' as const], userId: null, via: 'root' as const, keyId: null }
       const headers = { [contextHeader]: await signContext(contextKey(spec.env.STEPCAST_INTERNAL_SECRET), caller) }
       return (await spec.call('POST', `${spec.url}/internal/unsubscribed`, { phoneNumber }, headers)).body.unsubscribed
     }
-    const senders = async (phoneNumber: string, workspaceId = 'demo'): Promise<string[]> => (await unsubscribed(phoneNumber, workspaceId)).map(({ sender }) => sender)
+    const senders = async (phoneNumber: string, workspaceId = 'demo'): Promise<string[]> =>
+      (await unsubscribed(phoneNumber, workspaceId)).map(({ sender }) => sender)
     /** What becomes of one more message to a user: its reports, and how often Twilio was asked. */
     const oneMore = async (user: Sent['user']): Promise<[string, number]> => {
       const sent = await spec.send(user)
@@ -90,7 +112,9 @@ describe('sms-dispatcher', () => {
       const user = await spec.user({ phoneNumber: '+15550216100' })
       expect(await oneMore(user)).toEqual(['skipped(unsubscribed)', 1])
       expect([await oneMore(user), await oneMore(user)]).toEqual([skipped, skipped])
-      expect(await unsubscribed('+15550216100')).toEqual([{ channelType: 'sms', sender: account.from, since: expect.stringMatching(/^20.*Z$/) }])
+      expect(await unsubscribed('+15550216100')).toEqual([
+        { channelType: 'sms', sender: account.from, since: expect.stringMatching(/^20.*Z$/) },
+      ])
       // Another workspace asks for itself.
       expect(await oneMore(await spec.user({ workspaceId: 'bold', phoneNumber: '+15550216100' }))).toEqual(['skipped(unsubscribed)', 1])
     })
@@ -103,7 +127,11 @@ describe('sms-dispatcher', () => {
         const form = new URLSearchParams(call.body)
         form.set('To', sent.user.phoneNumber!)
         form.set('From', account.from)
-        return { url: call.url, body: form.toString(), headers: { ...call.headers, 'x-twilio-signature': twilioSignature(account.authToken, call.url, form) } }
+        return {
+          url: call.url,
+          body: form.toString(),
+          headers: { ...call.headers, 'x-twilio-signature': twilioSignature(account.authToken, call.url, form) },
+        }
       }
       for (let time = 0; time < 3; time++) expect(await spec.callBack(told('21610'))).toBe(200)
       await spec.reported(sent, 'requested', 'skipped(unsubscribed)')
@@ -122,8 +150,16 @@ describe('sms-dispatcher', () => {
       await spec.reported(sent, 'requested')
       await texted(sent.user, 'START')
       const call = sms.callback(`${spec.url}/v1/callbacks/twilio/demo`, sent.messageId, { failed: '21610' })
-      const form = new URLSearchParams({ ...Object.fromEntries(new URLSearchParams(call.body)), To: sent.user.phoneNumber!, From: account.from })
-      await spec.callBack({ ...call, body: form.toString(), headers: { ...call.headers, 'x-twilio-signature': twilioSignature(account.authToken, call.url, form) } })
+      const form = new URLSearchParams({
+        ...Object.fromEntries(new URLSearchParams(call.body)),
+        To: sent.user.phoneNumber!,
+        From: account.from,
+      })
+      await spec.callBack({
+        ...call,
+        body: form.toString(),
+        headers: { ...call.headers, 'x-twilio-signature': twilioSignature(account.authToken, call.url, form) },
+      })
       await spec.reported(sent, 'requested', 'skipped(unsubscribed)')
       expect(await senders(sent.user.phoneNumber!)).toEqual([])
       expect(await oneMore(sent.user)).toEqual(['requested', 1])
@@ -206,10 +242,14 @@ describe('sms-dispatcher', () => {
       await spec.approve('served', 'shipped', sms.content)
       const user = await spec.user({ workspaceId: 'served' })
       expect(await oneMore(user)).toEqual(['requested', 1])
-      await spec.callBack(textOf(user.phoneNumber!, { Body: 'STOP', To: '+15005550099', MessagingServiceSid: messagingServiceSid }, 'served'))
+      await spec.callBack(
+        textOf(user.phoneNumber!, { Body: 'STOP', To: '+15005550099', MessagingServiceSid: messagingServiceSid }, 'served'),
+      )
       expect(await senders(user.phoneNumber!, 'served')).toEqual([messagingServiceSid])
       expect(await oneMore(user)).toEqual(skipped)
-      await spec.callBack(textOf(user.phoneNumber!, { Body: 'START', To: '+15005550098', MessagingServiceSid: messagingServiceSid }, 'served'))
+      await spec.callBack(
+        textOf(user.phoneNumber!, { Body: 'START', To: '+15005550098', MessagingServiceSid: messagingServiceSid }, 'served'),
+      )
       expect(await oneMore(user)).toEqual(['requested', 1])
     })
 

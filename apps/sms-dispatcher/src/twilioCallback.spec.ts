@@ -6,7 +6,10 @@ const token = 'the-auth-token-of-a-spec'
 const url = 'https://steps.example/v1/callbacks/twilio/demo?m=623f8d79-cdc6-5760-8ab0-ef346563ba6c.3.sms'
 const service = `MG${'1'.repeat(32)}`
 const read = (
-  fields: Record<string, string>, called = url, headers?: Record<string, string>, sending: { from?: string; messagingServiceSid?: string } = { from: '+15005550006' },
+  fields: Record<string, string>,
+  called = url,
+  headers?: Record<string, string>,
+  sending: { from?: string; messagingServiceSid?: string } = { from: '+15005550006' },
 ) => {
   const form = new URLSearchParams({ MessageSid: 'SM1', AccountSid: 'AC1', ...fields })
   return readTwilioCallback(
@@ -33,9 +36,17 @@ describe("Twilio's status callback", () => {
   it.each(['failed', 'undelivered'])('is skipped, with the number and the sender that it has told to stop: %s', (MessageStatus) => {
     const fields = { MessageStatus, ErrorCode: '21610', To: '+821012345678', From: '+15005550006' }
     expect(read(fields)).toEqual([
-      { messageId, providerMessageId: 'SM1', status: 'skipped', reason: 'unsubscribed', refused: { address: '+821012345678', sender: '+15005550006' } },
+      {
+        messageId,
+        providerMessageId: 'SM1',
+        status: 'skipped',
+        reason: 'unsubscribed',
+        refused: { address: '+821012345678', sender: '+15005550006' },
+      },
     ])
-    expect(read({ ...fields, MessagingServiceSid: service }, url, undefined, { messagingServiceSid: service })).toMatchObject([{ refused: { sender: service } }])
+    expect(read({ ...fields, MessagingServiceSid: service }, url, undefined, { messagingServiceSid: service })).toMatchObject([
+      { refused: { sender: service } },
+    ])
     expect(read({ ...fields, MessagingServiceSid: service })).toMatchObject([{ refused: { sender: '+15005550006' } }])
   })
   it('is nothing without a signature, or with one of something else', () => {

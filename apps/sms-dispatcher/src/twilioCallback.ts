@@ -15,7 +15,10 @@ const statusOf: Readonly<Record<string, 'delivered' | 'failed'>> = {
 }
 
 /** What a callback says; null: Twilio did not sign it for this account. */
-export function readTwilioCallback({ url, headers, body }: CallbackRequest, account: Pick<TwilioAccount, 'authToken' | 'from' | 'messagingServiceSid'>): ProviderStatus[] | null {
+export function readTwilioCallback(
+  { url, headers, body }: CallbackRequest,
+  account: Pick<TwilioAccount, 'authToken' | 'from' | 'messagingServiceSid'>,
+): ProviderStatus[] | null {
   const signature = headers['x-twilio-signature']
   const form = new URLSearchParams(body.toString('utf8'))
   if (typeof signature !== 'string' || !isSignedByTwilio(account.authToken, signature, url, form)) return null

@@ -49,17 +49,26 @@ describe('an SMS handed to Twilio', () => {
   ])('is rejected when the message is: %i. No number is ever forgotten', (code, status) =>
     expect(error(code, status)).toEqual({ kind: 'rejected', reason: String(code), deadAddress: false }),
   )
-  it('is unwanted when the person has answered STOP', () =>
-    expect(error(21610, 400)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }))
-  it.each([[21617, 'too_large'], [30019, 'too_large'], [21602, 'empty'], [21619, 'empty']])('%i is what every provider means by %s', (code, reason) =>
-    expect(error(code, 400)).toEqual({ kind: 'rejected', reason, deadAddress: false }))
+  it('is unwanted when the person has answered STOP', () => expect(error(21610, 400)).toEqual({ kind: 'unwanted', reason: 'unsubscribed' }))
+  it.each([
+    [21617, 'too_large'],
+    [30019, 'too_large'],
+    [21602, 'empty'],
+    [21619, 'empty'],
+  ])('%i is what every provider means by %s', (code, reason) =>
+    expect(error(code, 400)).toEqual({ kind: 'rejected', reason, deadAddress: false }),
+  )
 
   it.each([500, 502, 503, 504, 302])('was perhaps sent after a %i: a repeat could reach the person twice', (status) =>
     expect(outcome(status, { code: 20500 })).toEqual({ kind: 'unknown', reason: '20500', detail: { segments: '2' } }),
   )
   it('was perhaps sent when the connection broke, and was not when none stood', () => {
     expect(outcomeOf({ kind: 'broken', reason: 'timeout' }, () => 1, 0)).toMatchObject({ kind: 'unknown', reason: 'timeout' })
-    expect(outcomeOf({ kind: 'not_begun', reason: 'ECONNREFUSED' }, () => 1, 0)).toEqual({ kind: 'retry', reason: 'ECONNREFUSED', afterMs: null })
+    expect(outcomeOf({ kind: 'not_begun', reason: 'ECONNREFUSED' }, () => 1, 0)).toEqual({
+      kind: 'retry',
+      reason: 'ECONNREFUSED',
+      afterMs: null,
+    })
   })
   it("is judged by the status when the body is a proxy's page", () => {
     expect(outcome(400, '<html>')).toMatchObject({ kind: 'rejected', reason: 'HTTP_400' })

@@ -22,7 +22,13 @@ const firstMessageCode = 21_000
 export const isUnsubscribed = (code: number | string | null): boolean => code !== null && Number(code) === unsubscribedCode
 
 /** 21617: over 1,600 characters. 30019: more than the carrier takes. 21602, 21619: without a text. */
-const reasons: Readonly<Record<string, string>> = { [unsubscribedCode]: unsubscribed, 21617: 'too_large', 30019: 'too_large', 21602: 'empty', 21619: 'empty' }
+const reasons: Readonly<Record<string, string>> = {
+  [unsubscribedCode]: unsubscribed,
+  21617: 'too_large',
+  30019: 'too_large',
+  21602: 'empty',
+  21619: 'empty',
+}
 
 /** The reason of a code, as reports carry it: the code itself, but for those that mean the same for every provider. */
 export const reasonOfCode = (code: number | string): string => reasons[String(code)] ?? String(code)

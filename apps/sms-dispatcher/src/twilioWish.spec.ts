@@ -6,16 +6,40 @@ const service = `MG${'1'.repeat(32)}`
 const number = '+15005550006'
 const wish = (fields: Record<string, string>, sending: Sending = { from: number }) =>
   readTwilioWish(
-    { url: '', headers: {}, body: Buffer.from(new URLSearchParams({ MessageSid: 'SM1', From: '+821012345678', To: number, SmsStatus: 'received', ...fields }).toString()) },
+    {
+      url: '',
+      headers: {},
+      body: Buffer.from(
+        new URLSearchParams({ MessageSid: 'SM1', From: '+821012345678', To: number, SmsStatus: 'received', ...fields }).toString(),
+      ),
+    },
     sending,
   )
 
-it.each(['STOP', 'stop', ' Stop ', 'STOPALL', 'Unsubscribe', 'CANCEL', 'end', 'QUIT', 'Stop.', '"STOP"', 'ＳＴＯＰ', '\u200eSTOP\n', 'OPTOUT', 'Revoke'])('%j means stop', (Body) =>
-  expect(wish({ Body })).toEqual({ kind: 'stop', id: 'SM1', address: '+821012345678', senders: [number] }))
+it.each([
+  'STOP',
+  'stop',
+  ' Stop ',
+  'STOPALL',
+  'Unsubscribe',
+  'CANCEL',
+  'end',
+  'QUIT',
+  'Stop.',
+  '"STOP"',
+  'ＳＴＯＰ',
+  '\u200eSTOP\n',
+  'OPTOUT',
+  'Revoke',
+])('%j means stop', (Body) => expect(wish({ Body })).toEqual({ kind: 'stop', id: 'SM1', address: '+821012345678', senders: [number] }))
 
-it.each(['START', 'start', 'Unstop', 'YES', 'yes!'])('%j means start', (Body) => expect(wish({ Body })).toMatchObject({ kind: 'start', id: 'SM1' }))
+it.each(['START', 'start', 'Unstop', 'YES', 'yes!'])('%j means start', (Body) =>
+  expect(wish({ Body })).toMatchObject({ kind: 'start', id: 'SM1' }),
+)
 
-it.each(['', 'HELP', 'please stop', 'stop it', 'Stop the delivery', 'yes please', 'OK', '.', 'unstoppable'])('%j means neither', (Body) => expect(wish({ Body })).toBeNull())
+it.each(['', 'HELP', 'please stop', 'stop it', 'Stop the delivery', 'yes please', 'OK', '.', 'unstoppable'])('%j means neither', (Body) =>
+  expect(wish({ Body })).toBeNull(),
+)
 
 it('goes by the word of Advanced Opt-Out, whatever the text is', () => {
   expect(wish({ Body: '그만', OptOutType: 'STOP' })).toMatchObject({ kind: 'stop' })

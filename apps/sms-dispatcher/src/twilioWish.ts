@@ -30,6 +30,9 @@ function wishIn(form: URLSearchParams): Wish['kind'] | null {
   if (type === 'START') return 'start'
   if (type !== undefined) return null
   // The word is all there is; phones add a full stop or a blank.
-  const word = (form.get('Body') ?? '').normalize('NFKC').replace(/^[\s\p{P}\p{Cf}]+|[\s\p{P}\p{Cf}]+$/gu, '').toUpperCase()
+  const word = (form.get('Body') ?? '')
+    .normalize('NFKC')
+    .replace(/^[\s\p{P}\p{Cf}]+|[\s\p{P}\p{Cf}]+$/gu, '')
+    .toUpperCase()
   return stops.has(word) ? 'stop' : starts.has(word) ? 'start' : null
 }

@@ -2,8 +2,20 @@
 // provider whatever the variables are.
 import { isTrackable, replaceLinks, trackedLinkLength } from '@stepcast/channel'
 import {
-  addressProblems, holdsTrackedLink, isBlank, isHttpUrl, rendered, sizesOf, strangePlaceholder, variablesIn, withoutVariables,
-  type Size, type TemplateChannel, type TemplateDefinition, type Variable, type Variables,
+  addressProblems,
+  holdsTrackedLink,
+  isBlank,
+  isHttpUrl,
+  rendered,
+  sizesOf,
+  strangePlaceholder,
+  variablesIn,
+  withoutVariables,
+  type Size,
+  type TemplateChannel,
+  type TemplateDefinition,
+  type Variable,
+  type Variables,
 } from '@stepcast/template'
 
 /** A broken rule; `path` are the keys from the body's root. */
@@ -30,7 +42,8 @@ function textsIn(value: unknown, path: (string | number)[]): TemplateText[] {
 }
 
 /** Whether the field of a path is an address. What an app gets as data is its own: an entry called url is a text like any other. */
-export const isUrlField = (path: readonly (string | number)[]): boolean => path.at(-1) === 'imageUrl' || (path.at(-1) === 'url' && path.at(-2) !== 'data')
+export const isUrlField = (path: readonly (string | number)[]): boolean =>
+  path.at(-1) === 'imageUrl' || (path.at(-1) === 'url' && path.at(-2) !== 'data')
 
 /** Every text with variables: only known ones, nothing else in double braces, addresses that only lead where they say, and something to read. */
 export function contentProblems({ channels, variableSchema }: TemplateDefinition): RuleProblem[] {
@@ -60,7 +73,12 @@ export function contentProblems({ channels, variableSchema }: TemplateDefinition
   return problems
 }
 
-function urlProblems(path: RuleProblem['path'], text: string, known: ReadonlyMap<string, Variable>, schema: readonly Variable[]): RuleProblem[] {
+function urlProblems(
+  path: RuleProblem['path'],
+  text: string,
+  known: ReadonlyMap<string, Variable>,
+  schema: readonly Variable[],
+): RuleProblem[] {
   const refused = (message: string): RuleProblem[] => [{ path, message }]
   if (!text.startsWith('{{')) {
     if (!isHttpUrl(withoutVariables(text, 'x'))) return refused(`must be an http:// or https:// URL, not "${text.slice(0, 60)}"`)
@@ -80,7 +98,11 @@ const shortest = { messageId: '00000000-0000-0000-0000-000000000000.1.push', wor
 
 /** What is over its limit though every variable be empty. What depends on links that are replaced: {@link installationProblems}. */
 export function limitProblems(definition: TemplateDefinition): RuleProblem[] {
-  return oversizes(definition, (content) => content, (channelType, { path }) => channelType === 'sms' || path.endsWith('/url'))
+  return oversizes(
+    definition,
+    (content) => content,
+    (channelType, { path }) => channelType === 'sms' || path.endsWith('/url'),
+  )
 }
 
 /**
@@ -94,7 +116,11 @@ export function installationProblems(definition: TemplateDefinition, publicUrl: 
       path,
       message: `must not hold a tracked link (${publicUrl}/l/…): it belongs to the message of one person, who would have clicked whoever follows it; write the address that it leads to`,
     })),
-    ...oversizes(definition, (content) => tracked(content, publicUrl), (channelType, { path }) => channelType !== 'sms' && !path.endsWith('/url')),
+    ...oversizes(
+      definition,
+      (content) => tracked(content, publicUrl),
+      (channelType, { path }) => channelType !== 'sms' && !path.endsWith('/url'),
+    ),
   ]
 }
 
@@ -105,7 +131,9 @@ function oversizes(
 ): RuleProblem[] {
   return channels.flatMap((channel, i) => {
     const empty = made(withValues(channel, nothing, variableSchema))
-    const over = sizesOf(empty.channelType, empty.content as never, shortest).filter((one) => one.size > one.limit && !isLeftOut(channel.channelType, one))
+    const over = sizesOf(empty.channelType, empty.content as never, shortest).filter(
+      (one) => one.size > one.limit && !isLeftOut(channel.channelType, one),
+    )
     const places = new Set<string>()
     return over.flatMap((size) => {
       const path = ['channels', i, 'content', ...placeOf(empty, size)]
@@ -128,9 +156,17 @@ export function tracked(channel: TemplateChannel, publicUrl: string): TemplateCh
     isTrackable(url) && !holdsTrackedLink(url, publicUrl) ? `${publicUrl}/l/`.padEnd(trackedLinkLength(publicUrl), 'x') : url
   switch (channel.channelType) {
     case 'sms':
-      return channel.content.trackLinks ? { ...channel, content: { ...channel.content, body: replaceLinks(channel.content.body, link) } } : channel
+      return channel.content.trackLinks
+        ? { ...channel, content: { ...channel.content, body: replaceLinks(channel.content.body, link) } }
+        : channel
     case 'kakao':
-      return { ...channel, content: { ...channel.content, buttons: channel.content.buttons.map((button) => ({ ...button, url: button.url && link(button.url) })) } }
+      return {
+        ...channel,
+        content: {
+          ...channel.content,
+          buttons: channel.content.buttons.map((button) => ({ ...button, url: button.url && link(button.url) })),
+        },
+      }
     case 'in_app':
     case 'push':
       return channel
@@ -139,12 +175,19 @@ export function tracked(channel: TemplateChannel, publicUrl: string): TemplateCh
 
 /** The field of a size: its own, or the largest of those that are measured together. */
 export function placeOf({ content }: TemplateChannel, { path }: Size): (string | number)[] {
-  if (path !== '') return path.slice(1).split('/').map((step) => (/^\d+$/.test(step) ? Number(step) : step))
+  if (path !== '')
+    return path
+      .slice(1)
+      .split('/')
+      .map((step) => (/^\d+$/.test(step) ? Number(step) : step))
   const lengths = Object.entries(content).map(([field, value]) => ({ field, length: (JSON.stringify(value) ?? '').length }))
   return [lengths.reduce((longest, one) => (one.length > longest.length ? one : longest)).field]
 }
 
-const counters = { fcm: 'FCM counts a push (title, body, url, data and ours)', apns: 'APNs counts a push (title, body, url, data and ours)' } as const
+const counters = {
+  fcm: 'FCM counts a push (title, body, url, data and ours)',
+  apns: 'APNs counts a push (title, body, url, data and ours)',
+} as const
 
 /** A size as a sentence says it. */
 export const inWords = ({ size, unit, provider, path }: Size): string =>

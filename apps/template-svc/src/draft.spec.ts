@@ -324,8 +324,7 @@ describe('warns of', () => {
     ]))
   it('a dispatch time raised above a window', () => expect(warned(withSequence({ dispatchTtlMinutes: 61 }))).toHaveLength(2))
   it('an item that leaves the feed before its window ends', () => {
-    const expiring = (expiresInMinutes: number): Json =>
-      body({ channels: [withContent(inApp, { expiresInMinutes }), push, sms] })
+    const expiring = (expiresInMinutes: number): Json => body({ channels: [withContent(inApp, { expiresInMinutes }), push, sms] })
     expect(warned(expiring(29))).toEqual(['/channels/0/content/expiresInMinutes'])
     expect(warned(expiring(30))).toEqual([])
   })

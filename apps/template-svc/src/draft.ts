@@ -70,7 +70,10 @@ const push = z.strictObject({
     .describe('Passed to the app as it is'),
 })
 
-const sms = z.strictObject({ body: text(1, limits.sms.characters), trackLinks: z.boolean().default(true).describe('Links become short tracked ones') })
+const sms = z.strictObject({
+  body: text(1, limits.sms.characters),
+  trackLinks: z.boolean().default(true).describe('Links become short tracked ones'),
+})
 
 const kakao = z.strictObject({ senderKey: text(1, 64), templateCode: text(1, 64), body: text(1, limits.kakao.characters), buttons })
 

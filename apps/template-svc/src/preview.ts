@@ -1,6 +1,14 @@
 // What a person would get: the content rendered with values given for trial, its sizes, and what would keep it from being sent.
 import {
-  contentProblem, rendered, resolveVariables, sizesOf, type PushNames, type Size, type TemplateChannel, type TemplateDefinition, type Variables,
+  contentProblem,
+  rendered,
+  resolveVariables,
+  sizesOf,
+  type PushNames,
+  type Size,
+  type TemplateChannel,
+  type TemplateDefinition,
+  type Variables,
 } from '@stepcast/template'
 import { tracked } from './contentRules'
 import { warningsOf, type Warning } from './warnings'
@@ -32,16 +40,25 @@ export function previewOf(definition: TemplateDefinition, given: Variables, { wo
     const one = { ...channel, content } as TemplateChannel
     const measured = tracked(one, publicUrl)
     const sizes = sizesOf(measured.channelType, measured.content as never, names).map((size) => ({
-      ...size, channelType: channel.channelType, path: `/channels/${i}/content${size.path}`,
+      ...size,
+      channelType: channel.channelType,
+      path: `/channels/${i}/content${size.path}`,
     }))
     const warnings: Warning[] = faults.map(({ path, reason }) => ({
       path: `/channels/${i}/content${path.map((step) => `/${step}`).join('')}`,
-      message: reason === 'no_address' ? 'is no address with these values' : 'would lead to another server with these values, or is no http(s) address: it is not sent (unsafe_address)',
+      message:
+        reason === 'no_address'
+          ? 'is no address with these values'
+          : 'would lead to another server with these values, or is no http(s) address: it is not sent (unsafe_address)',
     }))
     const problem = contentProblem(one.channelType, one.content as never, faults)
-    if (problem === 'empty') warnings.push({ path: `/channels/${i}/content/body`, message: 'nothing is left to read with these values: it is not sent (empty)' })
+    if (problem === 'empty')
+      warnings.push({ path: `/channels/${i}/content/body`, message: 'nothing is left to read with these values: it is not sent (empty)' })
     for (const { path, size, limit, unit, provider } of sizes.filter((one) => one.size > one.limit)) {
-      warnings.push({ path, message: `has ${size} ${unit} with these values${provider === undefined ? '' : ` as ${provider} counts them`}, at most ${limit}: it is not sent (too_large)` })
+      warnings.push({
+        path,
+        message: `has ${size} ${unit} with these values${provider === undefined ? '' : ` as ${provider} counts them`}, at most ${limit}: it is not sent (too_large)`,
+      })
     }
     return { one, sizes, warnings }
   })

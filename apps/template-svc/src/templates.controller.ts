@@ -1,6 +1,17 @@
 // The HTTP edge of templates: who may call what, which input is read, which status is answered.
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Put, Query } from '@nestjs/common'
-import { Caller, fingerprintOf, IdempotencyKey, locale, namedTexts, page, pageQuery, queryInt4, refused, RequireScope } from '@stepcast/service'
+import {
+  Caller,
+  fingerprintOf,
+  IdempotencyKey,
+  locale,
+  namedTexts,
+  page,
+  pageQuery,
+  queryInt4,
+  refused,
+  RequireScope,
+} from '@stepcast/service'
 import { z } from 'zod'
 import { templateBody } from './draft'
 import { Templates, templateOrder, versionOrder, type Listed, type Write } from './templates'
@@ -32,7 +43,10 @@ export class TemplatesController {
   /** Lists templates, newest first; channels without their contents. */
   @Get()
   @RequireScope('read')
-  list(@Caller() { workspaceId }: Caller, @Query({ schema: listQuery }) query: z.output<typeof listQuery>): Promise<Listed<ListedTemplate>> {
+  list(
+    @Caller() { workspaceId }: Caller,
+    @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
+  ): Promise<Listed<ListedTemplate>> {
     return this.templates.list(workspaceId, page(query, templateOrder), query.status)
   }
 

@@ -31,7 +31,12 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-interface Asker { workspaceId?: string; scopes?: KeyScope[]; key?: string; ifMatch?: string }
+interface Asker {
+  workspaceId?: string
+  scopes?: KeyScope[]
+  key?: string
+  ifMatch?: string
+}
 
 async function call(method: string, path: string, body?: unknown, more: Asker = {}): Promise<Answer> {
   const { headers: _, ...answer } = await callFor(method, path, body, more)
@@ -51,8 +56,10 @@ async function callFor(method: string, path: string, body?: unknown, more: Asker
   const response = await fetch(service.url + path, {
     method,
     headers: {
-      [contextHeader]: context, 'content-type': 'application/json',
-      ...(key === undefined ? {} : { 'idempotency-key': key }), ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+      [contextHeader]: context,
+      'content-type': 'application/json',
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+      ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
@@ -209,7 +216,8 @@ it('previews say how large each message is, and what is not sent with these valu
   await call('POST', '/v1/templates', template('sizes'))
   const { body } = await call('POST', '/v1/templates/sizes/preview', { variables: { orderNo: '가'.repeat(4_000) } })
   expect(body.sizes).toMatchObject([
-    { channelType: 'in_app', path: '/channels/0/content', unit: 'bytes', limit: 131_072 }, { channelType: 'push', provider: 'fcm', unit: 'bytes', limit: 4_096 },
+    { channelType: 'in_app', path: '/channels/0/content', unit: 'bytes', limit: 131_072 },
+    { channelType: 'push', provider: 'fcm', unit: 'bytes', limit: 4_096 },
     { channelType: 'push', provider: 'apns', unit: 'bytes', limit: 4_096 },
   ])
   expect(body.sizes[1].size).toBeGreaterThan(12_000)
@@ -226,15 +234,26 @@ it.each(['__proto__', 'constructor', 'hasOwnProperty'])('a variable may be calle
 
 it('what nobody could be sent is refused when it is saved, with field, size and limit', async () => {
   const pushing = (content: object): object => ({
-    templateId: 'unsendable', name: 'n', category: 'Alerts', variableSchema: [{ name: 'v' }], channels: [{ channelType: 'push', content: { title: 't', body: 'b', ...content } }],
+    templateId: 'unsendable',
+    name: 'n',
+    category: 'Alerts',
+    variableSchema: [{ name: 'v' }],
+    channels: [{ channelType: 'push', content: { title: 't', body: 'b', ...content } }],
   })
   for (const [content, path, message] of [
-    [{ body: '가'.repeat(1_500) }, '/channels/0/content/body', /^comes to 4\d{3} bytes .* at most 4096$/], [{ url: 'https://shop.example{{v}}' }, '/channels/0/content/url', /host/],
+    [{ body: '가'.repeat(1_500) }, '/channels/0/content/body', /^comes to 4\d{3} bytes .* at most 4096$/],
+    [{ url: 'https://shop.example{{v}}' }, '/channels/0/content/url', /host/],
     [{ body: `as before: ${stack.env.STEPCAST_PUBLIC_URL}/l/sAAAAAAAAAAAAAAAAAAAAAAAA` }, '/channels/0/content/body', /tracked link/],
   ] as const) {
-    for (const [method, address] of [['POST', '/v1/templates'], ['PUT', '/v1/templates/seen']] as const) {
+    for (const [method, address] of [
+      ['POST', '/v1/templates'],
+      ['PUT', '/v1/templates/seen'],
+    ] as const) {
       const body = { ...pushing(content), templateId: method === 'PUT' ? 'seen' : 'unsendable' }
-      expect(await call(method, address, body)).toMatchObject({ status: 422, body: { errors: [{ path, message: expect.stringMatching(message) }] } })
+      expect(await call(method, address, body)).toMatchObject({
+        status: 422,
+        body: { errors: [{ path, message: expect.stringMatching(message) }] },
+      })
     }
   }
   expect((await call('GET', '/v1/templates/unsendable')).status).toBe(404)
@@ -245,20 +264,37 @@ it('a draft of before is judged by the rules of today when it is approved, and w
   const database = new Client({ connectionString: stack.databaseUrl })
   await database.connect()
   const stored = async (body: string): Promise<void> =>
-    void (await database.query(`UPDATE template_svc.templates SET definition = jsonb_set(definition::jsonb, '{channels,0,content,body}', to_jsonb($1::text)) WHERE template_id = 'older'`, [body]))
+    void (await database.query(
+      `UPDATE template_svc.templates SET definition = jsonb_set(definition::jsonb, '{channels,0,content,body}', to_jsonb($1::text)) WHERE template_id = 'older'`,
+      [body],
+    ))
   for (const body of ['https://{{orderNo}}/x', `${stack.env.STEPCAST_PUBLIC_URL}/l/x`]) {
     await stored(body)
-    expect(await call('POST', '/v1/templates/older/approve')).toMatchObject({ status: 422, body: { errors: [{ path: '/channels/0/content/body' }] } })
+    expect(await call('POST', '/v1/templates/older/approve')).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: '/channels/0/content/body' }] },
+    })
   }
   await stored('Order {{{orderNo}}}')
   await database.end()
-  const warning = { path: '/channels/0/content/body', message: '"{{{orderNo}}}" is sent with a brace on each side of the value: write {{orderNo}}' }
+  const warning = {
+    path: '/channels/0/content/body',
+    message: '"{{{orderNo}}}" is sent with a brace on each side of the value: write {{orderNo}}',
+  }
   expect((await call('GET', '/v1/templates/older')).body.warnings).toContainEqual(warning)
   expect((await call('POST', '/v1/templates/older/preview', { variables: { orderNo: '42' } })).body.warnings).toContainEqual(warning)
-  expect((await call('POST', '/v1/templates/older/approve')).body).toEqual({ templateId: 'older', version: 1, warnings: expect.arrayContaining([warning]) })
+  expect((await call('POST', '/v1/templates/older/approve')).body).toEqual({
+    templateId: 'older',
+    version: 1,
+    warnings: expect.arrayContaining([warning]),
+  })
 })
 
-it.each([['a value', { variables: { orderNo: 'Ann \ud83d' } }], ['a name', { variables: { 'a\ud83d': 'x' } }], ['NUL', { variables: { orderNo: 'a\0' } }]])('a preview refuses what is no text: %s', async (_what, body) => {
+it.each([
+  ['a value', { variables: { orderNo: 'Ann \ud83d' } }],
+  ['a name', { variables: { 'a\ud83d': 'x' } }],
+  ['NUL', { variables: { orderNo: 'a\0' } }],
+])('a preview refuses what is no text: %s', async (_what, body) => {
   expect((await call('POST', '/v1/templates/seen/preview', body)).status).toBe(422)
 })
 
@@ -292,7 +328,8 @@ it('lists page by page, newest first, by status', async () => {
 
 it('lists tell channels and no contents, and end before 1 MB', async () => {
   const workspaceId = 'heavy'
-  for (const n of [1, 2, 3, 4, 5]) expect((await call('POST', '/v1/templates', template(`heavy-${n}`, 'x'.repeat(900)), { workspaceId })).status).toBe(201)
+  for (const n of [1, 2, 3, 4, 5])
+    expect((await call('POST', '/v1/templates', template(`heavy-${n}`, 'x'.repeat(900)), { workspaceId })).status).toBe(201)
   const { body } = await call('GET', '/v1/templates?limit=100', undefined, { workspaceId })
   expect(body.items.map((item: any) => [item.templateId, item.channels])).toEqual(
     [5, 4, 3, 2, 1].map((n) => [`heavy-${n}`, [{ channelType: 'in_app' }, { channelType: 'push' }]]),
@@ -312,8 +349,18 @@ it('nobody writes over what somebody else has written since: ETag and If-Match',
   expect([put.status, second === first]).toEqual([200, false])
   // Whoever has read the state before it, or sends what is no tag, or a weak one.
   for (const ifMatch of [first, 'nonsense', '"nonsense"', '', `W/${second}`]) {
-    for (const [method, path, body] of [['PUT', '', template('tagged', 'lost')], ['POST', '/approve'], ['POST', '/archive'], ['POST', '/unarchive']] as const) {
-      expect([ifMatch, method, path, (await callFor(method, `/v1/templates/tagged${path}`, body, { ifMatch })).status]).toEqual([ifMatch, method, path, 412])
+    for (const [method, path, body] of [
+      ['PUT', '', template('tagged', 'lost')],
+      ['POST', '/approve'],
+      ['POST', '/archive'],
+      ['POST', '/unarchive'],
+    ] as const) {
+      expect([ifMatch, method, path, (await callFor(method, `/v1/templates/tagged${path}`, body, { ifMatch })).status]).toEqual([
+        ifMatch,
+        method,
+        path,
+        412,
+      ])
     }
   }
   const { body } = await callFor('GET', '/v1/templates/tagged')
@@ -328,7 +375,9 @@ it('nobody writes over what somebody else has written since: ETag and If-Match',
   // Two at the same moment who have read the same: one wins.
   const { headers } = await callFor('GET', '/v1/templates/tagged')
   const ifMatch = headers.get('etag')!
-  const race = await Promise.all([1, 2, 3, 4].map((n) => callFor('PUT', '/v1/templates/tagged', template('tagged', `race ${n}`), { ifMatch })))
+  const race = await Promise.all(
+    [1, 2, 3, 4].map((n) => callFor('PUT', '/v1/templates/tagged', template('tagged', `race ${n}`), { ifMatch })),
+  )
   expect(race.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412])
 })
 
@@ -368,9 +417,12 @@ it('nothing hostile is answered with 5xx: no text, number, time or cursor of any
   const caller = { workspaceId: 'demo', scopes: ['admin', 'read'] as KeyScope[], userId: null, via: 'api_key' as const, keyId: 'ak_1' }
   const context = await signContext(contextKey(stack.env.STEPCAST_INTERNAL_SECRET), caller)
   const { breaches, asked, byStatus } = await attack({
-    url: service.url, headers: async () => ({ [contextHeader]: context }), known: { templateId: 'attacked' },
+    url: service.url,
+    headers: async () => ({ [contextHeader]: context }),
+    known: { templateId: 'attacked' },
     bodies: {
-      'POST /v1/templates': template('attacked'), 'PUT /v1/templates/{templateId}': template('attacked'),
+      'POST /v1/templates': template('attacked'),
+      'PUT /v1/templates/{templateId}': template('attacked'),
       'POST /v1/templates/{templateId}/preview': { variables: { orderNo: '42' }, locale: 'ko' },
     },
   })
@@ -380,8 +432,16 @@ it('nothing hostile is answered with 5xx: no text, number, time or cursor of any
 
 const cursorOf = (json: string): string => Buffer.from(json).toString('base64url')
 it.each([
-  ...['["x","y"]', '[1e15,"x"]', '[-1,"x"]', '[-5,"x"]', '["2026",1]', '[10000000000000000000000,"a"]', '["2026-01-01T00:00:00Z","x"]', '[1]']
-    .map((json) => `/v1/templates?cursor=${cursorOf(json)}`),
+  ...[
+    '["x","y"]',
+    '[1e15,"x"]',
+    '[-1,"x"]',
+    '[-5,"x"]',
+    '["2026",1]',
+    '[10000000000000000000000,"a"]',
+    '["2026-01-01T00:00:00Z","x"]',
+    '[1]',
+  ].map((json) => `/v1/templates?cursor=${cursorOf(json)}`),
   ...['["x"]', '[1.5]', '[2147483648]', '[1,"x"]', '[null]'].map((json) => `/v1/templates/attacked/versions?cursor=${cursorOf(json)}`),
 ])('GET %s is a 400: no cursor of this list', async (path) => {
   expect(await call('GET', path)).toMatchObject({ status: 400, body: { errors: [{ path: '/cursor' }] } })

@@ -1,5 +1,16 @@
 // The calls on templates: reads by TypeORM, writes answered once Kafka has acknowledged what was told.
-import { answerWith, idempotent, keyset, notFound, pageOf, pointerStep, refused, unavailable, type Caller, type Page } from '@stepcast/service'
+import {
+  answerWith,
+  idempotent,
+  keyset,
+  notFound,
+  pageOf,
+  pointerStep,
+  refused,
+  unavailable,
+  type Caller,
+  type Page,
+} from '@stepcast/service'
 import type { OutboxRelay } from '@stepcast/postgres'
 import type { TemplateDefinition, Variables } from '@stepcast/template'
 import type { Pool, PoolClient } from 'pg'
@@ -44,7 +55,11 @@ export class Templates {
     private readonly publicUrl: string,
   ) {}
 
-  async list(workspaceId: string, page: Page<typeof templateOrder.shape>, status: TemplateView['status'] | undefined): Promise<Listed<ListedTemplate>> {
+  async list(
+    workspaceId: string,
+    page: Page<typeof templateOrder.shape>,
+    status: TemplateView['status'] | undefined,
+  ): Promise<Listed<ListedTemplate>> {
     const query = this.database
       .getRepository(Template)
       .createQueryBuilder('t')

@@ -20,10 +20,17 @@ export function viewOf(template: Template, frozen?: ApprovedVersion): TemplateVi
   const { templateId, hasDraft, createdAt, updatedAt } = template
   const { name, category, variableSchema, channels, config } = frozen?.definition ?? template.definition
   return {
-    templateId, name, category, variableSchema, channels, config,
+    templateId,
+    name,
+    category,
+    variableSchema,
+    channels,
+    config,
     status: template.archivedAt !== null ? 'archived' : template.version === null ? 'draft' : 'approved',
-    version: frozen?.version ?? template.version, hasDraft,
-    createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString(),
+    version: frozen?.version ?? template.version,
+    hasDraft,
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
     warnings: warningsOf({ name, category, variableSchema, channels, config }),
   }
 }
@@ -47,5 +54,9 @@ export interface VersionView extends TemplateDefinition {
 }
 
 /** A version for the list of versions. */
-export const versionViewOf = ({ templateId, version, definition, approvedAt }: ApprovedVersion): VersionView =>
-  ({ templateId, version, ...definition, approvedAt: approvedAt.toISOString() })
+export const versionViewOf = ({ templateId, version, definition, approvedAt }: ApprovedVersion): VersionView => ({
+  templateId,
+  version,
+  ...definition,
+  approvedAt: approvedAt.toISOString(),
+})

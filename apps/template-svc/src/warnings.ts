@@ -1,5 +1,16 @@
 // What is allowed but unwise: said when a template is written or read, never a reason to refuse.
-import { isBlank, limits, nearMisses, resolveVariables, sequenceDefaults, sizesOf, variablesIn, withoutVariables, type TemplateDefinition, type Variables } from '@stepcast/template'
+import {
+  isBlank,
+  limits,
+  nearMisses,
+  resolveVariables,
+  sequenceDefaults,
+  sizesOf,
+  variablesIn,
+  withoutVariables,
+  type TemplateDefinition,
+  type Variables,
+} from '@stepcast/template'
 import { inWords, isUrlField, placeOf, textsOf, withValues } from './contentRules'
 
 /** A warning; `path` is a JSON pointer into the template. */
@@ -15,7 +26,11 @@ const unicodeSegment = 70
 const scarceCharacters = 100
 const scarceBytes = 300
 // As long as ids usually are.
-const typical = { messageId: '00000000-0000-0000-0000-000000000000.1.push', workspaceId: 'workspace', userId: '00000000-0000-0000-0000-000000000000' }
+const typical = {
+  messageId: '00000000-0000-0000-0000-000000000000.1.push',
+  workspaceId: 'workspace',
+  userId: '00000000-0000-0000-0000-000000000000',
+}
 
 /** The warnings of a definition, in the order of its fields. */
 export function warningsOf({ channels, config, variableSchema }: TemplateDefinition): Warning[] {
@@ -98,7 +113,10 @@ function textWarnings({ channels, variableSchema }: Content): Warning[] {
     const at = pointer(path)
     const warnings = nearMisses(text, names).map(({ written, name }): Warning => {
       const isTriple = written.startsWith('{{{')
-      return { path: at, message: `"${written}" is sent ${isTriple ? 'with a brace on each side of the value' : 'as it stands'}: write {{${name}}}` }
+      return {
+        path: at,
+        message: `"${written}" is sent ${isTriple ? 'with a brace on each side of the value' : 'as it stands'}: write {{${name}}}`,
+      }
     })
     const isKakao = channels[path[1] as number]?.channelType === 'kakao'
     if (path.at(-1) === 'body' && path.length === 4 && isOptional(text) && isBlank(withoutVariables(text, ''))) {

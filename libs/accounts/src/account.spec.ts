@@ -10,7 +10,11 @@ const ec = (namedCurve: string): string => pem(generateKeyPairSync('ec', { named
 const accounts = {
   fcm: { serviceAccount: { project_id: 'shop-1', client_email: 'a@shop-1.iam.gserviceaccount.com', private_key: rsaKey } },
   apns: {
-    teamId: 'ABCDE12345', keyId: 'KEY1234567', privateKey: ec('P-256'), topic: 'com.example.shop', environment: 'production' as const,
+    teamId: 'ABCDE12345',
+    keyId: 'KEY1234567',
+    privateKey: ec('P-256'),
+    topic: 'com.example.shop',
+    environment: 'production' as const,
   },
   twilio: { accountSid: `AC${'0a'.repeat(16)}`, authToken: 'f'.repeat(32), from: '+15005550006' },
   solapi: { apiKey: 'NCSAPIKEY1234567', apiSecret: 's'.repeat(32), webhookSecret: 'w'.repeat(20) },

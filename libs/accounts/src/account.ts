@@ -8,7 +8,10 @@ const text = (pattern: RegExp, rule: string): z.ZodString => z.string({ error: r
 
 /** A private key in PEM of the kind its provider signs with. */
 const privateKey = (kind: 'rsa' | 'ec', rule: string): z.ZodType<string, string> =>
-  z.string({ error: rule }).max(8_192, { error: rule }).refine((pem) => kindOf(pem) === kind, { error: rule })
+  z
+    .string({ error: rule })
+    .max(8_192, { error: rule })
+    .refine((pem) => kindOf(pem) === kind, { error: rule })
 
 function kindOf(pem: string): string | undefined {
   try {
@@ -23,18 +26,21 @@ function kindOf(pem: string): string | undefined {
 
 /** FCM: the service account file of the Firebase project as Google's console gives it; what sending does not need is dropped. */
 export const fcmAccount = z.strictObject({
-  serviceAccount: z.object({
-    project_id: text(/^[a-z][a-z0-9.:-]{3,99}$/, 'must be the id of a Firebase project'),
-    client_email: text(/^[^\s@]{1,100}@[^\s@]{1,150}$/, "must be the service account's e-mail address"),
-    private_key: privateKey('rsa', 'must be an RSA private key in PEM, as in the file Google gives'),
-  }, { error: 'must be the service account file that Google gives, as a JSON object' }),
+  serviceAccount: z.object(
+    {
+      project_id: text(/^[a-z][a-z0-9.:-]{3,99}$/, 'must be the id of a Firebase project'),
+      client_email: text(/^[^\s@]{1,100}@[^\s@]{1,150}$/, "must be the service account's e-mail address"),
+      private_key: privateKey('rsa', 'must be an RSA private key in PEM, as in the file Google gives'),
+    },
+    { error: 'must be the service account file that Google gives, as a JSON object' },
+  ),
 })
 
 /** APNs by token (a `.p8` key of the developer team). `topic` is the app's bundle id. */
 export const apnsAccount = z.strictObject({
   teamId: text(/^[A-Z0-9]{10}$/, 'must be the ten characters of the developer team, A-Z and 0-9'),
   keyId: text(/^[A-Z0-9]{10}$/, 'must be the ten characters of the key, A-Z and 0-9'),
-  privateKey: privateKey('ec', "must be the content of the .p8 file Apple gives: a P-256 private key in PEM (PKCS#8)"),
+  privateKey: privateKey('ec', 'must be the content of the .p8 file Apple gives: a P-256 private key in PEM (PKCS#8)'),
   topic: text(/^[A-Za-z0-9.-]{1,155}$/, "must be the app's bundle id such as com.example.shop"),
   environment: z.enum(['production', 'development'], { error: 'must be "production" or "development"' }),
 })
@@ -42,14 +48,17 @@ export const apnsAccount = z.strictObject({
 const senderRule = 'must be a number in E.164 such as +15005550006, a short code, or a sender name of up to 11 letters and digits'
 
 /** Twilio: exactly one of `from` and `messagingServiceSid` says who the SMS is from. */
-export const twilioAccount = z.strictObject({
-  accountSid: text(/^AC[0-9a-fA-F]{32}$/, 'must be AC followed by 32 hexadecimal digits'),
-  authToken: text(/^[\x21-\x7e]{16,128}$/, "must be the account's auth token, 16 to 128 characters without spaces"),
-  from: text(/^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$/, senderRule).optional(),
-  messagingServiceSid: text(/^MG[0-9a-fA-F]{32}$/, 'must be MG followed by 32 hexadecimal digits').optional(),
-}).refine(({ from, messagingServiceSid }) => (from === undefined) !== (messagingServiceSid === undefined), {
-  path: ['from'], error: 'give exactly one of from and messagingServiceSid',
-})
+export const twilioAccount = z
+  .strictObject({
+    accountSid: text(/^AC[0-9a-fA-F]{32}$/, 'must be AC followed by 32 hexadecimal digits'),
+    authToken: text(/^[\x21-\x7e]{16,128}$/, "must be the account's auth token, 16 to 128 characters without spaces"),
+    from: text(/^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$/, senderRule).optional(),
+    messagingServiceSid: text(/^MG[0-9a-fA-F]{32}$/, 'must be MG followed by 32 hexadecimal digits').optional(),
+  })
+  .refine(({ from, messagingServiceSid }) => (from === undefined) !== (messagingServiceSid === undefined), {
+    path: ['from'],
+    error: 'give exactly one of from and messagingServiceSid',
+  })
 
 /** Solapi; the sender and the template of an Alimtalk come from the template's content. */
 export const solapiAccount = z.strictObject({

@@ -39,7 +39,8 @@ export interface SealedPlace {
 }
 
 /** 64 bits of a key that do not lead back to it. */
-export const fingerprintOfKey = (key: string): string => Buffer.from(hkdfSync('sha256', key, '', 'stepcast fingerprint of the encryption key', 8)).toString('hex')
+export const fingerprintOfKey = (key: string): string =>
+  Buffer.from(hkdfSync('sha256', key, '', 'stepcast fingerprint of the encryption key', 8)).toString('hex')
 
 const undefinedTable = '42P01'
 
@@ -56,7 +57,10 @@ export async function keysProblem(db: Queryable, keys: EncryptionKeys | null, pl
   if (fits) return null
   const variable = keys?.variable ?? 'STEPCAST_INTERNAL_SECRET'
   const where = place.file ?? '`npm start` keeps it in secrets/internal of its data directory'
-  const which = missing.length === 0 ? '' : ` (the database needs the key with the fingerprint ${missing.join(' and ')}, ${given.length === 0 ? 'none was given' : `given: ${given.join(' and ')}`})`
+  const which =
+    missing.length === 0
+      ? ''
+      : ` (the database needs the key with the fingerprint ${missing.join(' and ')}, ${given.length === 0 ? 'none was given' : `given: ${given.join(' and ')}`})`
   return (
     `${variable} (${where}) is not what the signing keys and provider accounts in this database are sealed with${which}: ` +
     'give that key back, or give it as STEPCAST_ENCRYPTION_KEY_PREVIOUS beside a new STEPCAST_ENCRYPTION_KEY'
@@ -93,23 +97,33 @@ async function rowsOf<Row extends object>(db: Queryable, sql: string): Promise<R
 }
 
 const heldKeys = async (db: Queryable, place: SealedPlace): Promise<string[]> =>
-  (await rowsOf<{ fingerprint: string }>(db, `SELECT fingerprint FROM ${prefixOf(place)}encryption_keys ORDER BY since`)).map(({ fingerprint }) => fingerprint)
+  (await rowsOf<{ fingerprint: string }>(db, `SELECT fingerprint FROM ${prefixOf(place)}encryption_keys ORDER BY since`)).map(
+    ({ fingerprint }) => fingerprint,
+  )
 
 // A few tell: all of an installation were sealed with one key before fingerprints were kept.
 const samples = 5
 
 async function opensWhatIsStored(db: Queryable, keys: EncryptionKeys | null, place: SealedPlace): Promise<boolean> {
-  const signing = await rowsOf<{ workspace_id: string; n: number; sealed: Buffer }>(db, `SELECT workspace_id, n, sealed FROM ${prefixOf(place)}signing_keys LIMIT ${samples}`)
+  const signing = await rowsOf<{ workspace_id: string; n: number; sealed: Buffer }>(
+    db,
+    `SELECT workspace_id, n, sealed FROM ${prefixOf(place)}signing_keys LIMIT ${samples}`,
+  )
   const accounts = await rowsOf<{ workspace_id: string; providers: Partial<Record<ProviderName, { sealed: string }>> }>(
-    db, `SELECT workspace_id, settings->'providers' AS providers FROM ${prefixOf(place)}workspaces WHERE settings->'providers' <> '{}' LIMIT ${samples}`)
+    db,
+    `SELECT workspace_id, settings->'providers' AS providers FROM ${prefixOf(place)}workspaces WHERE settings->'providers' <> '{}' LIMIT ${samples}`,
+  )
   if (signing.length === 0 && accounts.length === 0) return true
   if (keys === null) return false
   const [seal, accountSeal] = [new Seal(keys), new AccountSeal(keys)]
   // One that was spoiled by itself says nothing of the key.
   return (
     signing.some(({ workspace_id, n, sealed }) => opens(() => seal.open(sealed, `${workspace_id}.${n}`))) ||
-    accounts.some(({ workspace_id, providers }) => Object.entries(providers).some(([provider, { sealed }]) =>
-      opens(() => accountSeal.renewed(workspace_id, provider as ProviderName, sealed))))
+    accounts.some(({ workspace_id, providers }) =>
+      Object.entries(providers).some(([provider, { sealed }]) =>
+        opens(() => accountSeal.renewed(workspace_id, provider as ProviderName, sealed)),
+      ),
+    )
   )
 }
 

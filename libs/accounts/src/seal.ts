@@ -29,7 +29,9 @@ export class Seal {
     private readonly purpose: SealPurpose = 'signing secrets',
   ) {
     const { current, previous } = typeof secret === 'string' ? { current: secret, previous: null } : secret
-    this.keys = [current, ...(previous === null ? [] : [previous])].map((key) => Buffer.from(hkdfSync('sha256', key, '', `stepcast ${purpose}`, 32)))
+    this.keys = [current, ...(previous === null ? [] : [previous])].map((key) =>
+      Buffer.from(hkdfSync('sha256', key, '', `stepcast ${purpose}`, 32)),
+    )
     this.key = this.keys[0]!
   }
 

@@ -7,7 +7,9 @@ import type { Outcome, Provider, ProviderKind } from './provider'
 
 const seal = new AccountSeal('secret')
 const twilio = (authToken: string): AccountOf['twilio'] => ({
-  accountSid: `AC${'0'.repeat(32)}`, authToken: authToken.padEnd(16, '.'), from: '+15005550006',
+  accountSid: `AC${'0'.repeat(32)}`,
+  authToken: authToken.padEnd(16, '.'),
+  from: '+15005550006',
 })
 const settingsWith = (sealed: string): WorkspaceSettings => ({ providers: { twilio: { sealed, updatedAt: '' } } })
 const sealed = (workspaceId: string, token: string): string => seal.close(workspaceId, 'twilio', twilio(token))

@@ -52,11 +52,7 @@ export function answerOf(targets: readonly AnsweringTarget[], nowMs: number): An
   return first === undefined ? null : answer('skipped', first, nowMs)
 }
 
-const answer = (
-  kind: Answer['kind'],
-  { provider, target, reason, providerMessageId, detail }: AnsweringTarget,
-  nowMs: number,
-): Answer => ({
+const answer = (kind: Answer['kind'], { provider, target, reason, providerMessageId, detail }: AnsweringTarget, nowMs: number): Answer => ({
   kind,
   occurredAt: nowMs,
   reason: kind === 'requested' ? null : reason,

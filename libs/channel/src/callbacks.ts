@@ -48,10 +48,13 @@ export async function takeStatuses(
   if (facts.length === 0 && spokenOf.every(({ messageId }) => best.get(messageId)!.status === null)) return
   await dispatch.confirm(facts, async (tx) => {
     const news = await report(tx, by, spokenOf, best)
-    await dispatch.unsubscribes?.refused(tx, news.flatMap(({ messageId, atMs }) => {
-      const { refused } = best.get(messageId)!
-      return refused === undefined ? [] : [{ workspaceId: by.workspaceId, ...refused, atMs }]
-    }))
+    await dispatch.unsubscribes?.refused(
+      tx,
+      news.flatMap(({ messageId, atMs }) => {
+        const { refused } = best.get(messageId)!
+        return refused === undefined ? [] : [{ workspaceId: by.workspaceId, ...refused, atMs }]
+      }),
+    )
   })
 }
 

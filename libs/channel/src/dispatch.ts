@@ -223,7 +223,10 @@ export class Dispatch<C extends ChannelType> {
     facts: readonly Omit<Extract<Fact, { kind: 'confirmed' }>, 'kind'>[],
     also: (tx: PoolClient) => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
-    await this.settler.write(facts.map((fact) => ({ kind: 'confirmed', ...fact })), also)
+    await this.settler.write(
+      facts.map((fact) => ({ kind: 'confirmed', ...fact })),
+      also,
+    )
   }
 
   /** An operator's word on a target of unknown outcome; see {@link resolveUncertain}. */

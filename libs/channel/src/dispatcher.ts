@@ -1,6 +1,12 @@
 // A dispatcher as a service: what an app declares of its channel becomes database, Kafka, ledger, routes and shutdown.
 import {
-  Inject, Module, type DynamicModule, type OnApplicationBootstrap, type OnApplicationShutdown, type Provider as NestProvider, type Type,
+  Inject,
+  Module,
+  type DynamicModule,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type Provider as NestProvider,
+  type Type,
 } from '@nestjs/common'
 import type { Pool } from 'pg'
 import { AccountSeal, requireKeys } from '@stepcast/accounts'
@@ -8,8 +14,17 @@ import { commandTopicOf, type ChannelType } from '@stepcast/contracts'
 import { KafkaConnection, kafkaConfigFromEnv, registryConfigFromEnv, type Log } from '@stepcast/kafka'
 import { createPool, migrate, poolSizeOf, type DatabaseService, type Migration } from '@stepcast/postgres'
 import {
-  currentTraceparent, ENV, watchKafka, LOG, outboxMetrics, Readiness, Registry, startService, type Env,
-  type RunningService, type ServiceOptions,
+  currentTraceparent,
+  ENV,
+  watchKafka,
+  LOG,
+  outboxMetrics,
+  Readiness,
+  Registry,
+  startService,
+  type Env,
+  type RunningService,
+  type ServiceOptions,
 } from '@stepcast/service'
 import { attemptMetrics } from './attemptMetrics'
 import { DeadAddresses, type DeadAddressRemover } from './deadAddresses'
@@ -63,8 +78,19 @@ export function dispatchOf<C extends ChannelType, Config extends DispatcherConfi
   const { config, connection, pool, log } = parts
   const { concurrency, ratePerWorkspace, ratePerProvider, timeoutMs, minuteMs } = config
   return new Dispatch({
-    channel, service, addressesOf, noAddress, resendUnknown, connection, pool, log,
-    concurrency, ratePerWorkspace, ratePerProvider, timeoutMs, minuteMs,
+    channel,
+    service,
+    addressesOf,
+    noAddress,
+    resendUnknown,
+    connection,
+    pool,
+    log,
+    concurrency,
+    ratePerWorkspace,
+    ratePerProvider,
+    timeoutMs,
+    minuteMs,
     kinds: options.kinds(config),
     seal: new AccountSeal(config.encryptionKeys),
     ...options.steps?.(parts),
@@ -109,7 +135,8 @@ class DispatcherModule implements OnApplicationBootstrap, OnApplicationShutdown 
     dispatchMetrics(this.registry, this.pool, this.dispatch)
     outboxMetrics(this.registry, this.pool)
     watchKafka(this.registry, this.readiness, {
-      connection: this.connection, follows: [{ groupId: service, topic: commandTopicOf[channel].name }, ...this.dispatch.followed],
+      connection: this.connection,
+      follows: [{ groupId: service, topic: commandTopicOf[channel].name }, ...this.dispatch.followed],
     })
     await this.dispatch.start()
     this.dead?.start()
@@ -182,9 +209,7 @@ export function dispatcherModule<C extends ChannelType, Config extends Dispatche
       {
         provide: Dispatch,
         inject: [CONFIG, KafkaConnection, POOL, LOG, Registry, DeadAddresses],
-        useFactory: (
-          config: Config, connection: KafkaConnection, pool: Pool, log: Log, registry: Registry, dead: DeadAddresses | null,
-        ) => {
+        useFactory: (config: Config, connection: KafkaConnection, pool: Pool, log: Log, registry: Registry, dead: DeadAddresses | null) => {
           const changes = { onAttempt: attemptMetrics(registry), onDeadAddress: () => dead?.kick() }
           return dispatchOf(options, { config, connection, pool, log }, changes)
         },

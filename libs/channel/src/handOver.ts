@@ -114,7 +114,9 @@ export class HandOver<C extends ChannelType> {
   private add(batch: Open, message: NewMessage): void {
     const { messageId, workspaceId } = message.command
     if (this.inHand.has(messageId)) return
-    const targets = message.targets.filter(({ isServed }) => isServed).map(({ provider, target }) => ({ lane: this.lanes.get(provider)!, target }))
+    const targets = message.targets
+      .filter(({ isServed }) => isServed)
+      .map(({ provider, target }) => ({ lane: this.lanes.get(provider)!, target }))
     for (const { lane } of targets) {
       if (!this.wanted.has(lane)) this.wanted.set(lane, new Map())
       add(this.wanted.get(lane)!, workspaceId, 1)
@@ -273,7 +275,12 @@ export class HandOver<C extends ChannelType> {
     for (const [lane, claimed] of byLane(granted)) judged.set(lane, (await lane.judge(claimed, recipients)).ready)
     const late = portion.filter(({ batch, message }) => message.command.expiresAt <= batch.nowMs())
     const expired = new Set(late.map(({ message }) => message.command.messageId))
-    if (expired.size > 0) for (const [lane, ready] of judged) judged.set(lane, ready.filter(({ claimed }) => !expired.has(claimed.messageId)))
+    if (expired.size > 0)
+      for (const [lane, ready] of judged)
+        judged.set(
+          lane,
+          ready.filter(({ claimed }) => !expired.has(claimed.messageId)),
+        )
     return judged
   }
 

@@ -93,7 +93,7 @@ describe('HTTP/2 to a provider', () => {
     expect([sessions.length, bodies.length]).toEqual([1, 61])
   })
 
-  it("never has more streams under way than the peer allows, and opens another session when it is full, up to its own limit", async () => {
+  it('never has more streams under way than the peer allows, and opens another session when it is full, up to its own limit', async () => {
     server.close()
     await listen({ maxConcurrentStreams: 5 })
     let most = 0

@@ -177,7 +177,12 @@ class Session {
   private watch: NodeJS.Timeout | null = null
   private pingTimer: NodeJS.Timeout | null = null
 
-  constructor(origin: string, ca: string | undefined, private readonly limits: SessionLimits, private readonly events: SessionEvents) {
+  constructor(
+    origin: string,
+    ca: string | undefined,
+    private readonly limits: SessionLimits,
+    private readonly events: SessionEvents,
+  ) {
     // A tenth more or less, so that sessions opened together do not end together.
     this.retireAt = performance.now() + limits.maxAgeMs * (0.9 + Math.random() / 5)
     this.http2 = connect(origin, { settings: { enablePush: false }, ...(ca === undefined ? {} : { ca }) })

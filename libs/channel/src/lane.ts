@@ -137,7 +137,9 @@ export class Lane<C extends ChannelType> {
     if (this.stopping || this.hasToLook) return []
     // Those who wait are dealt their share, and keep it for the next claim.
     const all = [...new Set([...wanted.keys(), ...this.waiting])].sort()
-    return this.places.deal(all, (workspaceId) => wanted.get(workspaceId) ?? Infinity).filter(({ workspaceId }) => !this.waiting.has(workspaceId))
+    return this.places
+      .deal(all, (workspaceId) => wanted.get(workspaceId) ?? Infinity)
+      .filter(({ workspaceId }) => !this.waiting.has(workspaceId))
   }
 
   /** Takes places for targets that were offered some. */
@@ -184,7 +186,10 @@ export class Lane<C extends ChannelType> {
     const { unsubscribes } = this.options
     if (unsubscribes === undefined) return new Set()
     const asked = able.flatMap((one) => {
-      const { message: { workspaceId, address }, provider: { sender } } = one
+      const {
+        message: { workspaceId, address },
+        provider: { sender },
+      } = one
       return sender === undefined ? [] : [{ one, key: { workspaceId, address, sender } }]
     })
     const found = await unsubscribes.among(asked.map(({ key }) => key))
@@ -266,10 +271,7 @@ export class Lane<C extends ChannelType> {
       this.send(sending, leaseFrom)
     } catch (error) {
       // Nothing of this claim was begun, or its lease will tell: it comes free by itself.
-      this.options.log.warn(
-        { provider: this.name, error: (error as Error).message, targets: left.size },
-        'a claim could not begin',
-      )
+      this.options.log.warn({ provider: this.name, error: (error as Error).message, targets: left.size }, 'a claim could not begin')
     } finally {
       for (const one of left) this.release(one)
     }

@@ -12,7 +12,9 @@ const gone = page('This link has expired', 'Please ask whoever sent you the mess
 const unknown = page('There is no such link', 'Perhaps a part of it was lost on the way. Please open it from the message itself.')
 
 const headers = {
-  'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-robots-tag': 'noindex',
+  'cache-control': 'no-store',
+  'referrer-policy': 'no-referrer',
+  'x-robots-tag': 'noindex',
   'content-security-policy': contentPolicy("style-src 'unsafe-inline'"),
 }
 

@@ -44,4 +44,9 @@ class MessagesByAge1764200000000 implements MigrationInterface {
 }
 
 /** In their order; an app's own come after them. */
-export const dispatcherMigrations: readonly Migration[] = [Ledger1700000000000, Accounts1764000000000, MessagesByAge1764200000000, EncryptionKeys1764400000000]
+export const dispatcherMigrations: readonly Migration[] = [
+  Ledger1700000000000,
+  Accounts1764000000000,
+  MessagesByAge1764200000000,
+  EncryptionKeys1764400000000,
+]

@@ -186,9 +186,7 @@ export class PaidChannelSpec<C extends Paid> {
   }
 
   async produce(...commands: readonly DispatchStep[]): Promise<void> {
-    await (
-      await this.connection.producer()
-    ).send(
+    await (await this.connection.producer()).send(
       commandTopicOf[this.of.channel],
       commands.map((value) => ({ key: value.sequenceId, value })),
     )
@@ -250,9 +248,7 @@ export class PaidChannelSpec<C extends Paid> {
   /** Approves a template with one variable, `orderNo`. */
   async approve(workspaceId: string, templateId: string, content: ContentOf[C]): Promise<void> {
     const { channel } = this.of
-    await (
-      await this.connection.producer()
-    ).send(topics.templates, [
+    await (await this.connection.producer()).send(topics.templates, [
       {
         key: `${workspaceId}/${templateId}/1`,
         value: {
@@ -424,7 +420,9 @@ export function itIsAPaidChannel<C extends Paid>(spec: PaidChannelSpec<C>, of: P
   describe('nobody is called with a message', () => {
     const longest = channel === 'sms' ? 1_600 : 1_000
     const reasons: readonly (readonly [string, string, string])[] = [
-      ['that is empty', '', 'empty'], ['that is blank', ' \u3164\u200b', 'empty'], ['that is longer than the provider takes', '가'.repeat(longest + 1), 'too_large'],
+      ['that is empty', '', 'empty'],
+      ['that is blank', ' \u3164\u200b', 'empty'],
+      ['that is longer than the provider takes', '가'.repeat(longest + 1), 'too_large'],
       ['that is longer than anybody takes', 'x'.repeat(60_000), 'too_large'],
     ]
     it.each(reasons)('%s', async (_what, orderNo, reason) => {

@@ -122,8 +122,14 @@ describe('taking and giving back', () => {
   })
   it('balances for each workspace: some used, some not', () => {
     const places = placesOf(8)
-    places.take([{ workspaceId: 'a', take: 6 }, { workspaceId: 'b', take: 2 }])
-    places.giveBack([{ workspaceId: 'a', take: 2 }, { workspaceId: 'b', take: 0 }])
+    places.take([
+      { workspaceId: 'a', take: 6 },
+      { workspaceId: 'b', take: 2 },
+    ])
+    places.giveBack([
+      { workspaceId: 'a', take: 2 },
+      { workspaceId: 'b', take: 0 },
+    ])
     for (const workspaceId of ['a', 'a', 'a', 'b', 'b']) places.release(workspaceId)
     expect([places.underWay, places.isWorthwhile(7 / 8), places.isWorthwhile(1)]).toEqual([1, true, false])
     places.release('a')

@@ -15,7 +15,11 @@ export class PreviousKey {
   private stopped = false
   private againMs = firstAgainMs
 
-  constructor(private readonly db: Queryable, private readonly keys: EncryptionKeys, private readonly log: Log) {}
+  constructor(
+    private readonly db: Queryable,
+    private readonly keys: EncryptionKeys,
+    private readonly log: Log,
+  ) {}
 
   start(): void {
     if (this.keys.previous !== null) this.looking = this.look()
@@ -31,7 +35,10 @@ export class PreviousKey {
     try {
       if (await areRenewed(this.db, new AccountSeal(this.keys))) {
         await forgetPreviousKey(this.db, this.keys)
-        this.log.info({}, 'no account here is sealed with STEPCAST_ENCRYPTION_KEY_PREVIOUS any more; tracked links made with it lead on as long as it is given')
+        this.log.info(
+          {},
+          'no account here is sealed with STEPCAST_ENCRYPTION_KEY_PREVIOUS any more; tracked links made with it lead on as long as it is given',
+        )
         return
       }
     } catch (error) {
@@ -45,10 +52,12 @@ export class PreviousKey {
 
 /** Whether no account of a dispatcher opens by the previous key alone. */
 export async function areRenewed(db: Queryable, seal: AccountSeal): Promise<boolean> {
-  for (let after = ''; ;) {
+  for (let after = ''; ; ) {
     const { rows } = await db.query<{ workspace_id: string; providers: Partial<Record<ProviderName, { sealed: string }>> }>(
       `SELECT workspace_id, settings->'providers' AS providers FROM workspaces
-       WHERE workspace_id > $1 AND settings->'providers' <> '{}' ORDER BY workspace_id LIMIT $2`, [after, batch])
+       WHERE workspace_id > $1 AND settings->'providers' <> '{}' ORDER BY workspace_id LIMIT $2`,
+      [after, batch],
+    )
     for (const { workspace_id, providers } of rows) {
       for (const [provider, { sealed }] of Object.entries(providers)) {
         if (!isRenewed(seal, workspace_id, provider as ProviderName, sealed)) return false

@@ -102,7 +102,12 @@ export async function settleAlone(tx: PoolClient, facts: readonly Fact[], option
   const settled = ended.filter(({ fact }) => written.has(fact.messageId))
   await enqueueReports(
     tx,
-    settled.map(({ fact: { messageId }, alone: { workspaceId, traceparent }, answer }) => ({ messageId, workspaceId, traceparent, answer })),
+    settled.map(({ fact: { messageId }, alone: { workspaceId, traceparent }, answer }) => ({
+      messageId,
+      workspaceId,
+      traceparent,
+      answer,
+    })),
     options.service,
   )
   await writeDead(

@@ -18,7 +18,15 @@ const row = (changes: Partial<Target> = {}): Target => ({
   resolved: null,
   ...changes,
 })
-const attempted = (outcome: Outcome, fence = 7): Fact => ({ kind: 'attempted', messageId: 'm', target: 't', fence, outcome, dead: null, alone: null })
+const attempted = (outcome: Outcome, fence = 7): Fact => ({
+  kind: 'attempted',
+  messageId: 'm',
+  target: 't',
+  fence,
+  outcome,
+  dead: null,
+  alone: null,
+})
 const accepted: Outcome = { kind: 'accepted', providerMessageId: 'p1' }
 const retry: Outcome = { kind: 'retry', reason: 'QUOTA_EXCEEDED', afterMs: 3_000 }
 const rejected: Outcome = { kind: 'rejected', reason: 'UNREGISTERED', deadAddress: true }
@@ -94,7 +102,12 @@ describe('a message whose provider speaks of it', () => {
   it('is accepted, whatever was thought of its one attempt, and no doubt is left', () => {
     for (const state of ['attempting', 'unknown', 'retry_at'] as const) {
       expect(transition(row({ state, uncertain: state === 'unknown' }), confirmed, paid)).toMatchObject({
-        state: 'accepted', uncertain: false, providerMessageId: 'SM1', detail: { segments: '1' }, dueInMs: null, isOpen: false,
+        state: 'accepted',
+        uncertain: false,
+        providerMessageId: 'SM1',
+        detail: { segments: '1' },
+        dueInMs: null,
+        isOpen: false,
       })
     }
   })

@@ -176,7 +176,13 @@ const unknown = (row: Target, reason: string, policy: RetryPolicy): Transition =
 
 /** Why an operator's word cannot be taken, in a sentence; null: it can (said again, it changes nothing). */
 export function resolutionProblem(
-  { state, uncertain, resolved: before, isWithdrawn, isExpired }: Pick<Target, 'state' | 'uncertain' | 'resolved' | 'isWithdrawn'> & {
+  {
+    state,
+    uncertain,
+    resolved: before,
+    isWithdrawn,
+    isExpired,
+  }: Pick<Target, 'state' | 'uncertain' | 'resolved' | 'isWithdrawn'> & {
     readonly isExpired: boolean
   },
   as: Resolution,

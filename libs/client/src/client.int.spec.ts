@@ -23,9 +23,13 @@ let gateway: RunningService
 let apiKey: string
 let signingKey: { kid: string; secret: string }
 
-const startDispatcher = (port = 0): Promise<RunningService> => startService({
-  name: 'inapp-dispatcher', module: AppModule, env: { ...stack.env, PORT: String(port) }, ownsProcess: false,
-})
+const startDispatcher = (port = 0): Promise<RunningService> =>
+  startService({
+    name: 'inapp-dispatcher',
+    module: AppModule,
+    env: { ...stack.env, PORT: String(port) },
+    ownsProcess: false,
+  })
 
 beforeAll(async () => {
   stack = await specStack(__filename)
@@ -34,17 +38,31 @@ beforeAll(async () => {
   const urls = services.map(({ name, urlVariable }) => [urlVariable, name === 'inapp-dispatcher' ? dispatcher.url : 'http://127.0.0.1:1'])
   gateway = await startGateway({ env: { ...stack.env, STEPCAST_ROOT_KEY: rootKey, ...Object.fromEntries(urls) }, ownsProcess: false })
   const made = await fetch(`${gateway.url}/v1/workspaces`, {
-    method: 'POST', headers: { authorization: `Bearer ${rootKey}`, 'content-type': 'application/json' },
+    method: 'POST',
+    headers: { authorization: `Bearer ${rootKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ workspaceId }),
   })
-  const { apiKey: { key }, signingKey: signing } = await made.json() as { apiKey: { key: string }; signingKey: typeof signingKey }
+  const {
+    apiKey: { key },
+    signingKey: signing,
+  } = (await made.json()) as { apiKey: { key: string }; signingKey: typeof signingKey }
   apiKey = key
   signingKey = signing
   const approved = templateApproved(1, {
-    name: 'n', category: 'Transactional', variableSchema: [],
-    channels: [{ channelType: 'in_app', content: {
-      title: 'Shipped', body: 'On its way', imageUrl: null, buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example' }],
-    } }],
+    name: 'n',
+    category: 'Transactional',
+    variableSchema: [],
+    channels: [
+      {
+        channelType: 'in_app',
+        content: {
+          title: 'Shipped',
+          body: 'On its way',
+          imageUrl: null,
+          buttons: [{ id: 'track', label: 'Track', url: 'https://shop.example' }],
+        },
+      },
+    ],
     config: { sequenceEnabled: false, sequence: null },
   })
   await (await connection.producer()).send(topics.templates, [
@@ -57,11 +75,12 @@ afterAll(async () => {
   await stack?.stop()
 })
 
-const tokenOf = (userId: string, inS = 600): Promise<string> => new SignJWT({})
-  .setProtectedHeader({ alg: 'HS256', kid: signingKey.kid })
-  .setSubject(userId)
-  .setExpirationTime(Math.floor(Date.now() / 1_000) + inS)
-  .sign(Buffer.from(signingKey.secret))
+const tokenOf = (userId: string, inS = 600): Promise<string> =>
+  new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256', kid: signingKey.kid })
+    .setSubject(userId)
+    .setExpirationTime(Math.floor(Date.now() / 1_000) + inS)
+    .sign(Buffer.from(signingKey.secret))
 
 const clientOf = (userId: string): StepcastClient => new StepcastClient({ url: gateway.url, token: () => tokenOf(userId) })
 
@@ -72,12 +91,27 @@ async function sendTo(userId: string, count = 1): Promise<string[]> {
     const sendId = `send-${++sends}`
     const sequenceId = sequenceIdOf(workspaceId, sendId, userId)
     return {
-      action: 'send', workspaceId, messageId: messageIdOf(sequenceId, 1, 'in_app'), sequenceId, sendId, step: 1, channelType: 'in_app',
-      userId, templateId: 'order-shipped', templateVersion: 1, campaignId: null, variables: {}, commandedAt: Date.now(),
-      expiresAt: Date.now() + 60_000, windowMs: null,
+      action: 'send',
+      workspaceId,
+      messageId: messageIdOf(sequenceId, 1, 'in_app'),
+      sequenceId,
+      sendId,
+      step: 1,
+      channelType: 'in_app',
+      userId,
+      templateId: 'order-shipped',
+      templateVersion: 1,
+      campaignId: null,
+      variables: {},
+      commandedAt: Date.now(),
+      expiresAt: Date.now() + 60_000,
+      windowMs: null,
     }
   })
-  await (await connection.producer()).send(topics.inAppCommands, commands.map((value) => ({ key: value.sequenceId, value })))
+  await (await connection.producer()).send(
+    topics.inAppCommands,
+    commands.map((value) => ({ key: value.sequenceId, value })),
+  )
   return commands.map(({ messageId }) => messageId)
 }
 
@@ -89,10 +123,11 @@ it('a message comes in, is delivered, seen, clicked and hidden, and all who foll
   const [items, hidden, unread]: [string[], string[], number[]] = [[], [], []]
   const stop = feed.follow({
     onItem: ({ deliveredAt, viewedAt, clickedAt }) => items.push([deliveredAt, viewedAt, clickedAt].map((at) => (at ? 'x' : '-')).join('')),
-    onHidden: (messageId) => hidden.push(messageId), onUnread: (count) => unread.push(count),
+    onHidden: (messageId) => hidden.push(messageId),
+    onUnread: (count) => unread.push(count),
   })
   await eventually(() => unread.length === 1)
-  const [messageId] = await sendTo('ada') as [string]
+  const [messageId] = (await sendTo('ada')) as [string]
   await eventually(() => items.length === 1)
   expect(await feed.unreadCount()).toBe(1)
   await feed.delivered(messageId)
@@ -105,7 +140,10 @@ it('a message comes in, is delivered, seen, clicked and hidden, and all who foll
   expect([items[0], hidden, unread[0], unread.at(-1)]).toEqual(['---', [messageId], 0, 0])
   expect((await feed.list()).items).toEqual([])
   expect((await reportsOf(messageId)).map(({ kind, source }) => `${kind} ${source}`)).toEqual([
-    'requested inapp-dispatcher', 'delivered client', 'viewed client', 'clicked client',
+    'requested inapp-dispatcher',
+    'delivered client',
+    'viewed client',
+    'clicked client',
   ])
   stop()
 })
@@ -123,7 +161,7 @@ it('pages and filters come through', async () => {
 
 it('a server reads for its user with an API key', async () => {
   const client = new StepcastClient({ url: gateway.url, token: apiKey, onBehalfOf: 'served' })
-  const [messageId] = await sendTo('served') as [string]
+  const [messageId] = (await sendTo('served')) as [string]
   await eventually(async () => (await client.feed.list()).items.length === 1)
   await client.feed.viewed(messageId)
   expect((await reportsOf(messageId)).at(-1)).toMatchObject({ kind: 'viewed', source: 'server' })
@@ -140,7 +178,7 @@ it('a restart of the service loses nothing: receipts wait for it, and the stream
   const { feed } = clientOf('patient')
   const told = new Set<string>()
   const stop = feed.follow({ onItem: ({ messageId }) => told.add(messageId), onHidden: () => {} })
-  const [before] = await sendTo('patient') as [string]
+  const [before] = (await sendTo('patient')) as [string]
   await eventually(() => told.size === 1)
 
   await dispatcher.stop()
@@ -176,31 +214,36 @@ const page = (token: string): string => `<!doctype html><title>Feed</title><styl
 
 const itInBrowser = chromium === null ? it.skip : it
 
-itInBrowser('a page of another origin shows the feed and tells what was seen on the screen', async () => {
-  const token = await tokenOf('browser')
-  const server = createServer((request, response) => {
-    if (request.url === '/') return void response.writeHead(200, { 'content-type': 'text/html' }).end(page(token))
-    // The built modules, as they are shipped.
-    readFile(join(__dirname, '../dist', request.url!)).then(
-      (code) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(code), () => response.writeHead(404).end(),
-    )
-  })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const messageIds = await sendTo('browser', 5)
-  const { feed } = clientOf('browser')
-  await eventually(async () => (await feed.list()).items.length === 5)
-  const close = await openPage(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-  try {
-    const items = await eventually(async () => {
-      const { items } = await feed.list()
-      return items.every(({ deliveredAt }) => deliveredAt) && items.filter(({ viewedAt }) => viewedAt).length >= 2 ? items : null
+itInBrowser(
+  'a page of another origin shows the feed and tells what was seen on the screen',
+  async () => {
+    const token = await tokenOf('browser')
+    const server = createServer((request, response) => {
+      if (request.url === '/') return void response.writeHead(200, { 'content-type': 'text/html' }).end(page(token))
+      // The built modules, as they are shipped.
+      readFile(join(__dirname, '../dist', request.url!)).then(
+        (code) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(code),
+        () => response.writeHead(404).end(),
+      )
     })
-    // Five times 200 pixels: two or three are on a screen of 600 with its bars, the last is not.
-    expect(items).toHaveLength(messageIds.length)
-    expect(items.filter(({ viewedAt }) => viewedAt === null).length).toBeGreaterThan(0)
-  } finally {
-    await close()
-    server.closeAllConnections()
-    server.close()
-  }
-}, 60_000)
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const messageIds = await sendTo('browser', 5)
+    const { feed } = clientOf('browser')
+    await eventually(async () => (await feed.list()).items.length === 5)
+    const close = await openPage(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    try {
+      const items = await eventually(async () => {
+        const { items } = await feed.list()
+        return items.every(({ deliveredAt }) => deliveredAt) && items.filter(({ viewedAt }) => viewedAt).length >= 2 ? items : null
+      })
+      // Five times 200 pixels: two or three are on a screen of 600 with its bars, the last is not.
+      expect(items).toHaveLength(messageIds.length)
+      expect(items.filter(({ viewedAt }) => viewedAt === null).length).toBeGreaterThan(0)
+    } finally {
+      await close()
+      server.closeAllConnections()
+      server.close()
+    }
+  },
+  60_000,
+)

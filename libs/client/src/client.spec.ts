@@ -3,7 +3,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { StepcastClient, StepcastProblem, StepcastUnreachable, type FeedItem, type FollowOptions } from './index'
 
-interface Asked { method: string; path: string; headers: IncomingMessage['headers']; body: string }
+interface Asked {
+  method: string
+  path: string
+  headers: IncomingMessage['headers']
+  body: string
+}
 type Answer = (response: ServerResponse, asked: Asked) => void
 
 let server: Server
@@ -15,12 +20,14 @@ let answers: Answer[]
 beforeAll(async () => {
   server = createServer((request, response) => {
     let body = ''
-    request.on('data', (data) => (body += data)).on('end', () => {
-      const call = { method: request.method!, path: request.url!, headers: request.headers, body }
-      asked.push(call)
-      const answer = answers.length > 1 ? answers.shift()! : answers[0]!
-      answer(response, call)
-    })
+    request
+      .on('data', (data) => (body += data))
+      .on('end', () => {
+        const call = { method: request.method!, path: request.url!, headers: request.headers, body }
+        asked.push(call)
+        const answer = answers.length > 1 ? answers.shift()! : answers[0]!
+        answer(response, call)
+      })
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
@@ -35,17 +42,30 @@ beforeEach(() => {
 })
 
 const taken: Answer = (response) => response.writeHead(204).end()
-const json = (value: unknown): Answer => (response) =>
-  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-const refusal = (status: number, more: object = {}, headers: Record<string, string> = {}): Answer => (response) =>
-  response.writeHead(status, { 'content-type': 'application/problem+json', ...headers })
-    .end(JSON.stringify({ title: 'No', status, detail: `refused with ${status}`, ...more }))
+const json =
+  (value: unknown): Answer =>
+  (response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+const refusal =
+  (status: number, more: object = {}, headers: Record<string, string> = {}): Answer =>
+  (response) =>
+    response
+      .writeHead(status, { 'content-type': 'application/problem+json', ...headers })
+      .end(JSON.stringify({ title: 'No', status, detail: `refused with ${status}`, ...more }))
 const cut: Answer = (response) => response.destroy()
 
 const clientWith = (token: string | (() => Promise<string>) = 'token-1'): StepcastClient => new StepcastClient({ url, token })
 const item = (messageId: string, more: Partial<FeedItem> = {}): FeedItem => ({
-  messageId, templateId: 't', category: 'Alerts', content: { title: 'T', body: 'B', imageUrl: null, buttons: [] },
-  createdAt: '2026-01-01T00:00:00.000Z', expiresAt: null, deliveredAt: null, viewedAt: null, clickedAt: null, ...more,
+  messageId,
+  templateId: 't',
+  category: 'Alerts',
+  content: { title: 'T', body: 'B', imageUrl: null, buttons: [] },
+  createdAt: '2026-01-01T00:00:00.000Z',
+  expiresAt: null,
+  deliveredAt: null,
+  viewedAt: null,
+  clickedAt: null,
+  ...more,
 })
 
 describe('a call', () => {
@@ -53,7 +73,8 @@ describe('a call', () => {
     answers = [json({ items: [], nextCursor: null })]
     await clientWith().feed.list({ readState: 'unread', category: ['Alerts', 'Polls'], cursor: 'abc', limit: 7 })
     expect(asked[0]).toMatchObject({
-      method: 'GET', path: '/v1/feed?readState=unread&category=Alerts%2CPolls&cursor=abc&limit=7',
+      method: 'GET',
+      path: '/v1/feed?readState=unread&category=Alerts%2CPolls&cursor=abc&limit=7',
       headers: { authorization: 'Bearer token-1' },
     })
     await new StepcastClient({ url, token: 'sk_1', onBehalfOf: 'ada' }).feed.list()
@@ -68,10 +89,15 @@ describe('a call', () => {
 
   it('refused is a problem with its fields; not answered, an error of another kind', async () => {
     answers = [refusal(422, { errors: [{ path: '/limit', message: 'at most 100' }] }), cut]
-    const refused = await clientWith().feed.list({ limit: 101 }).catch((error: unknown) => error)
+    const refused = await clientWith()
+      .feed.list({ limit: 101 })
+      .catch((error: unknown) => error)
     expect(refused).toBeInstanceOf(StepcastProblem)
     expect(refused).toMatchObject({
-      status: 422, title: 'No', message: 'refused with 422', errors: [{ path: '/limit', message: 'at most 100' }],
+      status: 422,
+      title: 'No',
+      message: 'refused with 422',
+      errors: [{ path: '/limit', message: 'at most 100' }],
     })
     await expect(clientWith().feed.unreadCount()).rejects.toBeInstanceOf(StepcastUnreachable)
   })
@@ -112,7 +138,8 @@ describe('a receipt', () => {
     await client.feed.clicked('m/1', 'track')
     await client.push.clicked('m/1')
     expect(asked.map(({ method, path, body }) => [method, path, body])).toEqual([
-      ['POST', '/v1/feed/m%2F1/delivered', ''], ['POST', '/v1/feed/m%2F1/clicked', '{"buttonId":"track"}'],
+      ['POST', '/v1/feed/m%2F1/delivered', ''],
+      ['POST', '/v1/feed/m%2F1/clicked', '{"buttonId":"track"}'],
       ['POST', '/v1/push/m%2F1/clicked', ''],
     ])
   })
@@ -140,14 +167,18 @@ describe('a receipt', () => {
 })
 
 describe('following', () => {
-  const stream = (...pieces: string[]): Answer => (response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    for (const piece of pieces) response.write(piece)
-  }
-  const ending = (...pieces: string[]): Answer => (response, call) => {
-    stream(...pieces)(response, call)
-    response.end()
-  }
+  const stream =
+    (...pieces: string[]): Answer =>
+    (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      for (const piece of pieces) response.write(piece)
+    }
+  const ending =
+    (...pieces: string[]): Answer =>
+    (response, call) => {
+      stream(...pieces)(response, call)
+      response.end()
+    }
   const event = (name: string, data: object, id?: number): string =>
     `${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
 
@@ -160,8 +191,10 @@ describe('following', () => {
         if (happened.length === enough) done()
       }
       const stop = client.feed.follow({
-        onItem: ({ messageId, viewedAt }, id) => note('item', messageId, viewedAt, id), onHidden: (messageId) => note('hidden', messageId),
-        onUnread: (unread) => note('unread', unread), ...options,
+        onItem: ({ messageId, viewedAt }, id) => note('item', messageId, viewedAt, id),
+        onHidden: (messageId) => note('hidden', messageId),
+        onUnread: (unread) => note('unread', unread),
+        ...options,
       })
       stops.push(stop)
     })
@@ -176,7 +209,11 @@ describe('following', () => {
   it('tells items, hidings and unread counts', async () => {
     const [came, left] = [event('item', item('a'), 6), event('hidden', { messageId: 'a' }, 7)]
     answers = [stream('id: 5\n: open\n\n', came, event('unread', { unread: 1 }), left)]
-    expect(await follow(3)).toEqual([['item', 'a', null, '6'], ['unread', 1], ['hidden', 'a']])
+    expect(await follow(3)).toEqual([
+      ['item', 'a', null, '6'],
+      ['unread', 1],
+      ['hidden', 'a'],
+    ])
     expect(asked[0]).toMatchObject({ path: '/v1/feed/stream?unread=true', headers: { accept: 'text/event-stream' } })
   })
 
@@ -184,7 +221,10 @@ describe('following', () => {
     answers = [ending('id: 5\n: open\n\n'), cut, ending(event('item', item('a'), 6)), stream(event('item', item('b'), 7))]
     const errors: unknown[] = []
     const told = await follow(2, { lastEventId: '1', onError: (error) => errors.push(error) })
-    expect(told).toEqual([['item', 'a', null, '6'], ['item', 'b', null, '7']])
+    expect(told).toEqual([
+      ['item', 'a', null, '6'],
+      ['item', 'b', null, '7'],
+    ])
     expect(asked.map(({ headers }) => headers['last-event-id'])).toEqual(['1', '5', '5', '6'])
     expect(errors).toEqual([expect.any(StepcastUnreachable)])
   }, 20_000)
@@ -197,14 +237,20 @@ describe('following', () => {
       stream(event('item', item('a'), 6), event('item', seen, 7), hidden, hidden, event('item', item('b'), 9)),
     ]
     expect(await follow(4)).toEqual([
-      ['item', 'a', null, '6'], ['item', 'a', seen.viewedAt, '7'], ['hidden', 'a'], ['item', 'b', null, '9'],
+      ['item', 'a', null, '6'],
+      ['item', 'a', seen.viewedAt, '7'],
+      ['hidden', 'a'],
+      ['item', 'b', null, '9'],
     ])
   }, 20_000)
 
   it('told to begin anew tells the newest items, or asks who follows to read the feed', async () => {
     const reset = stream(event('reset', {}, 9))
     answers = [reset, json({ items: [item('new'), item('old')], nextCursor: null })]
-    expect(await follow(2)).toEqual([['item', 'old', null, '9'], ['item', 'new', null, '9']])
+    expect(await follow(2)).toEqual([
+      ['item', 'old', null, '9'],
+      ['item', 'new', null, '9'],
+    ])
     answers = [reset]
     await new Promise<void>((done) => stops.push(clientWith().feed.follow({ onItem: () => {}, onHidden: () => {}, onReset: done })))
   })
@@ -231,10 +277,12 @@ describe('following', () => {
 
   it('told to stop tells nothing more', async () => {
     let open: ServerResponse
-    answers = [(response) => {
-      open = response.writeHead(200, { 'content-type': 'text/event-stream' })
-      open.write(event('item', item('a'), 6))
-    }]
+    answers = [
+      (response) => {
+        open = response.writeHead(200, { 'content-type': 'text/event-stream' })
+        open.write(event('item', item('a'), 6))
+      },
+    ]
     const told: string[] = []
     const left = new Promise<void>((done) => {
       const stop = clientWith().feed.follow({

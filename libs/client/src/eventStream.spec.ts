@@ -9,7 +9,8 @@ const read = (...pieces: string[]): StreamEvent[] => {
 
 it('an event ends with an empty line and keeps the id given last', () => {
   expect(read('id: 7\nevent: item\ndata: {"a":1}\n\ndata: b\n\n')).toEqual([
-    { event: 'item', data: '{"a":1}', id: '7' }, { event: 'message', data: 'b', id: '7' },
+    { event: 'item', data: '{"a":1}', id: '7' },
+    { event: 'message', data: 'b', id: '7' },
   ])
 })
 
@@ -41,24 +42,28 @@ it('what has no end is refused, not kept', () => {
 
 const line = fc.string({ unit: fc.constantFrom('a', ' ', ':', '💬', '{', '"', 'é'), maxLength: 8 })
 const event = fc.record({
-  event: fc.constantFrom('item', 'hidden', 'unread'), data: fc.array(line, { minLength: 1, maxLength: 3 }), id: fc.nat().map(String),
+  event: fc.constantFrom('item', 'hidden', 'unread'),
+  data: fc.array(line, { minLength: 1, maxLength: 3 }),
+  id: fc.nat().map(String),
 })
 const end = fc.constantFrom('\n', '\r', '\r\n')
 
 it('any text reads the same wherever it is cut and however its lines end', () => {
-  fc.assert(fc.property(fc.array(fc.tuple(event, end, fc.boolean()), { maxLength: 6 }), fc.infiniteStream(fc.nat(5)), (events, cuts) => {
-    let text = ''
-    for (const [{ event: name, data, id }, eol, comment] of events) {
-      const lines = [...(comment ? [': 25 s'] : []), `id: ${id}`, `event: ${name}`, ...data.map((part) => `data: ${part}`), '', '']
-      text += lines.join(eol)
-    }
-    const pieces: string[] = []
-    for (let at = 0; at < text.length;) {
-      const length = cuts.next().value as number
-      pieces.push(text.slice(at, at + length))
-      at += length
-    }
-    const expected = events.map(([{ event: name, data, id }]) => ({ event: name, data: data.join('\n'), id }))
-    expect(read(...pieces)).toEqual(expected)
-  }))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(event, end, fc.boolean()), { maxLength: 6 }), fc.infiniteStream(fc.nat(5)), (events, cuts) => {
+      let text = ''
+      for (const [{ event: name, data, id }, eol, comment] of events) {
+        const lines = [...(comment ? [': 25 s'] : []), `id: ${id}`, `event: ${name}`, ...data.map((part) => `data: ${part}`), '', '']
+        text += lines.join(eol)
+      }
+      const pieces: string[] = []
+      for (let at = 0; at < text.length; ) {
+        const length = cuts.next().value as number
+        pieces.push(text.slice(at, at + length))
+        at += length
+      }
+      const expected = events.map(([{ event: name, data, id }]) => ({ event: name, data: data.join('\n'), id }))
+      expect(read(...pieces)).toEqual(expected)
+    }),
+  )
 })

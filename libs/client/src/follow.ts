@@ -52,9 +52,12 @@ export class FeedFollower {
 
   private async run(): Promise<void> {
     const { signal } = this.stopped
-    for (let failures = 0; !signal.aborted;) {
+    for (let failures = 0; !signal.aborted; ) {
       const begun = Date.now()
-      const error = await this.oneStream().then(() => null, (caught: unknown) => caught)
+      const error = await this.oneStream().then(
+        () => null,
+        (caught: unknown) => caught,
+      )
       if (signal.aborted) return
       if (error !== null && isRefused(error)) return this.fail(error, null)
       if (Date.now() - begun >= goodAfterMs) failures = 0

@@ -76,7 +76,8 @@ beforeAll(async () => {
     }
     // As the build does it.
     transformFile(join(__dirname, 'observeViewed.ts'), { swcrc: false, jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }).then(
-      ({ code }) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(code), () => response.destroy(),
+      ({ code }) => response.writeHead(200, { 'content-type': 'text/javascript' }).end(code),
+      () => response.destroy(),
     )
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -89,14 +90,24 @@ afterAll(() => {
 
 const itInBrowser = chromium === null ? it.skip : it
 
-itInBrowser('is seen when half of it, or of the screen, was there long enough on a page in front, once', async () => {
-  const close = await openPage(url)
-  try {
-    expect(await reported).toEqual({
-      'told to stop': [], 'on the screen': ['top'], 'less than half': [], 'in passing': [], 'on a page behind': [],
-      'on the page in front again': ['below'], 'a second time': [], 'larger than the screen': ['tall'],
-    })
-  } finally {
-    await close()
-  }
-}, 60_000)
+itInBrowser(
+  'is seen when half of it, or of the screen, was there long enough on a page in front, once',
+  async () => {
+    const close = await openPage(url)
+    try {
+      expect(await reported).toEqual({
+        'told to stop': [],
+        'on the screen': ['top'],
+        'less than half': [],
+        'in passing': [],
+        'on a page behind': [],
+        'on the page in front again': ['below'],
+        'a second time': [],
+        'larger than the screen': ['tall'],
+      })
+    } finally {
+      await close()
+    }
+  },
+  60_000,
+)

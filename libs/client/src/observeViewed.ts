@@ -44,7 +44,9 @@ const threshold = Array.from({ length: 21 }, (_, step) => step / 20)
  * Throws an error where there is no IntersectionObserver (Node, workers).
  */
 export function observeSeen(
-  element: object, seen: () => void, { afterMs = 1_000, part = 0.5, root = null }: ObserveOptions = {},
+  element: object,
+  seen: () => void,
+  { afterMs = 1_000, part = 0.5, root = null }: ObserveOptions = {},
 ): () => void {
   const { document, IntersectionObserver } = globalThis as unknown as Browser
   if (IntersectionObserver === undefined) throw new Error('observeViewed needs a browser: here is no IntersectionObserver')
@@ -58,10 +60,13 @@ export function observeSeen(
     clearTimeout(timer)
     timer = null
   }
-  const observer = new IntersectionObserver((sightings) => {
-    onScreen = isSeen(sightings.at(-1)!, part)
-    judge()
-  }, { root, threshold })
+  const observer = new IntersectionObserver(
+    (sightings) => {
+      onScreen = isSeen(sightings.at(-1)!, part)
+      judge()
+    },
+    { root, threshold },
+  )
   const stop = (): void => {
     onScreen = false
     judge()

@@ -28,7 +28,11 @@ describe('@stepcast/client, packed', () => {
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'stepcast-client-'))
-    const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], { cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
+      cwd: packageRoot,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const answer = JSON.parse(output.slice(output.search(/^[[{]/m))) as Packed[] | Record<string, Packed>
     packed = Object.values(answer)[0]!
     write('package.json', JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
@@ -38,19 +42,35 @@ describe('@stepcast/client, packed', () => {
 
   it('holds compiled code with types, its README and nothing else', () => {
     const files = packed.files.map(({ path }) => path)
-    expect(files).toEqual(expect.arrayContaining([
-      'package.json', 'README.md', 'dist/index.mjs', 'dist/index.js', 'dist/index.d.ts', 'dist/index.d.mts', 'dist/feed.d.mts',
-    ]))
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'package.json',
+        'README.md',
+        'dist/index.mjs',
+        'dist/index.js',
+        'dist/index.d.ts',
+        'dist/index.d.mts',
+        'dist/feed.d.mts',
+      ]),
+    )
     expect(files.filter((file) => !/^(package\.json|README\.md|dist\/\w+\.(js|mjs|d\.ts|d\.mts|js\.map|mjs\.map))$/.test(file))).toEqual([])
     expect(files.filter((file) => /spec/.test(file))).toEqual([])
     // Each module has the four: whoever imports and whoever requires finds code and types.
     const modules = files.flatMap((file) => /^dist\/(\w+)\.mjs$/.exec(file)?.[1] ?? [])
-    for (const module of modules) expect(files).toEqual(expect.arrayContaining(['js', 'd.ts', 'd.mts'].map((ending) => `dist/${module}.${ending}`)))
+    for (const module of modules)
+      expect(files).toEqual(expect.arrayContaining(['js', 'd.ts', 'd.mts'].map((ending) => `dist/${module}.${ending}`)))
   })
 
   it('tells what it is', () => {
-    const { name, version, license, exports, dependencies } = JSON.parse(readFileSync(join(folder, 'node_modules/@stepcast/client/package.json'), 'utf8'))
-    expect({ name, version, license, dependencies }).toEqual({ name: '@stepcast/client', version: packed.version, license: 'Apache-2.0', dependencies: undefined })
+    const { name, version, license, exports, dependencies } = JSON.parse(
+      readFileSync(join(folder, 'node_modules/@stepcast/client/package.json'), 'utf8'),
+    )
+    expect({ name, version, license, dependencies }).toEqual({
+      name: '@stepcast/client',
+      version: packed.version,
+      license: 'Apache-2.0',
+      dependencies: undefined,
+    })
     expect(JSON.stringify(exports)).not.toContain('src/')
   })
 
@@ -75,13 +95,22 @@ describe('@stepcast/client, packed', () => {
   it.each([
     ['an ES module in Node', 'consumer.mts', ['--module', 'nodenext', '--moduleResolution', 'nodenext', ...browser], 'consumer.mjs'],
     ['CommonJS in Node', 'consumer.cts', ['--module', 'nodenext', '--moduleResolution', 'nodenext', ...browser], 'consumer.cjs'],
-    ['a server, which knows nothing of pages', 'server.mts', ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--lib', 'es2022', '--typeRoots', nodeTypes, '--types', 'node'], 'server.mjs'],
+    [
+      'a server, which knows nothing of pages',
+      'server.mts',
+      ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--lib', 'es2022', '--typeRoots', nodeTypes, '--types', 'node'],
+      'server.mjs',
+    ],
     ['a bundler', 'bundled.ts', ['--module', 'preserve', '--moduleResolution', 'bundler', ...browser], 'bundled.js'],
-  ])('is compiled against strictly by %s, and runs', (_, source, settings, compiled) => {
-    write(source, program)
-    run(process.execPath, [tsc, '--strict', '--target', 'es2022', '--skipLibCheck', 'false', ...settings, source])
-    expect(run(process.execPath, [compiled])).toBe('0 function\n')
-  }, 180_000)
+  ])(
+    'is compiled against strictly by %s, and runs',
+    (_, source, settings, compiled) => {
+      write(source, program)
+      run(process.execPath, [tsc, '--strict', '--target', 'es2022', '--skipLibCheck', 'false', ...settings, source])
+      expect(run(process.execPath, [compiled])).toBe('0 function\n')
+    },
+    180_000,
+  )
 
   it('runs in a page as it is: every import of its modules is a file beside them', () => {
     const dist = join(folder, 'node_modules/@stepcast/client/dist')

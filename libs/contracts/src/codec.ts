@@ -14,7 +14,9 @@ export class CodecError extends Error {
   }
 }
 
-interface Tagged { type: string }
+interface Tagged {
+  type: string
+}
 
 /** The branch of a union as avsc keeps it. */
 interface Branch {
@@ -128,21 +130,24 @@ const isTaggedUnion = (schema: unknown): boolean =>
 /** Parses an Avro schema into a type of ours: tagged unions of records, timestamps as numbers. */
 export function avroTypeFor(schema: unknown): avro.Type {
   const inside = new WeakSet<object>()
-  return avro.Type.forSchema(schema as avro.Schema, {
-    wrapUnions: 'auto',
-    typeHook(part: avro.Schema, options: avro.ForSchemaOptions) {
-      if (isMap(part)) return new MapOfAnyName(part as never, options as never) as unknown as avro.Type
-      if (!isTaggedUnion(part) || inside.has(part as object)) return undefined
-      inside.add(part as object)
-      return new TaggedUnion(part as never, options as never) as unknown as avro.Type
-    },
-  } as avro.ForSchemaOptions)
+  return avro.Type.forSchema(
+    schema as avro.Schema,
+    {
+      wrapUnions: 'auto',
+      typeHook(part: avro.Schema, options: avro.ForSchemaOptions) {
+        if (isMap(part)) return new MapOfAnyName(part as never, options as never) as unknown as avro.Type
+        if (!isTaggedUnion(part) || inside.has(part as object)) return undefined
+        inside.add(part as object)
+        return new TaggedUnion(part as never, options as never) as unknown as avro.Type
+      },
+    } as avro.ForSchemaOptions,
+  )
 }
 
 /** Our own (reader) type of each record. */
-export const avroTypes = Object.fromEntries(
-  Object.entries(avroSchemas).map(([name, schema]) => [name, avroTypeFor(schema)]),
-) as Readonly<Record<keyof AvroRecords, avro.Type>>
+export const avroTypes = Object.fromEntries(Object.entries(avroSchemas).map(([name, schema]) => [name, avroTypeFor(schema)])) as Readonly<
+  Record<keyof AvroRecords, avro.Type>
+>
 
 export const wireHeaderBytes = 5
 
@@ -161,7 +166,10 @@ export function encodeRecord<R extends keyof AvroRecords>(record: R, schemaId: n
   } catch (cause) {
     const paths: string[] = []
     type.isValid(value, { errorHook: (path) => paths.push(path.join('.')) })
-    throw new CodecError('unencodable', `${record}: ${paths.length ? `field ${paths.join(', ')} does not fit the schema` : (cause as Error).message}`)
+    throw new CodecError(
+      'unencodable',
+      `${record}: ${paths.length ? `field ${paths.join(', ')} does not fit the schema` : (cause as Error).message}`,
+    )
   }
 }
 

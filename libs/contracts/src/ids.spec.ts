@@ -20,7 +20,8 @@ it('the same Idempotency-Key makes the same send, no key a new one', () => {
 it('a messageId comes apart into what it was made of, and nothing else is one', () => {
   const sequenceId = sequenceIdOf('w', 's', 'u')
   expect(parseMessageId(messageIdOf(sequenceId, 2, 'push'))).toEqual({ sequenceId, step: 2, channelType: 'push' })
-  for (const wrong of ['', 'x.1.push', `${sequenceId}.0.push`, `${sequenceId}.1.fax`, `${sequenceId}.1.push.x`]) expect(parseMessageId(wrong)).toBeNull()
+  for (const wrong of ['', 'x.1.push', `${sequenceId}.0.push`, `${sequenceId}.1.fax`, `${sequenceId}.1.push.x`])
+    expect(parseMessageId(wrong)).toBeNull()
 })
 
 it('ids of producers are refused when empty, too long or holding control characters', () => {

@@ -38,7 +38,8 @@ export const sendIdOf = (workspaceId: string, idempotencyKey: string | null): st
 /** `messageId` = `<sequenceId>.<step>.<channelType>`. */
 export const messageIdOf = (sequenceId: string, step: number, channelType: string): string => `${sequenceId}.${step}.${channelType}`
 
-const messageIdPattern = /^([0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,2})\.(in_app|push|sms|kakao)$/
+const messageIdPattern =
+  /^([0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.([1-9][0-9]{0,2})\.(in_app|push|sms|kakao)$/
 
 /** The parts of a messageId. */
 export interface MessageIdParts {

@@ -4,7 +4,11 @@ const bug = new Error('cannot read properties of undefined')
 const outage = Object.assign(new Error('terminating connection'), { code: '57P01' })
 
 /** Works off `inputs` as a caller does; answers what was done, what went aside, how long it took and how often it was tried. */
-function workOff(inputs: readonly number[], errorOf: (taken: readonly number[], now: number) => Error | null, batch = 2_000): { done: number[]; aside: number[]; ms: number; tries: number } {
+function workOff(
+  inputs: readonly number[],
+  errorOf: (taken: readonly number[], now: number) => Error | null,
+  batch = 2_000,
+): { done: number[]; aside: number[]; ms: number; tries: number } {
   const resort = new LastResort()
   const done: number[] = []
   const aside: number[] = []
@@ -29,7 +33,10 @@ function workOff(inputs: readonly number[], errorOf: (taken: readonly number[], 
   return { done, aside, ms, tries }
 }
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
-const failsAt = (...bad: number[]) => (taken: readonly number[]): Error | null => (taken.some((n) => bad.includes(n)) ? bug : null)
+const failsAt =
+  (...bad: number[]) =>
+  (taken: readonly number[]): Error | null =>
+    taken.some((n) => bad.includes(n)) ? bug : null
 
 it('one bad input among 2,000 goes aside within seconds, wherever it stands; its neighbours are worked off once each and in order', () => {
   for (const bad of [0, 1, 777, 1_000, 1_998, 1_999]) {
@@ -42,7 +49,11 @@ it('one bad input among 2,000 goes aside within seconds, wherever it stands; its
 })
 
 it('two adjacent ones, the two ends, and all of them: exactly these go aside', () => {
-  for (const bad of [[500, 501], [0, 1_999], [3, 4, 5, 1_200]]) {
+  for (const bad of [
+    [500, 501],
+    [0, 1_999],
+    [3, 4, 5, 1_200],
+  ]) {
     const { done, aside } = workOff(upTo(2_000), failsAt(...bad))
     expect(aside).toEqual(bad)
     expect(done).toEqual(upTo(2_000).filter((n) => !bad.includes(n)))
@@ -61,7 +72,9 @@ it('the size grows back: after one bad input a long stream is taken in full batc
 
 it('an outage is waited out for as long as it takes with growing delays, and nothing goes aside for it', () => {
   const resort = new LastResort()
-  const delays = upTo(12).map((n) => resort.failed(outage, 1, n * 60_000)).map((answer) => ('delayMs' in answer && answer.next === 'wait' ? answer.delayMs : -1))
+  const delays = upTo(12)
+    .map((n) => resort.failed(outage, 1, n * 60_000))
+    .map((answer) => ('delayMs' in answer && answer.next === 'wait' ? answer.delayMs : -1))
   expect(delays).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000, 10_000, 10_000])
   expect(resort.most()).toBe(Infinity)
 })

@@ -30,7 +30,10 @@ export class RecordDecoder<R extends keyof AvroRecords> {
   private readonly ours: Buffer
   private lookedAt = Date.now()
 
-  constructor(private readonly record: R, private readonly schemaById: SchemaById) {
+  constructor(
+    private readonly record: R,
+    private readonly schemaById: SchemaById,
+  ) {
     this.ours = Buffer.from(dataSchemaOf(record))
   }
 
@@ -40,7 +43,8 @@ export class RecordDecoder<R extends keyof AvroRecords> {
    * Throws (or rejects with) {@link CodecError} when the bytes cannot be read, or the registry's own retriable error.
    */
   decode(value: Buffer, dataSchema?: unknown): AvroRecords[R] | Promise<AvroRecords[R]> {
-    if (value.length < wireHeaderBytes || value[0] !== 0) throw new CodecError('not_avro', 'the value does not start with a zero byte and a schema id')
+    if (value.length < wireHeaderBytes || value[0] !== 0)
+      throw new CodecError('not_avro', 'the value does not start with a zero byte and a schema id')
     if (dataSchema !== undefined && this.isOurs(dataSchema)) return this.read(value, undefined)
     const schemaId = value.readInt32BE(1)
     const known = this.known.get(schemaId)
@@ -72,7 +76,9 @@ export class RecordDecoder<R extends keyof AvroRecords> {
   }
 
   private isOurs(dataSchema: unknown): boolean {
-    return dataSchema instanceof Uint8Array ? this.ours.equals(dataSchema) : typeof dataSchema === 'string' && dataSchema === dataSchemaOf(this.record)
+    return dataSchema instanceof Uint8Array
+      ? this.ours.equals(dataSchema)
+      : typeof dataSchema === 'string' && dataSchema === dataSchemaOf(this.record)
   }
 
   private readKnown(value: Buffer, known: Known): AvroRecords[R] {

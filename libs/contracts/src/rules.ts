@@ -168,14 +168,16 @@ export function cancelProblem(cancel: CancelRequested): Refusal | null {
   const { workspaceId, cancelId, scope, id, requestedBy, requestedAt } = cancel
   if (!workspaceIdPattern.test(workspaceId)) return wrong('workspaceId', `must match ${workspaceIdPattern.source}`)
   if (freeIdProblem(cancelId)) return wrong('cancelId', freeIdProblem(cancelId)!)
-  if (scope === 'sequence' ? !isSequenceId(id) : freeIdProblem(id)) return wrong('id', scope === 'sequence' ? 'must be a sequenceId' : freeIdProblem(id)!)
+  if (scope === 'sequence' ? !isSequenceId(id) : freeIdProblem(id))
+    return wrong('id', scope === 'sequence' ? 'must be a sequenceId' : freeIdProblem(id)!)
   if (textProblem(requestedBy)) return wrong('requestedBy', textProblem(requestedBy)!)
   return invalidTime('requestedAt', requestedAt)
 }
 
 /** What is wrong with a command on the topic of a channel, whoever wrote it; null: nothing. */
 export function commandProblem(command: DispatchStep, channel: ChannelType): Refusal | null {
-  const { workspaceId, messageId, sequenceId, step, sendId, userId, templateId, templateVersion, windowMs, commandedAt, expiresAt } = command
+  const { workspaceId, messageId, sequenceId, step, sendId, userId, templateId, templateVersion, windowMs, commandedAt, expiresAt } =
+    command
   const wrong = (detail: string): Refusal => ({ reason: 'invalid_command', detail })
   const named = parseMessageId(messageId)
   if (named === null) return wrong('messageId must be <sequenceId>.<step>.<channelType>')

@@ -25,50 +25,103 @@ const topic = <R extends RecordName>(definition: Topic<R>): Topic<R> => definiti
 
 const commands = (name: string, dispatcher: string): Topic<'DispatchStep'> =>
   topic({
-    name: `stepcast.commands.${name}.v1`, record: 'DispatchStep', key: 'sequenceId', partitions: 'home',
-    cleanup: 'delete', retentionDays: 7, writers: ['orchestrator'], readers: [dispatcher],
+    name: `stepcast.commands.${name}.v1`,
+    record: 'DispatchStep',
+    key: 'sequenceId',
+    partitions: 'home',
+    cleanup: 'delete',
+    retentionDays: 7,
+    writers: ['orchestrator'],
+    readers: [dispatcher],
   })
 
 /** Every topic that carries one of our records. The schemas are registered in this order: a new topic is added at the end. */
 export const topics = {
   sends: topic({
-    name: 'stepcast.sends.v1', record: 'SendRequested', key: 'sequenceId; outside producers: any', partitions: 'home',
-    cleanup: 'delete', retentionDays: 7, writers: ['producers', 'send-svc'], readers: ['orchestrator'],
+    name: 'stepcast.sends.v1',
+    record: 'SendRequested',
+    key: 'sequenceId; outside producers: any',
+    partitions: 'home',
+    cleanup: 'delete',
+    retentionDays: 7,
+    writers: ['producers', 'send-svc'],
+    readers: ['orchestrator'],
   }),
   engagements: topic({
-    name: 'stepcast.engagements.v1', record: 'EngagementReported', key: 'sequenceId; outside producers: any', partitions: 'home',
-    cleanup: 'delete', retentionDays: 7, writers: ['dispatchers', 'receipts', 'producers'], readers: ['orchestrator'],
+    name: 'stepcast.engagements.v1',
+    record: 'EngagementReported',
+    key: 'sequenceId; outside producers: any',
+    partitions: 'home',
+    cleanup: 'delete',
+    retentionDays: 7,
+    writers: ['dispatchers', 'receipts', 'producers'],
+    readers: ['orchestrator'],
   }),
   inAppCommands: commands('in-app', 'inapp-dispatcher'),
   pushCommands: commands('push', 'push-dispatcher'),
   smsCommands: commands('sms', 'sms-dispatcher'),
   kakaoCommands: commands('kakao', 'messenger-dispatcher'),
   sequences: topic({
-    name: 'stepcast.sequences.v1', record: 'SequenceChanged', key: 'sequenceId', partitions: 'home',
-    cleanup: 'delete', retentionDays: 90, writers: ['orchestrator'], readers: ['metrics-svc', 'data teams'],
+    name: 'stepcast.sequences.v1',
+    record: 'SequenceChanged',
+    key: 'sequenceId',
+    partitions: 'home',
+    cleanup: 'delete',
+    retentionDays: 90,
+    writers: ['orchestrator'],
+    readers: ['metrics-svc', 'data teams'],
   }),
   controls: topic({
-    name: 'stepcast.controls.v1', record: 'CancelRequested', key: 'workspaceId', partitions: 'home',
-    cleanup: 'delete', retentionDays: 7, writers: ['producers', 'people-svc', 'orchestrator'], readers: ['orchestrator', 'send-svc'],
+    name: 'stepcast.controls.v1',
+    record: 'CancelRequested',
+    key: 'workspaceId',
+    partitions: 'home',
+    cleanup: 'delete',
+    retentionDays: 7,
+    writers: ['producers', 'people-svc', 'orchestrator'],
+    readers: ['orchestrator', 'send-svc'],
   }),
   templates: topic({
-    name: 'stepcast.templates.v1', record: 'TemplateChanged', key: 'approved: ws/template/version; others: ws/template', partitions: 'single',
-    cleanup: 'compact', retentionDays: null, writers: ['template-svc'], readers: ['orchestrator', 'dispatchers', 'send-svc', 'metrics-svc'],
+    name: 'stepcast.templates.v1',
+    record: 'TemplateChanged',
+    key: 'approved: ws/template/version; others: ws/template',
+    partitions: 'single',
+    cleanup: 'compact',
+    retentionDays: null,
+    writers: ['template-svc'],
+    readers: ['orchestrator', 'dispatchers', 'send-svc', 'metrics-svc'],
   }),
   users: topic({
-    name: 'stepcast.users.v1', record: 'UserChanged', key: 'ws/user', partitions: 'home',
-    cleanup: 'compact', retentionDays: null, writers: ['people-svc'], readers: ['dispatchers', 'orchestrator', 'send-svc'],
+    name: 'stepcast.users.v1',
+    record: 'UserChanged',
+    key: 'ws/user',
+    partitions: 'home',
+    cleanup: 'compact',
+    retentionDays: null,
+    writers: ['people-svc'],
+    readers: ['dispatchers', 'orchestrator', 'send-svc'],
   }),
   workspaces: topic({
-    name: 'stepcast.workspaces.v1', record: 'WorkspaceChanged', key: 'ws', partitions: 'single',
-    cleanup: 'compact', retentionDays: null, writers: ['gateway'], readers: ['all'],
+    name: 'stepcast.workspaces.v1',
+    record: 'WorkspaceChanged',
+    key: 'ws',
+    partitions: 'single',
+    cleanup: 'compact',
+    retentionDays: null,
+    writers: ['gateway'],
+    readers: ['all'],
   }),
 } as const
 
 /** Records that could not be used: original key and bytes, headers `topic`, `partition`, `offset`, `reason`, `detail`; `not-kept` where bytes did not fit. */
 export const deadLetterTopic = {
-  name: 'stepcast.dead-letters.v1', key: 'original key', partitions: 'home', cleanup: 'delete', retentionDays: 14,
-  writers: ['every consumer'], readers: ['operator'],
+  name: 'stepcast.dead-letters.v1',
+  key: 'original key',
+  partitions: 'home',
+  cleanup: 'delete',
+  retentionDays: 14,
+  writers: ['every consumer'],
+  readers: ['operator'],
 } as const
 
 /** The command topic of a channel. */
@@ -86,7 +139,8 @@ export const subjectOf = (topicName: string): string => `${topicName}-value`
 export const maxMessageBytes = 4 * 1024 * 1024
 
 /** Key of an approved template version on `stepcast.templates.v1`. */
-export const templateVersionKey = (workspaceId: string, templateId: string, version: number): string => `${workspaceId}/${templateId}/${version}`
+export const templateVersionKey = (workspaceId: string, templateId: string, version: number): string =>
+  `${workspaceId}/${templateId}/${version}`
 /** Key of a template's archive state on `stepcast.templates.v1`. */
 export const templateKey = (workspaceId: string, templateId: string): string => `${workspaceId}/${templateId}`
 /** Key of a user on `stepcast.users.v1`; a workspaceId holds no slash, so the first one parts the two. */

@@ -15,7 +15,16 @@ const declare = (name, text) => {
   declarations.set(name, text)
 }
 const doc = (text, indent = '') => (text ? `${indent}/** ${text} */\n` : '')
-const primitives = { string: 'string', int: 'number', long: 'number', double: 'number', float: 'number', boolean: 'boolean', bytes: 'Buffer', null: 'null' }
+const primitives = {
+  string: 'string',
+  int: 'number',
+  long: 'number',
+  double: 'number',
+  float: 'number',
+  boolean: 'boolean',
+  bytes: 'Buffer',
+  null: 'null',
+}
 
 const typeOf = (schema) => {
   if (typeof schema === 'string') return primitives[schema] ?? schema.replace(/^stepcast\.v1\./, '')
@@ -25,7 +34,8 @@ const typeOf = (schema) => {
     return schema.map((branch) => (branch.type === 'record' ? declareRecord(branch, tagged) : typeOf(branch))).join(' | ')
   }
   switch (schema.type) {
-    case 'record': return declareRecord(schema, false)
+    case 'record':
+      return declareRecord(schema, false)
     case 'enum':
       declare(schema.name, `export type ${schema.name} = ${schema.symbols.map((symbol) => `'${symbol}'`).join(' | ')}\n`)
       return schema.name
@@ -33,8 +43,10 @@ const typeOf = (schema) => {
       const item = typeOf(schema.items)
       return /\|/.test(item) ? `ReadonlyArray<${item}>` : `readonly ${item}[]`
     }
-    case 'map': return `Readonly<Record<string, ${typeOf(schema.values)}>>`
-    default: return typeOf(schema.type)
+    case 'map':
+      return `Readonly<Record<string, ${typeOf(schema.values)}>>`
+    default:
+      return typeOf(schema.type)
   }
 }
 
@@ -45,13 +57,16 @@ function declareRecord(schema, tagged) {
   return schema.name
 }
 
-const schemas = readdirSync(avroDir).filter((file) => file.endsWith('.avsc')).sort().map((file) => {
-  try {
-    return JSON.parse(readFileSync(join(avroDir, file), 'utf8'))
-  } catch (cause) {
-    throw new Error(`${file} is not JSON: ${cause.message}`)
-  }
-})
+const schemas = readdirSync(avroDir)
+  .filter((file) => file.endsWith('.avsc'))
+  .sort()
+  .map((file) => {
+    try {
+      return JSON.parse(readFileSync(join(avroDir, file), 'utf8'))
+    } catch (cause) {
+      throw new Error(`${file} is not JSON: ${cause.message}`)
+    }
+  })
 schemas.forEach((schema) => declareRecord(schema, false))
 
 const text = `// Generated from avro/*.avsc by tools/generate.mjs; never edited. Run \`npm run generate\` after changing a schema.

@@ -33,9 +33,15 @@ export function frontAt(buffer: Buffer, at: number): BatchFront {
   const baseOffset = Number(buffer.readBigInt64BE(at))
   const attributes = buffer.readInt16BE(at + 21)
   return {
-    baseOffset, size: buffer.readInt32BE(at + 8) + beforeLength, magic: buffer[at + 16]!, codec: attributes & 7,
-    isTransactional: (attributes & 0x10) !== 0, isControl: (attributes & 0x20) !== 0,
-    lastOffset: baseOffset + buffer.readInt32BE(at + 23), producerId: buffer.readBigInt64BE(at + 43), records: buffer.readInt32BE(at + 57),
+    baseOffset,
+    size: buffer.readInt32BE(at + 8) + beforeLength,
+    magic: buffer[at + 16]!,
+    codec: attributes & 7,
+    isTransactional: (attributes & 0x10) !== 0,
+    isControl: (attributes & 0x20) !== 0,
+    lastOffset: baseOffset + buffer.readInt32BE(at + 23),
+    producerId: buffer.readBigInt64BE(at + 43),
+    records: buffer.readInt32BE(at + 57),
   }
 }
 
@@ -74,7 +80,9 @@ export function recordsOf(buffer: Buffer, at: number, front: BatchFront, from: n
   }
   if (codec === 0) return readRecords(new Cursor(buffer, at + frontBytes, end), front, times, from)
   if (records === 0) return { messages: [], bytes: 0 }
-  return decompressed(codec, buffer.subarray(at + frontBytes, end)).then((plain) => readRecords(new Cursor(plain, 0, plain.length), front, times, from))
+  return decompressed(codec, buffer.subarray(at + frontBytes, end)).then((plain) =>
+    readRecords(new Cursor(plain, 0, plain.length), front, times, from),
+  )
 }
 
 interface Times {
@@ -82,7 +90,12 @@ interface Times {
   readonly appended: string | null
 }
 
-function readRecords(cursor: Cursor, { baseOffset, lastOffset, records }: BatchFront, { first, appended }: Times, from: number): BatchRecords {
+function readRecords(
+  cursor: Cursor,
+  { baseOffset, lastOffset, records }: BatchFront,
+  { first, appended }: Times,
+  from: number,
+): BatchRecords {
   const messages: KafkaMessage[] = []
   const { end, at: start } = cursor
   let before = -1
@@ -104,7 +117,15 @@ function readRecords(cursor: Cursor, { baseOffset, lastOffset, records }: BatchF
     if (cursor.at !== recordEnd) throw new UnreadableBatch('a record is longer than its fields')
     cursor.end = end
     if (baseOffset + delta < from) continue
-    const message: FetchedMessage = { key, value, headers, attributes, offset: String(baseOffset + delta), timestamp: appended ?? String(first + timeDelta), bytes: size }
+    const message: FetchedMessage = {
+      key,
+      value,
+      headers,
+      attributes,
+      offset: String(baseOffset + delta),
+      timestamp: appended ?? String(first + timeDelta),
+      bytes: size,
+    }
     messages.push(message)
   }
   if (cursor.at !== end) throw new UnreadableBatch('it is longer than its records')

@@ -38,7 +38,9 @@ class Cluster implements ClientCluster {
     const error = this.failures.shift()
     if (error) throw error
     if (asked!.partitions.some(({ partition }) => this.silent.includes(partition))) await new Promise(() => {})
-    return [{ partitions: asked!.partitions.map(({ partition }) => ({ partition, offset: asked!.fromBeginning ? '0' : this.ends[partition]! })) }]
+    return [
+      { partitions: asked!.partitions.map(({ partition }) => ({ partition, offset: asked!.fromBeginning ? '0' : this.ends[partition]! })) },
+    ]
   }
 }
 
@@ -48,11 +50,20 @@ it('every call asks the leaders, which are learned once in five seconds', async 
   jest.useFakeTimers()
   const cluster = new Cluster()
   const brokers = new Brokers(cluster)
-  expect([...(await brokers.offsets('t', 'end'))]).toEqual([[0, 10], [1, 20]])
+  expect([...(await brokers.offsets('t', 'end'))]).toEqual([
+    [0, 10],
+    [1, 20],
+  ])
   cluster.log.length = 0
   cluster.ends = ['11', '22']
-  expect([...(await brokers.offsets('t', 'end'))]).toEqual([[0, 11], [1, 22]])
-  expect([...(await brokers.offsets('t', 'first'))]).toEqual([[0, 0], [1, 0]])
+  expect([...(await brokers.offsets('t', 'end'))]).toEqual([
+    [0, 11],
+    [1, 22],
+  ])
+  expect([...(await brokers.offsets('t', 'first'))]).toEqual([
+    [0, 0],
+    [1, 0],
+  ])
   expect(cluster.log).toEqual(['end', 'first'])
   jest.advanceTimersByTime(5_001)
   await brokers.offsets('t', 'end')
@@ -92,7 +103,7 @@ it('the number of partitions costs a question once; whoever is closed asks none,
   expect(cluster.log).toHaveLength(asked)
 })
 
-it('a partition whose leader is silent or away keeps nobody waiting: the others\' ends are told within a second', async () => {
+it("a partition whose leader is silent or away keeps nobody waiting: the others' ends are told within a second", async () => {
   const cluster = new Cluster()
   cluster.leaders = [1, 2]
   cluster.silent = [1]
@@ -103,14 +114,20 @@ it('a partition whose leader is silent or away keeps nobody waiting: the others\
   cluster.silent = []
   cluster.failures = [failure('LEADER_NOT_AVAILABLE', true)]
   expect([...(await brokers.endsInTime('t'))]).toEqual([[1, 20]])
-  expect([...(await brokers.endsInTime('t'))]).toEqual([[0, 10], [1, 20]])
+  expect([...(await brokers.endsInTime('t'))]).toEqual([
+    [0, 10],
+    [1, 20],
+  ])
   // Leaders are learned anew behind a question that not all have answered.
   expect(cluster.log.filter((entry) => entry === 'learn').length).toBeGreaterThan(1)
 })
 
 it('the client makes its cluster where it is looked for, one for each producer or admin', () => {
   const kafka = new Kafka({ brokers: ['localhost:1'], logLevel: 0 })
-  const [first, second] = [withBrokers(kafka, () => kafka.admin()), withBrokers(kafka, () => kafka.producer({ createPartitioner: () => () => 0 }))]
+  const [first, second] = [
+    withBrokers(kafka, () => kafka.admin()),
+    withBrokers(kafka, () => kafka.producer({ createPartitioner: () => () => 0 })),
+  ]
   const clusters = [first, second].map(({ brokers }) => (brokers as unknown as { cluster: ClientCluster }).cluster)
   for (const cluster of clusters) {
     for (const name of ['addTargetTopic', 'refreshMetadata', 'findTopicPartitionMetadata', 'fetchTopicsOffset'] as const) {

@@ -75,7 +75,9 @@ export class Brokers {
       if (!isOver) ends.set(partition, end)
     })
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<false>((resolve) => { timer = setTimeout(resolve, inTimeMs, false) })
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, inTimeMs, false)
+    })
     const isComplete = await Promise.race([asking, late]).finally(() => clearTimeout(timer))
     isOver = true
     if (!isComplete) this.learnBehind()
@@ -97,12 +99,19 @@ export class Brokers {
       await this.cluster.addTargetTopic(topic)
       if (Date.now() - this.leadersAt > leadersForMs) this.learnBehind()
       const byLeader = new Map<number, { partition: number }[]>()
-      for (const { partitionId: partition, leader } of this.known(topic)) byLeader.set(leader, [...(byLeader.get(leader) ?? []), { partition }])
-      const answered = await Promise.all([...byLeader.values()].map((partitions) =>
-        this.cluster.fetchTopicsOffset([{ topic, fromBeginning: false, partitions }]).then(([found]) => {
-          for (const { partition, offset } of found!.partitions) told(partition, Number(offset))
-          return true
-        }, () => false)))
+      for (const { partitionId: partition, leader } of this.known(topic))
+        byLeader.set(leader, [...(byLeader.get(leader) ?? []), { partition }])
+      const answered = await Promise.all(
+        [...byLeader.values()].map((partitions) =>
+          this.cluster.fetchTopicsOffset([{ topic, fromBeginning: false, partitions }]).then(
+            ([found]) => {
+              for (const { partition, offset } of found!.partitions) told(partition, Number(offset))
+              return true
+            },
+            () => false,
+          ),
+        ),
+      )
       return answered.every((one) => one)
     } catch {
       // Not known yet, or no broker at all: nobody has answered, and whoever asks asks again.
@@ -114,7 +123,9 @@ export class Brokers {
   private learnBehind(): void {
     if (this.learning) return
     this.learning = true
-    void this.learn().catch(() => {}).finally(() => (this.learning = false))
+    void this.learn()
+      .catch(() => {})
+      .finally(() => (this.learning = false))
   }
 
   /** No request begins any more: the client would connect again for it. */

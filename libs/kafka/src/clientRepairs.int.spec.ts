@@ -22,7 +22,13 @@ function breakAt(apiKey: number, times: number): { readonly left: () => number }
   const write = net.Socket.prototype.write
   jest.spyOn(net.Socket.prototype, 'write').mockImplementation(function (this: net.Socket, ...sent: unknown[]): boolean {
     const [bytes] = sent
-    if (left > 0 && Buffer.isBuffer(bytes) && bytes.length > 8 && bytes.readInt16BE(4) === apiKey && bytes.readInt32BE(0) === bytes.length - 4) {
+    if (
+      left > 0 &&
+      Buffer.isBuffer(bytes) &&
+      bytes.length > 8 &&
+      bytes.readInt16BE(4) === apiKey &&
+      bytes.readInt32BE(0) === bytes.length - 4
+    ) {
       left--
       this.destroy(new Error('cut'))
       return false
@@ -34,8 +40,10 @@ function breakAt(apiKey: number, times: number): { readonly left: () => number }
 
 /** Strikes a member from its group, as a coordinator does that has not heard of it for long. */
 async function forget(groupId: string, memberId: string): Promise<void> {
-  const { brokers } = (await (stack.connection() as unknown as { adminWithBrokers(): Promise<{ brokers: unknown }> }).adminWithBrokers())
-  const { cluster } = brokers as { cluster: { findGroupCoordinator(group: object): Promise<{ leaveGroup(member: object): Promise<void> }> } }
+  const { brokers } = await (stack.connection() as unknown as { adminWithBrokers(): Promise<{ brokers: unknown }> }).adminWithBrokers()
+  const { cluster } = brokers as {
+    cluster: { findGroupCoordinator(group: object): Promise<{ leaveGroup(member: object): Promise<void> }> }
+  }
   await (await cluster.findGroupCoordinator({ groupId })).leaveGroup({ groupId, memberId })
 }
 
@@ -43,7 +51,12 @@ it('a consumer that its group has forgotten, and whose connection breaks as it j
   const joins: number[] = []
   const connection = stack.connection()
   const mailboxes = new Mailboxes(connection, {
-    topics: [sends], groupId: 'forgotten', takeOver: async () => ({ [sends]: 0 }), arrived: () => {}, lost: () => {}, joined: (partitions) => void joins.push(partitions),
+    topics: [sends],
+    groupId: 'forgotten',
+    takeOver: async () => ({ [sends]: 0 }),
+    arrived: () => {},
+    lost: () => {},
+    joined: (partitions) => void joins.push(partitions),
   })
   let memberId = ''
   const made = jest.spyOn(connection, 'consumer')

@@ -18,7 +18,8 @@ afterAll(() => stack.stop())
 async function join(): Promise<{ owned: Set<number>; mailboxes: Mailboxes }> {
   const owned = new Set<number>()
   const mailboxes = new Mailboxes(stack.connection(), {
-    topics: [sends, engagements], groupId,
+    topics: [sends, engagements],
+    groupId,
     takeOver: async (partition) => {
       owned.add(partition)
       return { [sends]: 0, [engagements]: 0 }
@@ -53,7 +54,13 @@ it('partition p of sends and engagements belongs to one and the same member, thr
     for (const { ofSends, ofEngagements } of given) expect(ofSends).toEqual(ofEngagements)
     expect(given.flatMap(({ ofSends }) => ofSends).sort()).toEqual(everything)
     // What the members believe is what the broker says.
-    await eventually(() => present.flatMap(({ owned }) => [...owned]).sort().join() === everything.join())
+    await eventually(
+      () =>
+        present
+          .flatMap(({ owned }) => [...owned])
+          .sort()
+          .join() === everything.join(),
+    )
     // With enough partitions nobody stands idle; with more members than partitions the rest wait.
     expect(present.filter(({ owned }) => owned.size > 0)).toHaveLength(Math.min(present.length, specPartitions))
   }

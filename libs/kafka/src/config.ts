@@ -27,7 +27,10 @@ export interface RegistryConfig {
  * @throws ConfigError naming the variable.
  */
 export function kafkaConfigFromEnv(env: NodeJS.ProcessEnv, clientId: string): KafkaConfig {
-  const brokers = (env.KAFKA_BROKERS ?? '').split(',').map((broker) => broker.trim()).filter(Boolean)
+  const brokers = (env.KAFKA_BROKERS ?? '')
+    .split(',')
+    .map((broker) => broker.trim())
+    .filter(Boolean)
   if (brokers.length === 0) throw new ConfigError('KAFKA_BROKERS is missing: give host:port, several separated by commas')
   const wrong = brokers.find((broker) => !/^[^\s/]+:\d{1,5}$/.test(broker))
   if (wrong !== undefined) throw new ConfigError(`KAFKA_BROKERS has "${wrong}": give host:port, several separated by commas`)
@@ -39,7 +42,8 @@ export function kafkaConfigFromEnv(env: NodeJS.ProcessEnv, clientId: string): Ka
  * themselves when the broker does.
  */
 export const clientOptions = ({ brokers, clientId, ssl, sasl }: KafkaConfig): ClientOptions => ({
-  clientId, brokers: [...brokers],
+  clientId,
+  brokers: [...brokers],
   // Copies: the client writes into them.
   ssl: typeof ssl === 'boolean' ? ssl : { ...ssl },
   ...(sasl && { sasl: { ...sasl } }),

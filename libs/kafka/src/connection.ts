@@ -130,7 +130,13 @@ export class KafkaConnection {
   async stampOnAppend(topicName: string): Promise<void> {
     await (await this.admin()).alterConfigs({
       validateOnly: false,
-      resources: [{ type: ConfigResourceTypes.TOPIC, name: this.physical(topicName), configEntries: [{ name: 'message.timestamp.type', value: 'LogAppendTime' }] }],
+      resources: [
+        {
+          type: ConfigResourceTypes.TOPIC,
+          name: this.physical(topicName),
+          configEntries: [{ name: 'message.timestamp.type', value: 'LogAppendTime' }],
+        },
+      ],
     })
   }
 
@@ -173,7 +179,8 @@ export class KafkaConnection {
     this.closed = true
     const closing = Promise.allSettled([
       ...[...this.consumers].map((consumer) => this.release(consumer)),
-      this.sharedProducer?.then((producer) => producer.disconnect()), this.sharedAdmin?.then(({ made, brokers }) => (brokers.close(), made.disconnect())),
+      this.sharedProducer?.then((producer) => producer.disconnect()),
+      this.sharedAdmin?.then(({ made, brokers }) => (brokers.close(), made.disconnect())),
     ])
     this.sharedProducer = this.sharedAdmin = null
     await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, closePatienceMs).unref())])

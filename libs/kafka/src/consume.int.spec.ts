@@ -17,26 +17,49 @@ afterAll(() => stack.stop())
 // Every spec has a topic of its own; all of them carry small records.
 const carrier = (name: string): Topic<'CancelRequested'> => ({ ...topics.controls, name })
 
-const cancel = (n: number): CancelRequested => ({ cancelId: String(n), workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: 1 })
+const cancel = (n: number): CancelRequested => ({
+  cancelId: String(n),
+  workspaceId: 'w',
+  scope: 'send',
+  id: 's',
+  requestedBy: 'spec',
+  requestedAt: 1,
+})
 
 async function write(topic: Topic, numbers: readonly number[], partition = 0): Promise<void> {
   const connection = stack.connection()
   const schemaId = await connection.registry.writerIdOf(topics.controls)
-  await (await connection.producer()).sendRaw(topic.name, numbers.map((n) => ({ key: String(n), value: encodeRecord('CancelRequested', schemaId, cancel(n)), partition })))
+  await (await connection.producer()).sendRaw(
+    topic.name,
+    numbers.map((n) => ({ key: String(n), value: encodeRecord('CancelRequested', schemaId, cancel(n)), partition })),
+  )
 }
 
-interface Seen { readonly partition: number; readonly n: number; readonly at: number }
+interface Seen {
+  readonly partition: number
+  readonly n: number
+  readonly at: number
+}
 
 /** Consumes; `fails` says what the handler throws for numbers, before it takes any of them. */
 async function consume(
-  topic: Topic<'CancelRequested'>, fails: (numbers: readonly number[], partition: number) => Error | null,
+  topic: Topic<'CancelRequested'>,
+  fails: (numbers: readonly number[], partition: number) => Error | null,
   more: Partial<ConsumeOptions<'CancelRequested'>> = {},
-): Promise<{ seen: Seen[]; numbers: (partition?: number) => number[]; next: Map<number, number>; calls: () => number; consumer: RunningConsumer }> {
+): Promise<{
+  seen: Seen[]
+  numbers: (partition?: number) => number[]
+  next: Map<number, number>
+  calls: () => number
+  consumer: RunningConsumer
+}> {
   const seen: Seen[] = []
   const next = new Map<number, number>()
   let calls = 0
   const consumer = await consumeRecords(stack.connection(), {
-    topic, groupId: `spec-${topic.name}`, ...more,
+    topic,
+    groupId: `spec-${topic.name}`,
+    ...more,
     handle: async (records, { partition, nextOffset }) => {
       calls++
       const numbers = records.map(({ value }) => Number(value!.cancelId))
@@ -47,14 +70,24 @@ async function consume(
     },
   })
   consumers.push(consumer)
-  return { seen, next, calls: () => calls, consumer, numbers: (partition = 0) => seen.filter((one) => one.partition === partition).map(({ n }) => n) }
+  return {
+    seen,
+    next,
+    calls: () => calls,
+    consumer,
+    numbers: (partition = 0) => seen.filter((one) => one.partition === partition).map(({ n }) => n),
+  }
 }
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 const bug = new TypeError("cannot read properties of undefined (reading 'Ada Lovelace')")
 const outage = (): Error => Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' })
-const failsFor = (bad: readonly number[]) => (numbers: readonly number[]): Error | null => (numbers.some((n) => bad.includes(n)) ? bug : null)
-const lettersOf = (topic: Topic): string[] => dead.letters.filter(({ headers }) => headers.topic === topic.name).map(({ headers }) => `${headers.offset} ${headers.reason}`)
+const failsFor =
+  (bad: readonly number[]) =>
+  (numbers: readonly number[]): Error | null =>
+    numbers.some((n) => bad.includes(n)) ? bug : null
+const lettersOf = (topic: Topic): string[] =>
+  dead.letters.filter(({ headers }) => headers.topic === topic.name).map(({ headers }) => `${headers.offset} ${headers.reason}`)
 const inTime = { withinMs: 60_000 }
 
 it('one record among 2,000 that its handler cannot work off goes aside; its neighbours are handled once each, in order', async () => {
@@ -153,7 +186,7 @@ it('after a rebalance a paused partition is taken up again by whoever has it the
   for (const partition of [0, 1, 2]) expect([...first.numbers(partition), ...second.numbers(partition)]).toEqual(upTo(5))
 })
 
-it('a wrong installation ends the process; an error that merely is not retriable is the record\'s', async () => {
+it("a wrong installation ends the process; an error that merely is not retriable is the record's", async () => {
   const topic = carrier('stepcast.controls.v1')
   await write(topic, [1, 2, 3])
   const notRetriable = Object.assign(new Error('does not fit the schema'), { retriable: false })
@@ -163,9 +196,13 @@ it('a wrong installation ends the process; an error that merely is not retriable
   const connection = stack.connection()
   const ended: Error[] = []
   connection.fatal = (error) => void ended.push(error)
-  consumers.push(await consumeRecords(connection, {
-    topic, groupId: 'wrong', handle: () => Promise.reject(new InstallationError('another cluster')),
-  }))
+  consumers.push(
+    await consumeRecords(connection, {
+      topic,
+      groupId: 'wrong',
+      handle: () => Promise.reject(new InstallationError('another cluster')),
+    }),
+  )
   await eventually(() => ended.length > 0, inTime)
   expect(ended[0]!.message).toBe('another cluster')
 })

@@ -1,6 +1,18 @@
 // Consuming in batches, at least once: decode, hand over, commit; what cannot be decoded or worked off goes to the dead letters.
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
-import { CodecError, InstallationError, LastResort, RecordDecoder, dataSchemaHeader, errorClass, isOutage, isTraceparent, type AvroRecords, type RecordName, type Topic } from '@stepcast/contracts'
+import {
+  CodecError,
+  InstallationError,
+  LastResort,
+  RecordDecoder,
+  dataSchemaHeader,
+  errorClass,
+  isOutage,
+  isTraceparent,
+  type AvroRecords,
+  type RecordName,
+  type Topic,
+} from '@stepcast/contracts'
 import type { KafkaConnection } from './connection'
 import { atMost } from './atMost'
 import { writeDeadLetters, type DeadLetter, type RawIncoming } from './deadLetter'
@@ -71,13 +83,23 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 /** The client's message as a plain value. */
 export const rawOf = (topicName: string, partition: number, message: KafkaMessage): RawIncoming => ({
-  topic: topicName, partition, offset: Number(message.offset), key: message.key, value: message.value,
-  headers: message.headers ?? {}, timestamp: Number(message.timestamp), bytes: bytesOf(message), passed: passedBy(message),
+  topic: topicName,
+  partition,
+  offset: Number(message.offset),
+  key: message.key,
+  value: message.value,
+  headers: message.headers ?? {},
+  timestamp: Number(message.timestamp),
+  bytes: bytesOf(message),
+  passed: passedBy(message),
 })
 
 /** A decoded record; its headers become text when somebody asks. */
 class Decoded<R extends RecordName> implements IncomingRecord<R> {
-  constructor(readonly value: AvroRecords[R] | null, readonly raw: RawIncoming) {}
+  constructor(
+    readonly value: AvroRecords[R] | null,
+    readonly raw: RawIncoming,
+  ) {}
 
   get key(): string | null {
     return this.raw.key === null ? null : this.raw.key.toString()
@@ -111,7 +133,9 @@ class Decoded<R extends RecordName> implements IncomingRecord<R> {
 
 /** Decodes what can be decoded; the rest come back as dead letters. The registry's outages reject. */
 export async function decodeAll<R extends RecordName>(
-  decoder: RecordDecoder<R>, raws: readonly RawIncoming[], { keyRequired, tombstones }: { keyRequired: boolean; tombstones: boolean },
+  decoder: RecordDecoder<R>,
+  raws: readonly RawIncoming[],
+  { keyRequired, tombstones }: { keyRequired: boolean; tombstones: boolean },
 ): Promise<{ records: IncomingRecord<R>[]; letters: DeadLetter[] }> {
   const looking = decoder.lookAgain()
   // A registry that does not answer holds up a batch for a second every half minute; what is known is used until then.
@@ -121,7 +145,8 @@ export async function decodeAll<R extends RecordName>(
   for (const raw of raws) {
     if (raw.passed !== undefined) {
       const { first, last, why } = raw.passed
-      if (why !== null) letters.push({ record: raw, reason: 'unreadable', detail: `the batch of offsets ${first} to ${last} cannot be read: ${why}` })
+      if (why !== null)
+        letters.push({ record: raw, reason: 'unreadable', detail: `the batch of offsets ${first} to ${last} cannot be read: ${why}` })
       continue
     }
     if (raw.key === null && keyRequired) {
@@ -154,16 +179,27 @@ export interface RunningConsumer {
  * No record stops it: undecodable values go to the dead letters, and so does what its handler cannot work off ({@link LastResort}).
  * Kafka's, the registry's and the handler's outages are waited out with backoff (0.1 s to 10 s); the other partitions go on meanwhile.
  */
-export async function consumeRecords<R extends RecordName>(connection: KafkaConnection, options: ConsumeOptions<R>): Promise<RunningConsumer> {
+export async function consumeRecords<R extends RecordName>(
+  connection: KafkaConnection,
+  options: ConsumeOptions<R>,
+): Promise<RunningConsumer> {
   const consumer = connection.consumer({
-    groupId: options.groupId, sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: heartbeatEveryMs, maxWaitTimeInMs: maxWaitMs,
-    maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
+    groupId: options.groupId,
+    sessionTimeout: 10_000,
+    rebalanceTimeout: 15_000,
+    heartbeatInterval: heartbeatEveryMs,
+    maxWaitTimeInMs: maxWaitMs,
+    maxBytesPerPartition: 1024 * 1024,
+    allowAutoTopicCreation: false,
   })
   const consuming = new Consuming(connection, consumer, options)
   await consumer.connect()
   await consumer.subscribe({ topics: [consuming.physical], fromBeginning: true })
   await consumer.run({
-    autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: 4, eachBatch: (payload) => consuming.eachBatch(payload),
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    partitionsConsumedConcurrently: 4,
+    eachBatch: (payload) => consuming.eachBatch(payload),
   })
   return {
     async stop() {
@@ -189,7 +225,11 @@ class Consuming<R extends RecordName> {
   private stopping = false
   private assignments = 0
 
-  constructor(private readonly connection: KafkaConnection, private readonly consumer: Consumer, private readonly options: ConsumeOptions<R>) {
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly consumer: Consumer,
+    private readonly options: ConsumeOptions<R>,
+  ) {
     const { topic, keyRequired = false, tombstones = topic.cleanup === 'compact' } = options
     this.physical = connection.physical(topic.name)
     this.edge = { keyRequired, tombstones }
@@ -202,21 +242,30 @@ class Consuming<R extends RecordName> {
     this.forgetStandings()
   }
 
-  async eachBatch({ batch, pause: pausePartition, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }: EachBatchPayload): Promise<void> {
+  async eachBatch({
+    batch,
+    pause: pausePartition,
+    resolveOffset,
+    heartbeat,
+    commitOffsetsIfNecessary,
+    isRunning,
+    isStale,
+  }: EachBatchPayload): Promise<void> {
     const { partition, messages } = batch
     const standing = this.standingOf(partition)
     let lost: Error | null = null
     const beat = setInterval(() => heartbeat().catch((error: Error) => (lost = error)), heartbeatEveryMs)
     let failingSince: number | null = null
     try {
-      for (let at = 0; at < messages.length && !this.stopping && isRunning() && !isStale() && lost === null;) {
+      for (let at = 0; at < messages.length && !this.stopping && isRunning() && !isStale() && lost === null; ) {
         const part = messages.slice(at, at + Math.min(this.options.maxRecords ?? maxRecordsUnlessTold, standing.resort.most()))
         // The batch's own last offset covers control records after the last message.
         const nextOffset = Number(at + part.length === messages.length ? batch.lastOffset() : part[part.length - 1]!.offset) + 1
         const delayMs = await this.workOff(standing, partition, part, nextOffset)
         if (delayMs === null) {
           resolveOffset(String(nextOffset - 1))
-          if (this.options.commits !== false) await commitOffsetsIfNecessary({ topics: [{ topic: this.physical, partitions: [{ partition, offset: String(nextOffset) }] }] })
+          if (this.options.commits !== false)
+            await commitOffsetsIfNecessary({ topics: [{ topic: this.physical, partitions: [{ partition, offset: String(nextOffset) }] }] })
           at += part.length
           continue
         }
@@ -238,7 +287,10 @@ class Consuming<R extends RecordName> {
   /** Tries a part once; null: it is done with, handled or set aside. Else: milliseconds to wait before the next try. */
   private async workOff(standing: Standing, partition: number, part: readonly KafkaMessage[], nextOffset: number): Promise<number | null> {
     const { topic, groupId } = this.options
-    const hanging = setTimeout(() => this.connection.fatal(new Error(`${groupId}: a batch of ${topic.name} took over ${handlerTimeoutMs} ms`)), handlerTimeoutMs)
+    const hanging = setTimeout(
+      () => this.connection.fatal(new Error(`${groupId}: a batch of ${topic.name} took over ${handlerTimeoutMs} ms`)),
+      handlerTimeoutMs,
+    )
     const raws = part.map((message) => rawOf(topic.name, partition, message))
     let failure: unknown = null
     try {
@@ -266,7 +318,8 @@ class Consuming<R extends RecordName> {
     const { records, letters } = await decodeAll(this.decoder, raws, this.edge)
     await writeDeadLetters(this.connection, letters)
     await this.options.handle(records, {
-      partition, nextOffset,
+      partition,
+      nextOffset,
       deadLetter: (record, reason, detail) => writeDeadLetters(this.connection, [{ record: record.raw, reason, detail }]),
     })
   }
@@ -275,7 +328,9 @@ class Consuming<R extends RecordName> {
     try {
       if (standing.aside !== raw.offset) {
         this.say('a record cannot be worked off, it goes to the dead letters', raw.partition, [raw], failure, 0)
-        await writeDeadLetters(this.connection, [{ record: raw, reason: 'unprocessable', detail: `failed three times with ${errorClass(failure)}` }])
+        await writeDeadLetters(this.connection, [
+          { record: raw, reason: 'unprocessable', detail: `failed three times with ${errorClass(failure)}` },
+        ])
         standing.aside = raw.offset
       }
       // Handlers that keep the offset themselves move past it.
@@ -292,7 +347,10 @@ class Consuming<R extends RecordName> {
   private say(what: string, partition: number, raws: readonly RawIncoming[], failure: unknown, delayMs: number): void {
     const { groupId: group, topic } = this.options
     const { message, stack } = failure instanceof Error ? failure : { message: String(failure), stack: undefined }
-    this.connection.log.warn({ group, topic: topic.name, partition, from: raws[0]!.offset, records: raws.length, delayMs, error: message, stack }, what)
+    this.connection.log.warn(
+      { group, topic: topic.name, partition, from: raws[0]!.offset, records: raws.length, delayMs, error: message, stack },
+      what,
+    )
   }
 
   private standingOf(partition: number): Standing {
@@ -345,14 +403,21 @@ class Consuming<R extends RecordName> {
   }
 
   // While the database is away nothing is fetched; the group goes on.
-  private async startOf(partition: number, startAt: (partition: number) => Promise<number | null>, isCurrent: () => boolean): Promise<number | null> {
+  private async startOf(
+    partition: number,
+    startAt: (partition: number) => Promise<number | null>,
+    isCurrent: () => boolean,
+  ): Promise<number | null> {
     for (let delayMs = 100; ; delayMs = Math.min(maxDelayMs, delayMs * 2)) {
       try {
         return await startAt(partition)
       } catch (error) {
         if (!isOutage(error) || !isCurrent()) throw error
         const { groupId: group, topic } = this.options
-        this.connection.log.warn({ group, topic: topic.name, partition, delayMs, error: (error as Error).message }, 'where to start cannot be read yet, waiting')
+        this.connection.log.warn(
+          { group, topic: topic.name, partition, delayMs, error: (error as Error).message },
+          'where to start cannot be read yet, waiting',
+        )
         await pause(delayMs)
       }
     }

@@ -7,7 +7,11 @@ const cut = (): never => {
 
 /** Kafka's variable-length fields. https://kafka.apache.org/documentation/#recordbatch */
 export class Cursor {
-  constructor(readonly buffer: Buffer, public at: number, public end: number) {}
+  constructor(
+    readonly buffer: Buffer,
+    public at: number,
+    public end: number,
+  ) {}
 
   /** A whole number of 32 bits, zigzag. */
   varint(): number {

@@ -33,16 +33,29 @@ export interface DeadLetter {
 /** What a letter says of a record that it does not keep in whole, by the names of its parts; such a letter cannot be replayed. */
 export const notKeptHeader = 'not-kept'
 
-const ofTheLetter: ReadonlySet<string> = new Set(['topic', 'partition', 'offset', 'reason', 'detail', notKeptHeader, 'value-bytes', 'value-sha256'])
+const ofTheLetter: ReadonlySet<string> = new Set([
+  'topic',
+  'partition',
+  'offset',
+  'reason',
+  'detail',
+  notKeptHeader,
+  'value-bytes',
+  'value-sha256',
+])
 const isOfTheLetter = (name: string): boolean => ofTheLetter.has(name)
 const originalPrefix = 'original-'
 
 /** The headers that a letter's record had before it became one: without the letter's own, and with those that were called alike. */
 export function headersOfRecord(headers: IHeaders): IHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !isOfTheLetter(name)).map(([name, value]) => {
-    const original = name.startsWith(originalPrefix) ? name.slice(originalPrefix.length) : name
-    return [isOfTheLetter(original) ? original : name, value]
-  }))
+  return Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name]) => !isOfTheLetter(name))
+      .map(([name, value]) => {
+        const original = name.startsWith(originalPrefix) ? name.slice(originalPrefix.length) : name
+        return [isOfTheLetter(original) ? original : name, value]
+      }),
+  )
 }
 
 const wholeNumber = /^\d{1,16}$/
@@ -52,7 +65,11 @@ const wholeNumber = /^\d{1,16}$/
  * these names is a producer's own.
  */
 function originOf({ topic, partition, offset, headers }: RawIncoming): { topic: string; partition: string; offset: string } {
-  const said = { topic: String(headers['origin-topic']), partition: String(headers['origin-partition']), offset: String(headers['origin-offset']) }
+  const said = {
+    topic: String(headers['origin-topic']),
+    partition: String(headers['origin-partition']),
+    offset: String(headers['origin-offset']),
+  }
   const isOrigin = said.topic === topic && wholeNumber.test(said.partition) && wholeNumber.test(said.offset)
   return isOrigin ? said : { topic, partition: String(partition), offset: String(offset) }
 }
@@ -70,18 +87,34 @@ export function letterOf({ record, reason, detail }: DeadLetter, limit: number):
   const own = { ...originOf(record), reason }
   const said = detail.length > detailCharacters ? `${detail.slice(0, detailCharacters)}…` : detail
   // Names are never fields that are assigned: one may be `__proto__`.
-  const headers: IHeaders = Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [isOfTheLetter(name) ? originalPrefix + name : name, value]))
-  const fits = (letter: { key: Buffer | null; value: Buffer | null; headers: IHeaders }): boolean => recordBytes(letter) + overheadBytes <= limit
+  const headers: IHeaders = Object.fromEntries(
+    Object.entries(record.headers).map(([name, value]) => [isOfTheLetter(name) ? originalPrefix + name : name, value]),
+  )
+  const fits = (letter: { key: Buffer | null; value: Buffer | null; headers: IHeaders }): boolean =>
+    recordBytes(letter) + overheadBytes <= limit
 
   const whole = { key: record.key, value: record.value, headers: { ...headers, ...own, detail: said } }
   if (record.passed !== undefined) return { ...whole, headers: { ...whole.headers, [notKeptHeader]: 'batch' } }
   if (fits(whole)) return whole
 
   const { key, value } = record
-  const digest: Record<string, string> = value === null ? {} : { 'value-bytes': String(value.length), 'value-sha256': createHash('sha256').update(value).digest('hex') }
+  const digest: Record<string, string> =
+    value === null ? {} : { 'value-bytes': String(value.length), 'value-sha256': createHash('sha256').update(value).digest('hex') }
   const cut = (keptKey: Buffer | null, keptHeaders: IHeaders): RawRecord & { key: Buffer | null; value: null; headers: IHeaders } => {
-    const notKept = [value !== null && 'value', keptHeaders !== headers && 'headers', keptKey !== key && 'key'].filter((part) => part !== false).join(', ')
-    return { key: keptKey, value: null, headers: { ...keptHeaders, ...own, ...digest, [notKeptHeader]: notKept, detail: `${said} (too large for a dead letter, not kept: ${notKept})` } }
+    const notKept = [value !== null && 'value', keptHeaders !== headers && 'headers', keptKey !== key && 'key']
+      .filter((part) => part !== false)
+      .join(', ')
+    return {
+      key: keptKey,
+      value: null,
+      headers: {
+        ...keptHeaders,
+        ...own,
+        ...digest,
+        [notKeptHeader]: notKept,
+        detail: `${said} (too large for a dead letter, not kept: ${notKept})`,
+      },
+    }
   }
   const keptKey = key !== null && key.length > keptKeyBytes ? null : key
   const withHeaders = cut(keptKey, headers)
@@ -98,7 +131,11 @@ export async function writeDeadLetters(connection: KafkaConnection, letters: rea
   const fresh = new Map(letters.map((letter) => [nameOf(letter), letter] as const).filter(([name]) => !recentLetters.has(name)))
   if (fresh.size === 0) return
   const producer = await connection.producer()
-  const write = (limit: number): Promise<void> => producer.sendRaw(deadLetterTopic.name, [...fresh.values()].map((letter) => letterOf(letter, limit)))
+  const write = (limit: number): Promise<void> =>
+    producer.sendRaw(
+      deadLetterTopic.name,
+      [...fresh.values()].map((letter) => letterOf(letter, limit)),
+    )
   await write(maxMessageBytes).catch((error: Error) => {
     if (!isTooLarge(error)) throw error
     return write(cautiousBytes)

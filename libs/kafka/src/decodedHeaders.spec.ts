@@ -16,12 +16,26 @@ it('the client gives records with their headers as they were written', async () 
     { ce_id: Buffer.from('1'), 'content-type': Buffer.from('x'), 이름: Buffer.from('é') },
     { twice: [Buffer.from('1'), Buffer.from('2'), Buffer.from('3')], empty: Buffer.alloc(0), bytes: Buffer.from([0, 255]), nothing: null },
   ])
-  expect((await decodeBatches(bytes, 0, 3, [])).map(({ key, timestamp, offset }) => [String(key), timestamp, offset])).toEqual([['a', '5', '0'], ['b', '5', '1'], ['c', '5', '2']])
+  expect((await decodeBatches(bytes, 0, 3, [])).map(({ key, timestamp, offset }) => [String(key), timestamp, offset])).toEqual([
+    ['a', '5', '0'],
+    ['b', '5', '1'],
+    ['c', '5', '2'],
+  ])
 })
 
 it('each name is read as it is, seen before or not: of one length, many, long, empty, not ASCII', async () => {
   const value = Buffer.from('v')
-  const names = ['ce_type', 'ce_time', 'xe_type', 'é'.repeat(3), 'abcdef', '', 'n'.repeat(64), 'n'.repeat(65), ...Array.from({ length: 40 }, (_, n) => `n-${n + 10}`)]
+  const names = [
+    'ce_type',
+    'ce_time',
+    'xe_type',
+    'é'.repeat(3),
+    'abcdef',
+    '',
+    'n'.repeat(64),
+    'n'.repeat(65),
+    ...Array.from({ length: 40 }, (_, n) => `n-${n + 10}`),
+  ]
   for (let again = 0; again < 2; again++) {
     const batch = RecordBatch.begin(64)
     for (const name of names) batch.add('k', value, 0, 1, { [name]: name })
@@ -39,7 +53,10 @@ it('a header called as what objects have comes through as it is, and can be writ
   const fields = async (bytes: Buffer): Promise<[string, unknown][][]> => (await headersIn(bytes)).map((headers) => Object.entries(headers))
   const expected = [
     ...names.map((name) => [[name, Buffer.from(name)]]),
-    [['constructor', [Buffer.from('1'), Buffer.from('2')]], ['__proto__', [Buffer.from('3'), Buffer.from('4')]]],
+    [
+      ['constructor', [Buffer.from('1'), Buffer.from('2')]],
+      ['__proto__', [Buffer.from('3'), Buffer.from('4')]],
+    ],
   ]
   expect(await fields(written.finish(5))).toEqual(expected)
 

@@ -41,12 +41,16 @@ export async function decompressed(codec: number, input: Buffer, maxBytes = maxD
     return await known.decompress(input, maxBytes)
   } catch (error) {
     const isTooLarge = error instanceof TooManyBytes || (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE'
-    throw new UnreadableBatch(isTooLarge ? `more than ${maxBytes} bytes when ${known.name} is decompressed` : `${known.name} that cannot be decompressed`)
+    throw new UnreadableBatch(
+      isTooLarge ? `more than ${maxBytes} bytes when ${known.name} is decompressed` : `${known.name} that cannot be decompressed`,
+    )
   }
 }
 
 function decompressGzip(input: Buffer, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => gunzip(input, { maxOutputLength: maxBytes }, (error, output) => (error === null ? resolve(output) : reject(error))))
+  return new Promise((resolve, reject) =>
+    gunzip(input, { maxOutputLength: maxBytes }, (error, output) => (error === null ? resolve(output) : reject(error))),
+  )
 }
 
 /** How Java's producer begins: its own frame around blocks of 32 kB. Others write one block without a frame. */

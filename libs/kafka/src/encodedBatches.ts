@@ -10,12 +10,19 @@ export interface StandIn extends Message {
 const nothing = Buffer.alloc(0)
 
 /** The stand-in of a batch. */
-export const standInFor = (partition: number, batch: RecordBatch): StandIn => ({ partition, value: nothing, encoded: batch.finish(Date.now()) })
+export const standInFor = (partition: number, batch: RecordBatch): StandIn => ({
+  partition,
+  value: nothing,
+  encoded: batch.finish(Date.now()),
+})
 
 interface ProduceOptions {
   readonly acks: number
   readonly timeout: number
-  readonly topicData: readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly messages: readonly Partial<StandIn>[] }[] }[]
+  readonly topicData: readonly {
+    readonly topic: string
+    readonly partitions: readonly { readonly partition: number; readonly messages: readonly Partial<StandIn>[] }[]
+  }[]
 }
 
 interface Exchange {

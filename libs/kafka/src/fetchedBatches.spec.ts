@@ -66,13 +66,21 @@ const compressors: readonly (readonly [string, number, (plain: Buffer) => Buffer
   ['snappy, one block', snappy, (plain) => compressSync(plain)],
   ["snappy in Java's frame", snappy, xerialOf],
   ['lz4', lz4, (plain) => compressFrameSync(plain)],
-  ['lz4 in two frames, checksums', lz4, (plain) => Buffer.concat([plain.subarray(0, 99), plain.subarray(99)].map((part) => compressFrameSync(part, { contentChecksum: true, blockChecksums: true })))],
+  [
+    'lz4 in two frames, checksums',
+    lz4,
+    (plain) =>
+      Buffer.concat(
+        [plain.subarray(0, 99), plain.subarray(99)].map((part) => compressFrameSync(part, { contentChecksum: true, blockChecksums: true })),
+      ),
+  ],
   ['zstd', zstd, zstdOf],
   ['zstd in two frames', zstd, (plain) => Buffer.concat([zstdOf(plain.subarray(0, 99)), zstdOf(plain.subarray(99))])],
 ]
 
 const textOf = ({ value }: KafkaMessage): string => String(value)
-const decoded = (batches: readonly Buffer[], from = 0, end = 1_000_000): Promise<KafkaMessage[]> => decodeBatches(Buffer.concat(batches), from, end, [])
+const decoded = (batches: readonly Buffer[], from = 0, end = 1_000_000): Promise<KafkaMessage[]> =>
+  decodeBatches(Buffer.concat(batches), from, end, [])
 /** Offsets and values, and of what is no record why. */
 const seen = async (batches: readonly Buffer[], from = 0, end = 1_000_000): Promise<unknown[]> =>
   (await decoded(batches, from, end)).map((message) => [Number(message.offset), passedBy(message) ?? textOf(message)])
@@ -82,12 +90,20 @@ describe('batches that librdkafka wrote', () => {
     const messages = await decoded([Buffer.from(ofLibrdkafka[codec], 'base64')])
     expect(messages.length).toBe(codec === 'snappy' ? 10 : 40)
     messages.forEach(({ key, value, headers, offset, timestamp }, n) => {
-      expect([String(key), String(value), offset, timestamp]).toEqual([`k${n}`, `record ${n} of librdkafka. `.repeat(200).slice(0, 4000 + n), String(n), String(1_700_000_000_000 + n)])
+      expect([String(key), String(value), offset, timestamp]).toEqual([
+        `k${n}`,
+        `record ${n} of librdkafka. `.repeat(200).slice(0, 4000 + n),
+        String(n),
+        String(1_700_000_000_000 + n),
+      ])
       expect(headers).toEqual({ name: Buffer.from('é'), n: Buffer.from(String(n)) })
     })
   })
 
-  it.each([['lz4Linked', lz4], ['zstdSized', zstd]] as const)('the same records by others: %s', async (name, codec) => {
+  it.each([
+    ['lz4Linked', lz4],
+    ['zstdSized', zstd],
+  ] as const)('the same records by others: %s', async (name, codec) => {
     const batch = Buffer.from(ofLibrdkafka.gzip, 'base64')
     const other = changed(batch, { attributes: codec, payload: Buffer.from(ofOthers[name], 'base64') })
     expect(await decoded([other])).toEqual(await decoded([batch]))
@@ -106,7 +122,8 @@ it.each(compressors)('%s: small, large, and beside batches that are not compress
   const value = Buffer.alloc(100_000, 'large ')
   large.add(null, value, 0, value.length)
   const batches = [
-    plain, changed(plain, { base: 300, attributes: codec, payload: compress(plainOf(plain)) }),
+    plain,
+    changed(plain, { base: 300, attributes: codec, payload: compress(plainOf(plain)) }),
     changed(batchOf('c', 1), { base: 600 }),
     changed(large.finish(5), { base: 601, attributes: codec, payload: compress(plainOf(large.finish(5))) }),
   ]
@@ -121,9 +138,14 @@ describe('a batch that cannot be read is one message that says why; its neighbou
   const between = (bad: Buffer): Buffer[] => [batchOf('a', 2), changed(bad, { base: 2 }), changed(batchOf('b', 2), { base: 7 })]
   const why = async (bad: Buffer): Promise<string> => {
     const all = await seen(between(bad), 0, 9)
-    expect([all[0], all[1], all[3], all[4]]).toEqual([[0, 'a0'], [1, 'a1'], [7, 'b0'], [8, 'b1']])
+    expect([all[0], all[1], all[3], all[4]]).toEqual([
+      [0, 'a0'],
+      [1, 'a1'],
+      [7, 'b0'],
+      [8, 'b1'],
+    ])
     expect(all[2]).toEqual([6, { first: 2, last: 6, why: expect.any(String) as string }])
-    return ((all[2] as [number, { why: string }])[1]).why
+    return (all[2] as [number, { why: string }])[1].why
   }
   const payload = plainOf(plain)
 
@@ -133,15 +155,22 @@ describe('a batch that cannot be read is one message that says why; its neighbou
 
   it.each(compressors)('%s that is cut, or no such thing', async (_, codec, compress) => {
     const whole = compress(payload)
-    for (const bytes of [0, 1, 7, 15, 20, whole.length - 3]) expect(await why(changed(plain, { attributes: codec, payload: whole.subarray(0, bytes) }))).toMatch(/decompressed|cut/)
-    expect(await why(changed(plain, { attributes: codec, payload: Buffer.from('this is nothing that was ever compressed') }))).toMatch(/decompressed/)
+    for (const bytes of [0, 1, 7, 15, 20, whole.length - 3])
+      expect(await why(changed(plain, { attributes: codec, payload: whole.subarray(0, bytes) }))).toMatch(/decompressed|cut/)
+    expect(await why(changed(plain, { attributes: codec, payload: Buffer.from('this is nothing that was ever compressed') }))).toMatch(
+      /decompressed/,
+    )
   })
 
   it.each([
     ['more records than there are', { records: 6 }, 'a record is cut'],
     ['fewer', { records: 4 }, 'it is longer than its records'],
     ['less than none', { records: -1 }, 'it has less than no records'],
-    ['more than are read', { records: maxRecordsOfBatch + 1 }, `${maxRecordsOfBatch + 1} records in one batch, at most ${maxRecordsOfBatch} are read`],
+    [
+      'more than are read',
+      { records: maxRecordsOfBatch + 1 },
+      `${maxRecordsOfBatch + 1} records in one batch, at most ${maxRecordsOfBatch} are read`,
+    ],
     ['a record cut', { payload: payload.subarray(0, -1) }, 'a record is cut'],
     ['format 3', { magic: 3 }, 'record format 3 is unknown'],
     ['offsets beyond its last', { payload: plainOf(batchOf('bad', 6)), records: 6 }, 'its records are not in order'],
@@ -153,7 +182,10 @@ describe('a batch that cannot be read is one message that says why; its neighbou
     const bad = changed(plain, { base: 2, lastOffsetDelta: 2_000_000_000 })
     bad[17]! ^= 1
     expect(await seen([batchOf('a', 2), bad, changed(batchOf('b', 1), { base: 7 })], 0, 8)).toEqual([
-      [0, 'a0'], [1, 'a1'], [6, { first: 2, last: 6, why: 'its checksum is wrong' }], [7, 'b0'],
+      [0, 'a0'],
+      [1, 'a1'],
+      [6, { first: 2, last: 6, why: 'its checksum is wrong' }],
+      [7, 'b0'],
     ])
     // The last of what the broker sent ends with the partition at most.
     expect(await seen([bad], 2, 50)).toEqual([[49, { first: 2, last: 49, why: 'its checksum is wrong' }]])
@@ -162,40 +194,67 @@ describe('a batch that cannot be read is one message that says why; its neighbou
 
 describe('more than 64 MB decompressed', () => {
   const zeros = Buffer.alloc(limit + 1)
-  const stored = (blocks: number): Buffer => Buffer.concat(Array.from({ length: blocks }, (_, n) => Buffer.concat([zstdBlock(128 * 1024 * 8 + 2 + (n === blocks - 1 ? 1 : 0)), Buffer.alloc(1)])))
+  const stored = (blocks: number): Buffer =>
+    Buffer.concat(
+      Array.from({ length: blocks }, (_, n) =>
+        Buffer.concat([zstdBlock(128 * 1024 * 8 + 2 + (n === blocks - 1 ? 1 : 0)), Buffer.alloc(1)]),
+      ),
+    )
   /** One literal, and a match of it that long. */
   const lz4Of = (bytes: number): Buffer => {
-    const block = Buffer.concat([Buffer.from([0x1f, 0, 1, 0]), Buffer.alloc(Math.floor((bytes - 20) / 255), 255), Buffer.from([(bytes - 20) % 255])])
+    const block = Buffer.concat([
+      Buffer.from([0x1f, 0, 1, 0]),
+      Buffer.alloc(Math.floor((bytes - 20) / 255), 255),
+      Buffer.from([(bytes - 20) % 255]),
+    ])
     return Buffer.concat([Buffer.from('04224d18604000', 'hex'), Buffer.from(Uint32Array.of(block.length).buffer), block, Buffer.alloc(4)])
   }
   it.each([
     ['gzip', gzip, (): Buffer => gzipSync(zeros, { level: 1 })],
     ['snappy', snappy, (): Buffer => compressSync(zeros)],
-    ["snappy in Java's frame", snappy, (): Buffer => {
-      const block = compressSync(zeros.subarray(0, 32 * 1024))
-      const size = Buffer.from(Uint32Array.of(block.length).buffer).swap32()
-      return Buffer.concat([Buffer.from('82534e41505059000000000100000001', 'hex'), ...Array.from({ length: 2049 }, () => Buffer.concat([size, block]))])
-    }],
+    [
+      "snappy in Java's frame",
+      snappy,
+      (): Buffer => {
+        const block = compressSync(zeros.subarray(0, 32 * 1024))
+        const size = Buffer.from(Uint32Array.of(block.length).buffer).swap32()
+        return Buffer.concat([
+          Buffer.from('82534e41505059000000000100000001', 'hex'),
+          ...Array.from({ length: 2049 }, () => Buffer.concat([size, block])),
+        ])
+      },
+    ],
     ['lz4', lz4, (): Buffer => lz4Of(limit + 1)],
     ['zstd', zstd, (): Buffer => Buffer.concat([Buffer.from('28b52ffd0058', 'hex'), stored(513)])],
     ['zstd that says its size', zstd, (): Buffer => Buffer.concat([Buffer.from('28b52ffda001000004', 'hex'), stored(513)])],
   ])('%s: passed by, without room being made for it', async (_, codec, bomb) => {
     const bad = changed(batchOf('bad', 3), { attributes: codec, payload: bomb() })
     const [message] = await decoded([bad], 0, 3)
-    expect(passedBy(message!)).toEqual({ first: 0, last: 2, why: expect.stringMatching(/^more than 67108864 bytes when \w+ is decompressed$/) as string })
+    expect(passedBy(message!)).toEqual({
+      first: 0,
+      last: 2,
+      why: expect.stringMatching(/^more than 67108864 bytes when \w+ is decompressed$/) as string,
+    })
   })
 
   it('a size that cannot be true costs nothing', async () => {
-    const lies = [[snappy, Buffer.from('ffffff1f00', 'hex')], [zstd, Buffer.from('28b52ffd00f8010000', 'hex')], [zstd, Buffer.from('28b52ffda0ffffffff010000', 'hex')]] as const
+    const lies = [
+      [snappy, Buffer.from('ffffff1f00', 'hex')],
+      [zstd, Buffer.from('28b52ffd00f8010000', 'hex')],
+      [zstd, Buffer.from('28b52ffda0ffffffff010000', 'hex')],
+    ] as const
     const before = process.memoryUsage().rss
-    for (let n = 0; n < 500; n++) for (const [codec, payload] of lies) await decoded([changed(batchOf('bad', 3), { attributes: codec, payload })], 0, 3)
+    for (let n = 0; n < 500; n++)
+      for (const [codec, payload] of lies) await decoded([changed(batchOf('bad', 3), { attributes: codec, payload })], 0, 3)
     expect(process.memoryUsage().rss - before).toBeLessThan(200e6)
   })
 
   it('a window of 128 MB and blocks of one byte cost what the bytes cost', async () => {
-    const payload = (blocks: number): Buffer => Buffer.concat([
-      Buffer.from('28b52ffd0088', 'hex'), ...Array.from({ length: blocks }, (_, n) => Buffer.concat([zstdBlock(8 + (n === blocks - 1 ? 1 : 0)), Buffer.from('x')])),
-    ])
+    const payload = (blocks: number): Buffer =>
+      Buffer.concat([
+        Buffer.from('28b52ffd0088', 'hex'),
+        ...Array.from({ length: blocks }, (_, n) => Buffer.concat([zstdBlock(8 + (n === blocks - 1 ? 1 : 0)), Buffer.from('x')])),
+      ])
     const before = process.memoryUsage().rss
     const begin = performance.now()
     for (let n = 0; n < 20; n++) expect(await decompressed(zstd, payload(10_000))).toEqual(Buffer.alloc(10_000, 'x'))
@@ -208,7 +267,10 @@ describe('more than 64 MB decompressed', () => {
     const block = compressSync(Buffer.from('x'))
     const size = Buffer.from(Uint32Array.of(block.length).buffer).swap32()
     const blocks = 500_000
-    const payload = Buffer.concat([Buffer.from('82534e41505059000000000100000001', 'hex'), Buffer.alloc(blocks * (4 + block.length), Buffer.concat([size, block]))])
+    const payload = Buffer.concat([
+      Buffer.from('82534e41505059000000000100000001', 'hex'),
+      Buffer.alloc(blocks * (4 + block.length), Buffer.concat([size, block])),
+    ])
     const begin = performance.now()
     expect((await decompressed(snappy, payload)).equals(Buffer.alloc(blocks, 'x'))).toBe(true)
     // A thread for each took ten times as long.
@@ -223,11 +285,23 @@ describe('more than 64 MB decompressed', () => {
     const compressed = gzipSync(plainOf(plain))
     const batches = Buffer.concat([0, 1, 2, 3, 4, 5].map((base) => changed(plain, { base, attributes: gzip, payload: compressed })))
     expect((await decodeBatches(batches, 0, 6, [])).map(({ offset }) => offset)).toEqual(['0', '1', '2', '3'])
-    const asked = { topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: '0' }, { partition: 1, fetchOffset: '0' }] }] }
+    const asked = {
+      topics: [
+        {
+          topic: 't',
+          partitions: [
+            { partition: 0, fetchOffset: '0' },
+            { partition: 1, fetchOffset: '0' },
+          ],
+        },
+      ],
+    }
     const answer = answerOf([batches, batches])
     const served = new Set<number>()
     for (let n = 0; n < 2; n++) {
-      const { responses } = (await decodeFetch(answer, 4, asked)) as { responses: { partitions: { partition: number; messages: unknown[] }[] }[] }
+      const { responses } = (await decodeFetch(answer, 4, asked)) as {
+        responses: { partitions: { partition: number; messages: unknown[] }[] }[]
+      }
       for (const { partition, messages } of responses[0]!.partitions) if (messages.length > 0) served.add(partition)
     }
     expect([...served].sort()).toEqual([0, 1])
@@ -265,23 +339,48 @@ describe('offsets without records are told at the end, so that a reader knows ho
 
   it('transactions of two producers, one given up, the other not; both given up, begun before what was fetched', async () => {
     const batches = [
-      batchOf('a', 2, { base: 10, attributes: transactional, producerId: 1 }), batchOf('b', 2, { base: 12, attributes: transactional, producerId: 2 }),
-      marker(14, 1, abort), batchOf('c', 1, { base: 15, attributes: transactional, producerId: 1 }), marker(16, 1, commit), marker(17, 2, commit), batchOf('d', 1, { base: 18 }),
+      batchOf('a', 2, { base: 10, attributes: transactional, producerId: 1 }),
+      batchOf('b', 2, { base: 12, attributes: transactional, producerId: 2 }),
+      marker(14, 1, abort),
+      batchOf('c', 1, { base: 15, attributes: transactional, producerId: 1 }),
+      marker(16, 1, commit),
+      marker(17, 2, commit),
+      batchOf('d', 1, { base: 18 }),
     ]
-    const values = async (aborted: { producerId: bigint; firstOffset: number }[]): Promise<string[]> => (await decodeBatches(Buffer.concat(batches), 10, 19, aborted)).map(textOf)
+    const values = async (aborted: { producerId: bigint; firstOffset: number }[]): Promise<string[]> =>
+      (await decodeBatches(Buffer.concat(batches), 10, 19, aborted)).map(textOf)
     expect(await values([{ producerId: 1n, firstOffset: 10 }])).toEqual(['b0', 'b1', 'c0', 'd0'])
-    expect(await values([{ producerId: 1n, firstOffset: 3 }, { producerId: 2n, firstOffset: 4 }])).toEqual(['c0', 'd0'])
+    expect(
+      await values([
+        { producerId: 1n, firstOffset: 3 },
+        { producerId: 2n, firstOffset: 4 },
+      ]),
+    ).toEqual(['c0', 'd0'])
   })
 
   it('a batch that compaction emptied, and one whose last records it removed', async () => {
-    expect(await seen([batchOf('a', 2), batchOf('', 0, { base: 2, lastOffsetDelta: 4, records: 0 })])).toEqual([[0, 'a0'], [1, 'a1'], [6, { first: 2, last: 6, why: null }]])
-    expect(await seen([batchOf('a', 2, { lastOffsetDelta: 9 })])).toEqual([[0, 'a0'], [1, 'a1'], [9, { first: 2, last: 9, why: null }]])
+    expect(await seen([batchOf('a', 2), batchOf('', 0, { base: 2, lastOffsetDelta: 4, records: 0 })])).toEqual([
+      [0, 'a0'],
+      [1, 'a1'],
+      [6, { first: 2, last: 6, why: null }],
+    ])
+    expect(await seen([batchOf('a', 2, { lastOffsetDelta: 9 })])).toEqual([
+      [0, 'a0'],
+      [1, 'a1'],
+      [9, { first: 2, last: 9, why: null }],
+    ])
     expect(await seen([batchOf('a', 2, { lastOffsetDelta: 9 })], 5)).toEqual([[9, { first: 5, last: 9, why: null }]])
   })
 
   it('nothing is told of a batch that the broker cut to its answer, nor of one that was asked for in its middle', async () => {
-    expect(await seen([batchOf('a', 2), batchOf('b', 2, { base: 2 }).subarray(0, -1)])).toEqual([[0, 'a0'], [1, 'a1']])
-    expect(await seen([batchOf('a', 4)], 2)).toEqual([[2, 'a2'], [3, 'a3']])
+    expect(await seen([batchOf('a', 2), batchOf('b', 2, { base: 2 }).subarray(0, -1)])).toEqual([
+      [0, 'a0'],
+      [1, 'a1'],
+    ])
+    expect(await seen([batchOf('a', 4)], 2)).toEqual([
+      [2, 'a2'],
+      [3, 'a3'],
+    ])
   })
 
   it('a batch with more records than a call takes arguments', async () => {
@@ -295,7 +394,9 @@ it('whatever happens to the bytes of a fetch, it ends, forward, within what the 
   const plain = batchOf('a', 20)
   const whole = [
     plain,
-    ...compressors.map(([, codec, compress], n) => changed(plain, { base: 20 * (n + 1), attributes: codec, payload: compress(plainOf(plain)) })),
+    ...compressors.map(([, codec, compress], n) =>
+      changed(plain, { base: 20 * (n + 1), attributes: codec, payload: compress(plainOf(plain)) }),
+    ),
   ]
   const end = 20 * whole.length
   for (let run = 0; run < 1_000; run++) {

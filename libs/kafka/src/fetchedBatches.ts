@@ -6,7 +6,10 @@ import { UnreadableBatch } from './unreadable'
 
 /* eslint-disable @typescript-eslint/no-require-imports */
 const Decoder = require('kafkajs/src/protocol/decoder') as new (bytes: Buffer) => ClientDecoder
-const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder') as (decoder: ClientDecoder, bytes: number) => Promise<KafkaMessage[]>
+const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder') as (
+  decoder: ClientDecoder,
+  bytes: number,
+) => Promise<KafkaMessage[]>
 const fetch = require('kafkajs/src/protocol/requests/fetch') as Protocol
 /* eslint-enable @typescript-eslint/no-require-imports */
 
@@ -20,7 +23,10 @@ interface ClientDecoder {
 }
 
 interface FetchOptions {
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string }[] }[]
+  readonly topics: readonly {
+    readonly topic: string
+    readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string }[]
+  }[]
 }
 
 interface Exchange {
@@ -121,11 +127,25 @@ function readPartition(decoder: ClientDecoder, version: number, topic: string, a
   const aborted = times(decoder.readInt32(), (): Aborted => ({ producerId: decoder.readInt64(), firstOffset: Number(decoder.readInt64()) }))
   const preferredReadReplica = version >= 11 ? { preferredReadReplica: decoder.readInt32() } : {}
   // What was given up is left out here, so nothing is left to do for the client, which lets some of it through where two transactions overlap.
-  const into = { partition, errorCode, highWatermark, lastStableOffset, ...lastStartOffset, ...preferredReadReplica, abortedTransactions: [], messages: [] as KafkaMessage[] }
+  const into = {
+    partition,
+    errorCode,
+    highWatermark,
+    lastStableOffset,
+    ...lastStartOffset,
+    ...preferredReadReplica,
+    abortedTransactions: [],
+    messages: [] as KafkaMessage[],
+  }
   const size = decoder.readInt32()
   if (size > 0 && decoder.canReadBytes(size)) {
     const from = asked.topics.find((one) => one.topic === topic)?.partitions.find((one) => one.partition === partition)?.fetchOffset
-    encoded.push({ into, bytes: decoder.readBytes(size), from: Number(from ?? 0), aborted: [...aborted].sort((a, b) => a.firstOffset - b.firstOffset) })
+    encoded.push({
+      into,
+      bytes: decoder.readBytes(size),
+      from: Number(from ?? 0),
+      aborted: [...aborted].sort((a, b) => a.firstOffset - b.firstOffset),
+    })
   }
   return into
 }
@@ -137,7 +157,11 @@ const times = <One>(count: number, read: () => One): One[] => Array.from({ lengt
  * stands for offsets without records, so that a reader always learns how far it has come.
  */
 export async function decodeBatches(
-  bytes: Buffer, from: number, highWatermark: number, aborted: readonly Aborted[], budget: { left: number } = { left: maxAnswerBytes },
+  bytes: Buffer,
+  from: number,
+  highWatermark: number,
+  aborted: readonly Aborted[],
+  budget: { left: number } = { left: maxAnswerBytes },
 ): Promise<KafkaMessage[]> {
   if (bytes.length > 16 && bytes[16]! < 2) return decodeMessageSet(new Decoder(bytes), bytes.length)
   const messages: KafkaMessage[] = []
@@ -154,7 +178,8 @@ export async function decodeBatches(
       if (!isWhole) throw new UnreadableBatch('its length is wrong')
       checkBatch(bytes, at, front)
       // The checksum does not cover where a batch begins.
-      if (front.baseOffset <= ended || front.lastOffset < front.baseOffset || front.lastOffset > highWatermark + aheadAtMost) throw new UnreadableBatch('its offsets are out of order')
+      if (front.baseOffset <= ended || front.lastOffset < front.baseOffset || front.lastOffset > highWatermark + aheadAtMost)
+        throw new UnreadableBatch('its offsets are out of order')
       if (!isGivenUp(front) && !front.isControl) {
         const decoding = recordsOf(bytes, at, front, from)
         // Waiting for what is there already costs each small batch a turn of the event loop.
@@ -167,7 +192,12 @@ export async function decodeBatches(
     } catch (error) {
       if (!(error instanceof UnreadableBatch)) throw error
       const first = reached + 1
-      reached = endOfUnreadable(front, first, next + frontBytes <= bytes.length ? frontAt(bytes, next).baseOffset : highWatermark, highWatermark)
+      reached = endOfUnreadable(
+        front,
+        first,
+        next + frontBytes <= bytes.length ? frontAt(bytes, next).baseOffset : highWatermark,
+        highWatermark,
+      )
       messages.push(passedMessage({ first: Math.min(Math.max(front.baseOffset, first), reached), last: reached, why: error.message }))
       ended = reached
       // What was tried in vain took its time too.
@@ -203,4 +233,12 @@ function givenUpBy(aborted: readonly Aborted[]): (front: BatchFront) => boolean 
 }
 
 const none = {}
-const passedMessage = (passed: Passed): PassedMessage => ({ key: null, value: null, headers: none, attributes: 0, timestamp: '0', offset: String(passed.last), passed })
+const passedMessage = (passed: Passed): PassedMessage => ({
+  key: null,
+  value: null,
+  headers: none,
+  attributes: 0,
+  timestamp: '0',
+  offset: String(passed.last),
+  passed,
+})

@@ -10,13 +10,23 @@ beforeAll(async () => {
 })
 afterAll(() => stack.stop())
 
-const cancel = (cancelId: string): CancelRequested => ({ cancelId, workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: 1 })
+const cancel = (cancelId: string): CancelRequested => ({
+  cancelId,
+  workspaceId: 'w',
+  scope: 'send',
+  id: 's',
+  requestedBy: 'spec',
+  requestedAt: 1,
+})
 
 it('records come back as they were sent, tagged unions, tombstones and headers included', async () => {
   const connection = stack.connection()
   const producer = await connection.producer()
   const value: TemplateChanged = { workspaceId: 'w', templateId: 't', changedAt: 5, change: { type: 'TemplateArchived', archivedAt: 7 } }
-  await producer.send(topics.templates, [{ key: 'w/t', value }, { key: 'w/u', value: null }])
+  await producer.send(topics.templates, [
+    { key: 'w/t', value },
+    { key: 'w/u', value: null },
+  ])
   const [first, second] = await readTopic(connection, topics.templates)
   expect(first).toMatchObject({ key: 'w/t', value, headers: { ce_type: 'stepcast.v1.TemplateChanged', ce_specversion: '1.0' } })
   expect(first!.headers.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
@@ -36,7 +46,9 @@ it('what cannot be read becomes a dead letter with reason and origin, its neighb
   const seen: IncomingRecord<'CancelRequested'>[] = []
   let failures = 2
   const consumer = await consumeRecords(connection, {
-    topic: topics.controls, groupId: 'spec', keyRequired: true,
+    topic: topics.controls,
+    groupId: 'spec',
+    keyRequired: true,
     handle: async (records) => {
       if (failures-- > 0) throw new Error('a passing outage')
       seen.push(...records)
@@ -47,7 +59,9 @@ it('what cannot be read becomes a dead letter with reason and origin, its neighb
   const letters = await readDeadLetters(connection)
   const distinct = [...new Map(letters.map((letter) => [letter.headers.offset, letter])).values()]
   expect(distinct.map(({ headers }) => [headers.topic, headers.offset, headers.reason]).sort()).toEqual([
-    ['stepcast.controls.v1', '1', 'not_avro'], ['stepcast.controls.v1', '2', 'unknown_schema'], ['stepcast.controls.v1', '3', 'null_key'],
+    ['stepcast.controls.v1', '1', 'not_avro'],
+    ['stepcast.controls.v1', '2', 'unknown_schema'],
+    ['stepcast.controls.v1', '3', 'null_key'],
   ])
   expect(distinct.find(({ headers }) => headers.offset === '1')!.value!.toString()).toBe('not avro')
   await consumer.stop()
@@ -67,7 +81,9 @@ it('topics keep records for as long as published, one segment longer at most; co
   expect(await configOf(deadLetterTopic.name)).toMatchObject({ 'retention.ms': days(14), 'segment.ms': days(2) })
   expect(await configOf(topics.sequences.name)).toMatchObject({ 'retention.ms': days(90), 'segment.ms': days(7) })
   expect(await configOf(topics.users.name)).toMatchObject({
-    'cleanup.policy': 'compact', 'max.compaction.lag.ms': days(7), 'delete.retention.ms': days(7),
+    'cleanup.policy': 'compact',
+    'max.compaction.lag.ms': days(7),
+    'delete.retention.ms': days(7),
   })
 })
 
@@ -76,6 +92,11 @@ it('the registry refuses a schema that could not read what is out there', async 
   const subject = subjectOf(topics.controls.name)
   const narrower = { ...avroSchemas.CancelRequested, fields: [...avroSchemas.CancelRequested.fields, { name: 'price', type: 'long' }] }
   await expect(registry.register({ type: SchemaType.AVRO, schema: JSON.stringify(narrower) }, { subject })).rejects.toThrow()
-  const wider = { ...avroSchemas.CancelRequested, fields: [...avroSchemas.CancelRequested.fields, { name: 'note', type: ['null', 'string'], default: null }] }
-  await expect(registry.register({ type: SchemaType.AVRO, schema: JSON.stringify(wider) }, { subject: `${subject}-spec` })).resolves.toBeTruthy()
+  const wider = {
+    ...avroSchemas.CancelRequested,
+    fields: [...avroSchemas.CancelRequested.fields, { name: 'note', type: ['null', 'string'], default: null }],
+  }
+  await expect(
+    registry.register({ type: SchemaType.AVRO, schema: JSON.stringify(wider) }, { subject: `${subject}-spec` }),
+  ).resolves.toBeTruthy()
 })

@@ -13,13 +13,17 @@ export interface Log {
 export const silentLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 // What a starting or rebalancing cluster says all the time and a person need not read; the client retries these by itself.
-const routine = /coordinator is loading|not the coordinator|rebalanc|Group is rebalancing|no leader|hosts this topic-partition|Connection timeout|Connection error|Failed to connect to seed broker|unknown member|not aware of this member/i
+const routine =
+  /coordinator is loading|not the coordinator|rebalanc|Group is rebalancing|no leader|hosts this topic-partition|Connection timeout|Connection error|Failed to connect to seed broker|unknown member|not aware of this member/i
 
 /** Routes the client's log lines: routine ones to debug, the rest at their level. */
-export const clientLogCreator = (log: Log) => () => ({ namespace, level, log: { message, logger: _logger, timestamp: _at, ...fields } }: LogEntry): void => {
-  const line = `kafka ${namespace}: ${message}`
-  const { stack: _stack, ...short } = fields as Record<string, unknown>
-  if (level >= logLevel.INFO || routine.test(`${message} ${String(short.error ?? '')}`)) log.debug(short, line)
-  else if (level === logLevel.WARN) log.warn(short, line)
-  else log.error(short, line)
-}
+export const clientLogCreator =
+  (log: Log) =>
+  () =>
+  ({ namespace, level, log: { message, logger: _logger, timestamp: _at, ...fields } }: LogEntry): void => {
+    const line = `kafka ${namespace}: ${message}`
+    const { stack: _stack, ...short } = fields as Record<string, unknown>
+    if (level >= logLevel.INFO || routine.test(`${message} ${String(short.error ?? '')}`)) log.debug(short, line)
+    else if (level === logLevel.WARN) log.warn(short, line)
+    else log.error(short, line)
+  }

@@ -16,7 +16,7 @@ export function decompressLz4(input: Buffer, maxBytes: number): Buffer {
   for (let at = 0; at < input.length; ) {
     const magic = at + 4 <= input.length ? input.readUInt32LE(at) : 0
     if (magic === frameMagic) at = readFrame(input, at + 4, output)
-    else if (((magic & 0xffff_fff0) >>> 0) === skippableMagic && at + 8 <= input.length) at += 8 + input.readUInt32LE(at + 4)
+    else if ((magic & 0xffff_fff0) >>> 0 === skippableMagic && at + 8 <= input.length) at += 8 + input.readUInt32LE(at + 4)
     else throw new Error('no LZ4 frame')
   }
   return output.take()
@@ -27,7 +27,10 @@ class Output {
   buffer: Buffer
   at = 0
 
-  constructor(initialBytes: number, private readonly maxBytes: number) {
+  constructor(
+    initialBytes: number,
+    private readonly maxBytes: number,
+  ) {
     this.buffer = Buffer.allocUnsafe(initialBytes)
   }
 

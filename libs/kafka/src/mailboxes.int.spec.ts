@@ -24,7 +24,8 @@ class Owner {
 
   async open(connection: KafkaConnection, groupId: string): Promise<this> {
     this.mailboxes = new Mailboxes(connection, {
-      topics: [sends, engagements], groupId,
+      topics: [sends, engagements],
+      groupId,
       takeOver: async (partition): Promise<StartOffsets> => {
         this.owned.add(partition)
         return this.offsets.get(partition) ?? { [sends]: 0, [engagements]: 0 }
@@ -38,18 +39,22 @@ class Owner {
 
   take(partition: number, max = 1_000): void {
     if (this.hold || !this.owned.has(partition)) return
-    for (const topic of [sends, engagements]) for (; this.mailboxes.behind(partition, topic); ) {
-      const { records, nextOffset } = this.mailboxes.peek(partition, topic, max)
-      for (const { offset, key } of records) this.taken.push({ partition, offset, key: String(key) })
-      this.offsets.set(partition, { ...(this.offsets.get(partition) ?? { [sends]: 0, [engagements]: 0 }), [topic]: nextOffset })
-      this.mailboxes.done(partition, topic, nextOffset)
-    }
+    for (const topic of [sends, engagements])
+      for (; this.mailboxes.behind(partition, topic); ) {
+        const { records, nextOffset } = this.mailboxes.peek(partition, topic, max)
+        for (const { offset, key } of records) this.taken.push({ partition, offset, key: String(key) })
+        this.offsets.set(partition, { ...(this.offsets.get(partition) ?? { [sends]: 0, [engagements]: 0 }), [topic]: nextOffset })
+        this.mailboxes.done(partition, topic, nextOffset)
+      }
   }
 }
 
 const produce = async (from: number, count: number, topic = sends): Promise<void> => {
   const producer = await stack.connection().producer()
-  await producer.sendRaw(topic, Array.from({ length: count }, (_, n) => ({ key: `k${from + n}`, value: Buffer.from('v'), partition: (from + n) % specPartitions })))
+  await producer.sendRaw(
+    topic,
+    Array.from({ length: count }, (_, n) => ({ key: `k${from + n}`, value: Buffer.from('v'), partition: (from + n) % specPartitions })),
+  )
 }
 
 /** Waits for so many records; says how many there were if it was in vain. */
@@ -111,12 +116,20 @@ it('control records of a transactional producer move the offset, also where noth
 it('a mailbox is bounded, and a reset reads again from where it is told', async () => {
   const connection = stack.connection()
   const before = (await connection.endOffsets(sends)).get(1)!
-  const offsets = new Map([...Array(specPartitions).keys()].map((partition): [number, Record<string, number>] => [partition, { [sends]: before, [engagements]: 0 }]))
+  const offsets = new Map(
+    [...Array(specPartitions).keys()].map((partition): [number, Record<string, number>] => [
+      partition,
+      { [sends]: before, [engagements]: 0 },
+    ]),
+  )
   const owner = new Owner(offsets)
   owner.hold = true
   await owner.open(stack.connection(), 'bounded')
   const producer = await connection.producer()
-  await producer.sendRaw(sends, Array.from({ length: 30_000 }, (_, n) => ({ key: `b${n}`, value: Buffer.alloc(50), partition: 1 })))
+  await producer.sendRaw(
+    sends,
+    Array.from({ length: 30_000 }, (_, n) => ({ key: `b${n}`, value: Buffer.alloc(50), partition: 1 })),
+  )
   await eventually(() => owner.mailboxes.waiting(1, sends) >= 8_000)
   await new Promise((resolve) => setTimeout(resolve, 500))
   // One more fetch may have been under way when it was paused: at most 1 MB.

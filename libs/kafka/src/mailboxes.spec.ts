@@ -15,7 +15,8 @@ class Consumer {
   connect = async (): Promise<void> => {}
   subscribe = async (): Promise<void> => {}
   commitOffsets = async (): Promise<void> => {}
-  run = async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }): Promise<void> => void (this.eachBatch = eachBatch)
+  run = async ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }): Promise<void> =>
+    void (this.eachBatch = eachBatch)
   seek = ({ partition, offset }: { partition: number; offset: string }): void => void this.seeks.push([partition, Number(offset)])
   pause = ([{ partitions }]: [{ partitions: number[] }]): void => partitions.forEach((partition) => this.paused.add(partition))
   resume = ([{ partitions }]: [{ partitions: number[] }]): void => partitions.forEach((partition) => this.paused.delete(partition))
@@ -23,15 +24,34 @@ class Consumer {
   heartbeat = (): void => this.listeners.heartbeat!({})
 
   /** A fetch from an offset was answered with these. */
-  fetched = (partition: number, from: number, messages: readonly Partial<KafkaMessage & { passed: Passed; bytes: number }>[]): Promise<void> =>
+  fetched = (
+    partition: number,
+    from: number,
+    messages: readonly Partial<KafkaMessage & { passed: Passed; bytes: number }>[],
+  ): Promise<void> =>
     this.eachBatch!({
-      batch: { topic: 't', partition, fetchedOffset: String(from), messages, lastOffset: () => messages.at(-1)!.offset }, heartbeat: async () => {},
+      batch: { topic: 't', partition, fetchedOffset: String(from), messages, lastOffset: () => messages.at(-1)!.offset },
+      heartbeat: async () => {},
     } as unknown as EachBatchPayload)
 }
 
 const records = (from: number, to: number, bytes = 1): Partial<KafkaMessage & { bytes: number }>[] =>
-  Array.from({ length: to - from + 1 }, (_, n) => ({ key: null, value: Buffer.from('v'), headers: {}, timestamp: '1', offset: String(from + n), bytes }))
-const passed = (first: number, last: number, why: string | null): Partial<KafkaMessage & { passed: Passed }> => ({ key: null, value: null, headers: {}, timestamp: '0', offset: String(last), passed: { first, last, why } })
+  Array.from({ length: to - from + 1 }, (_, n) => ({
+    key: null,
+    value: Buffer.from('v'),
+    headers: {},
+    timestamp: '1',
+    offset: String(from + n),
+    bytes,
+  }))
+const passed = (first: number, last: number, why: string | null): Partial<KafkaMessage & { passed: Passed }> => ({
+  key: null,
+  value: null,
+  headers: {},
+  timestamp: '0',
+  offset: String(last),
+  passed: { first, last, why },
+})
 
 const open: Mailboxes[] = []
 afterEach(async () => {
@@ -41,8 +61,20 @@ afterEach(async () => {
 async function opened(partitions: number): Promise<{ consumer: Consumer; mailboxes: Mailboxes; takenOver: number[] }> {
   const consumer = new Consumer()
   const takenOver: number[] = []
-  const connection = { partitionsOf: async () => partitions, consumer: () => consumer, physical: (topic: string) => topic, topicPrefix: '', release: async () => {} } as unknown as KafkaConnection
-  const mailboxes = new Mailboxes(connection, { topics: ['t'], groupId: 'g', takeOver: async (partition) => (takenOver.push(partition), { t: 0 }), arrived: () => {}, lost: () => {} })
+  const connection = {
+    partitionsOf: async () => partitions,
+    consumer: () => consumer,
+    physical: (topic: string) => topic,
+    topicPrefix: '',
+    release: async () => {},
+  } as unknown as KafkaConnection
+  const mailboxes = new Mailboxes(connection, {
+    topics: ['t'],
+    groupId: 'g',
+    takeOver: async (partition) => (takenOver.push(partition), { t: 0 }),
+    arrived: () => {},
+    lost: () => {},
+  })
   await mailboxes.open()
   open.push(mailboxes)
   consumer.join([...Array(partitions).keys()])
@@ -72,7 +104,13 @@ it('a batch that cannot be read waits like a record, in its place', async () => 
   const { consumer, mailboxes } = await opened(1)
   await consumer.fetched(0, 0, [...records(0, 1), passed(2, 6, 'corrupt'), ...records(7, 8)])
   const { records: waiting, nextOffset } = mailboxes.peek(0, 't', 1_000)
-  expect(waiting.map(({ offset, passed: why }) => [offset, why?.why])).toEqual([[0, undefined], [1, undefined], [6, 'corrupt'], [7, undefined], [8, undefined]])
+  expect(waiting.map(({ offset, passed: why }) => [offset, why?.why])).toEqual([
+    [0, undefined],
+    [1, undefined],
+    [6, 'corrupt'],
+    [7, undefined],
+    [8, undefined],
+  ])
   expect(nextOffset).toBe(9)
 })
 

@@ -94,7 +94,8 @@ const coPartitioned = (partitions: number) => (): Assigner => ({
     })
   },
   protocol: ({ topics }) => ({
-    name: assignerName, metadata: AssignerProtocol.MemberMetadata.encode({ version: 1, topics: [...topics], userData: Buffer.alloc(0) }),
+    name: assignerName,
+    metadata: AssignerProtocol.MemberMetadata.encode({ version: 1, topics: [...topics], userData: Buffer.alloc(0) }),
   }),
 })
 
@@ -111,18 +112,26 @@ export class Mailboxes {
 
   private consumer!: Consumer
 
-  constructor(private readonly connection: KafkaConnection, private readonly options: MailboxOptions) {}
+  constructor(
+    private readonly connection: KafkaConnection,
+    private readonly options: MailboxOptions,
+  ) {}
 
   /** Joins the group and begins to fill mailboxes. The owner may be called before this answers. */
   async open(): Promise<void> {
     const { connection, options } = this
     const partitions = await connection.partitionsOf(options.topics[0]!)
     const consumer = connection.consumer({
-      groupId: options.groupId, partitionAssigners: [coPartitioned(partitions)],
-      sessionTimeout: 10_000, rebalanceTimeout: 15_000, heartbeatInterval: 2_000,
+      groupId: options.groupId,
+      partitionAssigners: [coPartitioned(partitions)],
+      sessionTimeout: 10_000,
+      rebalanceTimeout: 15_000,
+      heartbeatInterval: 2_000,
       // The longest poll of an idle topic (ten a second cost 4 % of a core, broker included, four 1.5 %), and how long the client sleeps
       // while all partitions are paused: a mailbox resumed at half holds more work than that.
-      maxWaitTimeInMs: 250, maxBytesPerPartition: 1024 * 1024, allowAutoTopicCreation: false,
+      maxWaitTimeInMs: 250,
+      maxBytesPerPartition: 1024 * 1024,
+      allowAutoTopicCreation: false,
     })
     this.consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => this.joined(Object.values(payload.memberAssignment).flat()))
@@ -138,7 +147,13 @@ export class Mailboxes {
         const topic = this.logical(batch.topic)
         // Offsets without records only move the offset.
         const records = batch.messages.filter((message) => passedBy(message)?.why !== null)
-        this.accept(batch.topic, batch.partition, Number(fetchedOffset), Number(batch.lastOffset()) + 1, records.map((message) => rawOf(topic, batch.partition, message)))
+        this.accept(
+          batch.topic,
+          batch.partition,
+          Number(fetchedOffset),
+          Number(batch.lastOffset()) + 1,
+          records.map((message) => rawOf(topic, batch.partition, message)),
+        )
         await heartbeat()
       },
     })
@@ -328,12 +343,16 @@ export class Mailboxes {
 
   // For lag monitors only; nothing is ever read from there. A rebalance in between makes it fail, which does not matter.
   private async commit(): Promise<void> {
-    const offsets = [...this.uncommitted].map(([name, offset]) => {
-      const [partition, topic] = partsOf(name)
-      return { partition, topic: this.connection.physical(topic), offset: String(offset) }
-    }).filter(({ partition }) => this.owned.has(partition))
+    const offsets = [...this.uncommitted]
+      .map(([name, offset]) => {
+        const [partition, topic] = partsOf(name)
+        return { partition, topic: this.connection.physical(topic), offset: String(offset) }
+      })
+      .filter(({ partition }) => this.owned.has(partition))
     this.uncommitted.clear()
     if (offsets.length === 0) return
-    await this.consumer.commitOffsets(offsets).catch((error: Error) => this.connection.log.debug({ error: error.message }, 'offsets for lag monitors were not committed'))
+    await this.consumer
+      .commitOffsets(offsets)
+      .catch((error: Error) => this.connection.log.debug({ error: error.message }, 'offsets for lag monitors were not committed'))
   }
 }

@@ -35,7 +35,19 @@ describe('access tokens', () => {
     asked = []
     n = 0
     answer = () => ({ status: 200, body: JSON.stringify({ access_token: `token-${++n}`, expires_in: 100 }) })
-    jest.useFakeTimers({ doNotFake: ['setTimeout', 'setInterval', 'setImmediate', 'nextTick', 'queueMicrotask', 'performance', 'clearTimeout', 'clearInterval', 'clearImmediate'] })
+    jest.useFakeTimers({
+      doNotFake: [
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'nextTick',
+        'queueMicrotask',
+        'performance',
+        'clearTimeout',
+        'clearInterval',
+        'clearImmediate',
+      ],
+    })
   })
   afterEach(() => void jest.useRealTimers())
 
@@ -46,10 +58,12 @@ describe('access tokens', () => {
 
   it('is asked for with our id and secret, as in a form, and with the scope', async () => {
     expect(await tokens({ scope: 'kafka.read kafka.write' }).token()).toBe('token-1')
-    expect(asked).toEqual([{
-      authorization: `Basic ${Buffer.from('stepcast:a+b%3A%C3%BC').toString('base64')}`,
-      form: { grant_type: 'client_credentials', scope: 'kafka.read kafka.write' },
-    }])
+    expect(asked).toEqual([
+      {
+        authorization: `Basic ${Buffer.from('stepcast:a+b%3A%C3%BC').toString('base64')}`,
+        form: { grant_type: 'client_credentials', scope: 'kafka.read kafka.write' },
+      },
+    ])
     await tokens().token()
     expect(asked[1]!.form).toEqual({ grant_type: 'client_credentials' })
   })
@@ -108,14 +122,24 @@ describe('access tokens', () => {
   })
 
   it.each<[string, () => { status: number; body: string }, string, boolean]>([
-    ['wrong secret', () => ({ status: 401, body: '{"error":"invalid_client","error_description":"Bad credentials"}' }), 'answered 401 invalid_client (Bad credentials). Are KAFKA_SASL_OAUTHBEARER_CLIENT_ID', false],
+    [
+      'wrong secret',
+      () => ({ status: 401, body: '{"error":"invalid_client","error_description":"Bad credentials"}' }),
+      'answered 401 invalid_client (Bad credentials). Are KAFKA_SASL_OAUTHBEARER_CLIENT_ID',
+      false,
+    ],
     ['wrong scope', () => ({ status: 400, body: '{"error":"invalid_scope"}' }), 'answered 400 invalid_scope. Are', false],
     ['not the endpoint', () => ({ status: 404, body: '<html>' }), 'answered 404. Are', false],
     ['too often', () => ({ status: 429, body: '' }), 'answered 429', true],
     ['a server error', () => ({ status: 500, body: 'x' }), 'answered 500', true],
     ['a page', () => ({ status: 200, body: '<html>' }), 'without an access_token', false],
     ['null', () => ({ status: 200, body: 'null' }), 'without an access_token', false],
-    ['a token that is none', () => ({ status: 200, body: JSON.stringify({ access_token: 'a\u0001auth=x' }) }), 'without an access_token', false],
+    [
+      'a token that is none',
+      () => ({ status: 200, body: JSON.stringify({ access_token: 'a\u0001auth=x' }) }),
+      'without an access_token',
+      false,
+    ],
   ])('%s: the sentence names the variable', async (_, said, sentence, retriable) => {
     answer = said
     const failure = tokens().token()

@@ -10,7 +10,10 @@ export interface OAuthClient {
 
 /** No token came. `retriable` is false where the server has refused us. */
 export class TokenRefused extends Error {
-  constructor(message: string, readonly retriable: boolean) {
+  constructor(
+    message: string,
+    readonly retriable: boolean,
+  ) {
     super(message)
   }
 }
@@ -63,7 +66,10 @@ export class OAuthTokens {
     try {
       const answer = await fetch(tokenEndpoint, {
         method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from(`${formEncoded(clientId)}:${formEncoded(clientSecret)}`).toString('base64')}`, accept: 'application/json' },
+        headers: {
+          authorization: `Basic ${Buffer.from(`${formEncoded(clientId)}:${formEncoded(clientSecret)}`).toString('base64')}`,
+          accept: 'application/json',
+        },
         body: new URLSearchParams({ grant_type: 'client_credentials', ...(scope !== null && { scope }) }),
         // Our secret goes where it was told to go and nowhere else.
         redirect: 'error',
@@ -83,7 +89,8 @@ export class OAuthTokens {
     const answer = parsed(text)
     const value = answer.access_token
     // What may stand in a header, and so in the sign-in.
-    if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) throw new TokenRefused(`${where} answered 200 without an access_token`, false)
+    if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value))
+      throw new TokenRefused(`${where} answered 200 without an access_token`, false)
     const lifeMs = 1_000 * (lifeOf(answer.expires_in) ?? lifeOf((expiryIn(value) ?? NaN) - askedAt / 1_000) ?? unknownLifeS)
     return { value, expiresAt: askedAt + lifeMs, renewAt: askedAt + Math.min(lifeMs * renewedAt, lifeMs - beforeEndMs) }
   }

@@ -35,17 +35,35 @@ async function readBeyond(connection: KafkaConnection, topicName: string, before
 const textOf = (headers: KafkaMessage['headers']): Record<string, string> =>
   Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]))
 
-const cancel = (cancelId: string): CancelRequested => ({ cancelId, workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: 1 })
+const cancel = (cancelId: string): CancelRequested => ({
+  cancelId,
+  workspaceId: 'w',
+  scope: 'send',
+  id: 's',
+  requestedBy: 'spec',
+  requestedAt: 1,
+})
 
 it('a key has the partition that other clients give it, whatever it is made of', async () => {
   const connection = stack.connection()
   const producer = await connection.producer()
   const before = await connection.endOffsets(topics.sends.name)
-  const keys = Array.from({ length: 3_000 }, (_, n) => (n % 3 === 0 ? `키-${'x'.repeat(n % 300)}${n}` : n % 3 === 1 ? Buffer.from([n & 0xff, n >> 8, 0xff, 0]) : `key ${n}`))
+  const keys = Array.from({ length: 3_000 }, (_, n) =>
+    n % 3 === 0 ? `키-${'x'.repeat(n % 300)}${n}` : n % 3 === 1 ? Buffer.from([n & 0xff, n >> 8, 0xff, 0]) : `key ${n}`,
+  )
   keys.push('', 'k'.repeat(1_000))
-  await producer.sendRaw(topics.sends.name, keys.map((key, n) => ({ key, value: Buffer.from(String(n)) })))
+  await producer.sendRaw(
+    topics.sends.name,
+    keys.map((key, n) => ({ key, value: Buffer.from(String(n)) })),
+  )
   const choose = Partitioners.DefaultPartitioner()
-  const partitionMetadata = Array.from({ length: specPartitions }, (_, partitionId) => ({ partitionId, leader: 1, partitionErrorCode: 0, replicas: [1], isr: [1] }))
+  const partitionMetadata = Array.from({ length: specPartitions }, (_, partitionId) => ({
+    partitionId,
+    leader: 1,
+    partitionErrorCode: 0,
+    replicas: [1],
+    isr: [1],
+  }))
   const seen = await readBeyond(connection, topics.sends.name, before)
   expect(seen).toHaveLength(keys.length)
   const expected = keys.map((key) => choose({ topic: 't', partitionMetadata, message: { key, value: null } }))
@@ -63,10 +81,14 @@ it('records without key are spread evenly, one with a partition of its own goes 
   const before = await connection.endOffsets(topics.sends.name)
   // One at a time and several at once.
   for (let n = 0; n < specPartitions; n++) await producer.sendRaw(topics.sends.name, [{ key: null, value: Buffer.from('v') }])
-  await producer.sendRaw(topics.sends.name, Array.from({ length: specPartitions * 2 }, () => ({ key: null, value: Buffer.from('v') })))
+  await producer.sendRaw(
+    topics.sends.name,
+    Array.from({ length: specPartitions * 2 }, () => ({ key: null, value: Buffer.from('v') })),
+  )
   const spread = await connection.endOffsets(topics.sends.name)
   for (const [partition, end] of spread) expect(end - before.get(partition)!).toBe(3)
-  for (let partition = 0; partition < specPartitions; partition++) await producer.sendRaw(topics.sends.name, [{ key: 'same', value: null, partition }])
+  for (let partition = 0; partition < specPartitions; partition++)
+    await producer.sendRaw(topics.sends.name, [{ key: 'same', value: null, partition }])
   for (const [partition, end] of await connection.endOffsets(topics.sends.name)) expect(end - spread.get(partition)!).toBe(1)
 })
 
@@ -81,8 +103,17 @@ it('every record says what it is; what the sender gives takes the place of what 
     { key: 'd', value: null, partition: 0 },
   ])
   const seen = await readBeyond(connection, topics.controls.name, before)
-  const common = { ce_specversion: '1.0', ce_type: 'stepcast.v1.CancelRequested', ce_source: '/speaker', 'content-type': 'application/avro', ce_dataschema: dataSchemaOf('CancelRequested') }
-  const own = { ce_id: expect.stringMatching(/^[0-9a-f-]{36}$/), ce_time: new Date(Number(seen[0]!.timestamp)).toISOString().replace(/\d\dZ$/, '') }
+  const common = {
+    ce_specversion: '1.0',
+    ce_type: 'stepcast.v1.CancelRequested',
+    ce_source: '/speaker',
+    'content-type': 'application/avro',
+    ce_dataschema: dataSchemaOf('CancelRequested'),
+  }
+  const own = {
+    ce_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    ce_time: new Date(Number(seen[0]!.timestamp)).toISOString().replace(/\d\dZ$/, ''),
+  }
   const headers = seen.map((record) => textOf(record.headers))
   for (const { ce_time: time } of headers) expect(Math.abs(Date.parse(time!) - Number(seen[0]!.timestamp))).toBeLessThan(1_000)
   const traceparent = expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
@@ -95,7 +126,12 @@ it('every record says what it is; what the sender gives takes the place of what 
   ])
   expect(new Set(headers.map((each) => each.ce_id)).size).toBe(4)
   expect(new Set(headers.map((each) => each.traceparent)).size).toBe(4)
-  expect(seen.map(({ key, value }) => [String(key), value === null])).toEqual([['a', false], ['b', false], ['c', false], ['d', true]])
+  expect(seen.map(({ key, value }) => [String(key), value === null])).toEqual([
+    ['a', false],
+    ['b', false],
+    ['c', false],
+    ['d', true],
+  ])
 })
 
 it('nothing is written when one record does not fit its schema, and the error names the field', async () => {
@@ -105,7 +141,9 @@ it('nothing is written when one record does not fit its schema, and the error na
   const wrong = { ...cancel('x'), requestedAt: 'now' as unknown as number }
   const large = Array.from({ length: 3_000 }, (_, n) => ({ key: `k${n}`, value: { ...cancel(`c${n}`), id: 'x'.repeat(500) } }))
   await expect(producer.send(topics.controls, [...large, { key: 'k', value: wrong }])).rejects.toMatchObject({
-    reason: 'unencodable', retriable: false, message: expect.stringContaining('requestedAt'),
+    reason: 'unencodable',
+    retriable: false,
+    message: expect.stringContaining('requestedAt'),
   })
   expect(await connection.endOffsets(topics.controls.name)).toEqual(before)
 })
@@ -115,13 +153,18 @@ it('a key keeps its order over many requests, none of them larger than a chunk u
   const producer = await connection.producer()
   const before = await connection.endOffsets(topics.engagements.name)
   const records: RawRecord[] = Array.from({ length: 4_000 }, (_, n) => ({
-    key: `k${n % 50}`, value: Buffer.alloc((n * 37) % 900, 1), headers: { n: String(n), more: ['1', Buffer.from([0, 255])] },
+    key: `k${n % 50}`,
+    value: Buffer.alloc((n * 37) % 900, 1),
+    headers: { n: String(n), more: ['1', Buffer.from([0, 255])] },
   }))
   records.splice(2_000, 0, { key: 'k7', value: Buffer.alloc(maxChunkBytes * 2), headers: { n: '1999.5' } })
   const requests: { readonly bytes: number; readonly records: number }[] = []
   const write = producer.sendEncoded.bind(producer)
   jest.spyOn(producer, 'sendEncoded').mockImplementation(async (batches: readonly EncodedBatch[]) => {
-    requests.push({ bytes: batches.reduce((sum, { batch }) => sum + batch.size, 0), records: batches.reduce((sum, { batch }) => sum + batch.count, 0) })
+    requests.push({
+      bytes: batches.reduce((sum, { batch }) => sum + batch.size, 0),
+      records: batches.reduce((sum, { batch }) => sum + batch.count, 0),
+    })
     await write(batches)
   })
   await producer.sendRaw(topics.engagements.name, records)
@@ -142,7 +185,9 @@ it('a key keeps its order over many requests, none of them larger than a chunk u
 it('a partition that is not there is an error, not a record lost', async () => {
   const producer = await stack.connection().producer()
   const record = { key: 'k', value: Buffer.from('v') }
-  await expect(producer.sendRaw(topics.sends.name, [record, { ...record, partition: specPartitions }])).rejects.toMatchObject({ retriable: true })
+  await expect(producer.sendRaw(topics.sends.name, [record, { ...record, partition: specPartitions }])).rejects.toMatchObject({
+    retriable: true,
+  })
 })
 
 it('after the end nothing is sent, and the connection stays closed', async () => {
@@ -163,12 +208,17 @@ it('a record with several headers of one name, with bytes and without a value, b
   const headers = { twice: ['1', Buffer.from([0, 255])], nothing: null, text: 'é' } as unknown as NonNullable<RawRecord['headers']>
   await producer.sendRaw(topics.workspaces.name, [{ key: Buffer.from([1, 2]), value: Buffer.from('not avro'), headers }])
   const consumer = await consumeRecords(connection, { topic: topics.workspaces, groupId: 'bad-headers', handle: async () => {} })
-  await eventually(async () => [...(await connection.endOffsets(deadLetterTopic.name))].some(([partition, end]) => end > before.get(partition)!))
+  await eventually(async () =>
+    [...(await connection.endOffsets(deadLetterTopic.name))].some(([partition, end]) => end > before.get(partition)!),
+  )
   await consumer.stop()
   const [letter] = await readBeyond(connection, deadLetterTopic.name, before)
   expect(letter!.key).toEqual(Buffer.from([1, 2]))
   expect(letter!.headers).toMatchObject({
-    twice: [Buffer.from('1'), Buffer.from([0, 255])], nothing: null, text: Buffer.from('é'), reason: Buffer.from('not_avro'),
+    twice: [Buffer.from('1'), Buffer.from([0, 255])],
+    nothing: null,
+    text: Buffer.from('é'),
+    reason: Buffer.from('not_avro'),
   })
 })
 

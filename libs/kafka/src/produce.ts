@@ -2,7 +2,16 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { IHeaders, Kafka, Producer } from 'kafkajs'
 import {
-  ScratchEncoder, avroTypes, commonHeaders, encodeRecord, murmur2, newTraceparent, partitionOf, type AvroRecords, type RecordName, type Topic,
+  ScratchEncoder,
+  avroTypes,
+  commonHeaders,
+  encodeRecord,
+  murmur2,
+  newTraceparent,
+  partitionOf,
+  type AvroRecords,
+  type RecordName,
+  type Topic,
 } from '@stepcast/contracts'
 import { withBrokers, type Brokers } from './brokers'
 import type { KafkaConnection } from './connection'
@@ -58,7 +67,14 @@ export class RecordProducer {
   static async connect(connection: KafkaConnection, kafka: Kafka, traceparent: () => string | null): Promise<RecordProducer> {
     // Not idempotent: kafkajs rolls its sequence numbers back before a retry. Readers deduplicate by positions and ids.
     const { made, brokers } = withBrokers(kafka, () =>
-      kafka.producer({ createPartitioner: () => ({ message }) => message.partition!, allowAutoTopicCreation: false }))
+      kafka.producer({
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition!,
+        allowAutoTopicCreation: false,
+      }),
+    )
     await made.connect()
     return new RecordProducer(connection, made, brokers, traceparent)
   }
@@ -79,8 +95,12 @@ export class RecordProducer {
       const takesPlace = headers !== undefined && Object.keys(headers).some((name) => name in common)
       const end = value === null ? 0 : encode(topic.record, schemaId, value)
       chunks.add(
-        partition ?? partitionOf(key, chunks.partitions), key, value === null ? null : scratch.buffer, end,
-        takesPlace ? { ...common, ...own } : own, takesPlace ? null : shared,
+        partition ?? partitionOf(key, chunks.partitions),
+        key,
+        value === null ? null : scratch.buffer,
+        end,
+        takesPlace ? { ...common, ...own } : own,
+        takesPlace ? null : shared,
       )
     }
     await this.write(topic.name, chunks)
@@ -112,7 +132,8 @@ export class RecordProducer {
     // broker's part of the same send was answered already.
     const answered = new Set(answers.map(({ topicName, partition }) => `${partition} ${topicName}`))
     for (const { topic, partition } of batches) {
-      if (!answered.has(`${partition} ${this.connection.physical(topic)}`)) refused(new Error(`partition ${partition} of ${topic} was left out`))
+      if (!answered.has(`${partition} ${this.connection.physical(topic)}`))
+        refused(new Error(`partition ${partition} of ${topic} was left out`))
     }
   }
 
@@ -162,10 +183,18 @@ class Chunks {
   private open = new Map<number, RecordBatch>()
   private bytes = 0
 
-  constructor(readonly partitions: number, private readonly records: number) {}
+  constructor(
+    readonly partitions: number,
+    private readonly records: number,
+  ) {}
 
   add(
-    partition: number, key: Buffer | string | null, source: Buffer | null, end: number, own: Readonly<Record<string, HeaderValue>> | undefined, shared: SharedHeaders | null,
+    partition: number,
+    key: Buffer | string | null,
+    source: Buffer | null,
+    end: number,
+    own: Readonly<Record<string, HeaderValue>> | undefined,
+    shared: SharedHeaders | null,
   ): void {
     const batch = this.batchOf(partition)
     const before = batch.size

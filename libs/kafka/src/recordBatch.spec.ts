@@ -9,14 +9,26 @@ const clientCrc = require('kafkajs/src/protocol/recordBatch/crc32C')
 const Long = require('kafkajs/src/utils/long')
 /* eslint-enable @typescript-eslint/no-require-imports */
 
-interface Plain { key: string | Buffer | null; value: Buffer | null; headers: { [name: string]: string | Buffer } }
+interface Plain {
+  key: string | Buffer | null
+  value: Buffer | null
+  headers: { [name: string]: string | Buffer }
+}
 
 const now = 1_763_800_000_000
 
-const ofClient = async (records: readonly Plain[]): Promise<Buffer> => (await clientBatch({
-  records: records.map((record, index) => Record({ ...record, offsetDelta: index, timestampDelta: 0 })),
-  firstTimestamp: now, maxTimestamp: now, producerId: Long.fromInt(-1), producerEpoch: 0, firstSequence: 0, lastOffsetDelta: records.length - 1,
-})).buffer
+const ofClient = async (records: readonly Plain[]): Promise<Buffer> =>
+  (
+    await clientBatch({
+      records: records.map((record, index) => Record({ ...record, offsetDelta: index, timestampDelta: 0 })),
+      firstTimestamp: now,
+      maxTimestamp: now,
+      producerId: Long.fromInt(-1),
+      producerEpoch: 0,
+      firstSequence: 0,
+      lastOffsetDelta: records.length - 1,
+    })
+  ).buffer
 
 const ours = (records: readonly Plain[], initialBytes = 64): Buffer => {
   const batch = RecordBatch.begin(initialBytes)
@@ -38,7 +50,10 @@ it('a batch has the very bytes that the client would have written', async () => 
 })
 
 it('also with more records than one byte counts, in a buffer that had to grow', async () => {
-  const many = Array.from({ length: 9_000 }, (_, index): Plain => ({ key: `key-${index}`, value: Buffer.from(`value ${index}`), headers: { n: String(index) } }))
+  const many = Array.from(
+    { length: 9_000 },
+    (_, index): Plain => ({ key: `key-${index}`, value: Buffer.from(`value ${index}`), headers: { n: String(index) } }),
+  )
   expect(ours(many).equals(await ofClient(many))).toBe(true)
 })
 
@@ -71,7 +86,11 @@ it('shared headers follow the own ones', async () => {
   const batch = RecordBatch.begin(64)
   const value = Buffer.from('xxvaluexx')
   batch.add('k', value, 2, 7, { ce_id: '1' }, new SharedHeaders({ ce_type: 't', ce_source: '/s' }))
-  expect(batch.finish(now).equals(await ofClient([{ key: 'k', value: Buffer.from('value'), headers: { ce_id: '1', ce_type: 't', ce_source: '/s' } }]))).toBe(true)
+  expect(
+    batch
+      .finish(now)
+      .equals(await ofClient([{ key: 'k', value: Buffer.from('value'), headers: { ce_id: '1', ce_type: 't', ce_source: '/s' } }])),
+  ).toBe(true)
 })
 
 it.each([0, 1, 2, 3, 4, 5, 63, 1_000])('the checksum of %i bytes is that of the standard', (length) => {

@@ -61,7 +61,12 @@ export class RecordBatch {
 
   /** Adds a record; the value is `source` from `start` to `end`, null: a tombstone. Own headers come before the shared ones. */
   add(
-    key: string | Buffer | null, source: Buffer | null, start: number, end: number, own: Readonly<Record<string, HeaderValue>> = none, shared: SharedHeaders | null = null,
+    key: string | Buffer | null,
+    source: Buffer | null,
+    start: number,
+    end: number,
+    own: Readonly<Record<string, HeaderValue>> = none,
+    shared: SharedHeaders | null = null,
   ): void {
     const keyBytes = byteLength(key)
     const valueBytes = source === null ? -1 : end - start

@@ -20,8 +20,15 @@ afterEach(async () => {
 
 const cancel: CancelRequested = { cancelId: 'c', workspaceId: 'w', scope: 'send', id: 's', requestedBy: 'spec', requestedAt: 1 }
 const ours = { ce_dataschema: Buffer.from(dataSchemaOf('CancelRequested')) }
-const raw = (value: Buffer, headers = {}): Parameters<typeof decodeAll>[1][number] =>
-  ({ topic: topics.controls.name, partition: 0, offset: 0, key: null, value, headers, timestamp: 0 })
+const raw = (value: Buffer, headers = {}): Parameters<typeof decodeAll>[1][number] => ({
+  topic: topics.controls.name,
+  partition: 0,
+  offset: 0,
+  key: null,
+  value,
+  headers,
+  timestamp: 0,
+})
 const readerOf = (): RecordDecoder<'CancelRequested'> => new RecordDecoder('CancelRequested', registry.schemaById)
 /** What becomes of a value: the cancelId, or the reason of its dead letter. */
 async function read(decoder: RecordDecoder<'CancelRequested'>, value: Buffer, headers = {}): Promise<string> {
@@ -66,7 +73,10 @@ describe('a reader', () => {
 
   it('notices within half a minute that an id has another meaning, and asks once for all records of that time', async () => {
     // Two more fields in front of ours, both with defaults for readers; the bytes of one read as the other would be nonsense.
-    const wider = { ...avroSchemas.CancelRequested, fields: [{ name: 'note', type: 'string', default: '' }, ...avroSchemas.CancelRequested.fields] }
+    const wider = {
+      ...avroSchemas.CancelRequested,
+      fields: [{ name: 'note', type: 'string', default: '' }, ...avroSchemas.CancelRequested.fields],
+    }
     served.put('stepcast.controls.v1-value', 3, avroSchemas.CancelRequested)
     const decoder = readerOf()
     const old = encodeRecord('CancelRequested', 3, cancel)

@@ -33,7 +33,10 @@ export class Registry {
 
   constructor(private readonly config: RegistryConfig) {
     const [username, ...rest] = (config.auth ?? '').split(':')
-    this.client = new SchemaRegistry({ host: config.url, ...(config.auth ? { auth: { username: username!, password: rest.join(':') } } : {}) })
+    this.client = new SchemaRegistry({
+      host: config.url,
+      ...(config.auth ? { auth: { username: username!, password: rest.join(':') } } : {}),
+    })
   }
 
   /**
@@ -48,7 +51,9 @@ export class Registry {
     if (response !== null) return JSON.parse((response as { schema: string }).schema)
     const topic = record === undefined ? undefined : Object.values<Topic>(topics).find((one) => one.record === record)
     if (topic !== undefined && (await this.idOf(topic)) === null) {
-      throw new RegistryUnavailable(`the schema registry knows neither schema ${schemaId} nor our own of ${topic.record}: it has lost its schemas, or none were registered yet. ${wayOut}`)
+      throw new RegistryUnavailable(
+        `the schema registry knows neither schema ${schemaId} nor our own of ${topic.record}: it has lost its schemas, or none were registered yet. ${wayOut}`,
+      )
     }
     return null
   }
@@ -100,7 +105,10 @@ export class Registry {
 
   /** The id of our schema under a topic's subject, asked now; null: the registry does not hold it. */
   private async idOf(topic: Topic): Promise<number | null> {
-    const answer = await this.ask(`/subjects/${subjectOf(topic.name)}`, { schemaType: 'AVRO', schema: JSON.stringify(avroSchemas[topic.record]) })
+    const answer = await this.ask(`/subjects/${subjectOf(topic.name)}`, {
+      schemaType: 'AVRO',
+      schema: JSON.stringify(avroSchemas[topic.record]),
+    })
     return answer === null ? null : (answer as { id: number }).id
   }
 
@@ -118,13 +126,17 @@ export class Registry {
   /** Whether our schema of a topic may follow the newest one under its subject. A registry that cannot tell is taken for a yes. */
   async takes(topic: Topic): Promise<boolean> {
     const path = `/compatibility/subjects/${subjectOf(topic.name)}/versions/latest`
-    const answer = (await this.ask(path, { schemaType: 'AVRO', schema: JSON.stringify(avroSchemas[topic.record]) })) as { is_compatible?: boolean } | null
+    const answer = (await this.ask(path, { schemaType: 'AVRO', schema: JSON.stringify(avroSchemas[topic.record]) })) as {
+      is_compatible?: boolean
+    } | null
     return answer?.is_compatible !== false
   }
 
   /** The answer's body; null: 404. */
   private async ask(path: string, body?: object): Promise<unknown> {
-    const headers: Record<string, string> = this.config.auth ? { authorization: `Basic ${Buffer.from(this.config.auth).toString('base64')}` } : {}
+    const headers: Record<string, string> = this.config.auth
+      ? { authorization: `Basic ${Buffer.from(this.config.auth).toString('base64')}` }
+      : {}
     const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
     if (body !== undefined) headers['content-type'] = 'application/vnd.schemaregistry.v1+json'
     let response: Response

@@ -27,7 +27,12 @@ export interface ClientBroker {
 }
 
 interface Call<Answer> {
-  readonly request: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string; readonly encode: () => Promise<Encoding> }
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    readonly encode: () => Promise<Encoding>
+  }
   readonly response: { readonly decode: (bytes: Buffer) => Promise<Answer>; readonly parse: (answer: Answer) => Promise<Answer> }
 }
 
@@ -50,11 +55,26 @@ const metadata = { key: 3, version: 8 }
 const describeGroups = { key: 15, version: 3 }
 
 const services = [
-  'gateway', 'template-svc', 'people-svc', 'send-svc', 'orchestrator', 'inapp-dispatcher', 'push-dispatcher', 'sms-dispatcher', 'messenger-dispatcher', 'metrics-svc',
+  'gateway',
+  'template-svc',
+  'people-svc',
+  'send-svc',
+  'orchestrator',
+  'inapp-dispatcher',
+  'push-dispatcher',
+  'sms-dispatcher',
+  'messenger-dispatcher',
+  'metrics-svc',
 ]
 /** The groups by which services read, without the prefix: a group for each that works off a topic, and one of those in which every process follows `stepcast.workspaces.v1`. */
 export const groupsOfServices: readonly string[] = [
-  'orchestrator', 'orchestrator.controls', 'inapp-dispatcher', 'push-dispatcher', 'sms-dispatcher', 'messenger-dispatcher', 'metrics-svc',
+  'orchestrator',
+  'orchestrator.controls',
+  'inapp-dispatcher',
+  'push-dispatcher',
+  'sms-dispatcher',
+  'messenger-dispatcher',
+  'metrics-svc',
   ...services.map((service) => `${service}.replica.stepcast.workspaces.v1.pre-flight`),
 ]
 
@@ -68,15 +88,30 @@ export interface AsksRights {
  * @param existing those of our topics that exist, by their names on the broker: of others brokers do not tell
  * @param servicesRunAsUs whether it is an error, since services run as this user, or a warning
  */
-export async function rightsProblems(asks: AsksRights, kafka: KafkaConfig, existing: readonly string[], servicesRunAsUs: boolean): Promise<Finding[]> {
-  const missing = await asks.missingRights(existing, groupsOfServices.map((group) => kafka.topicPrefix + group))
+export async function rightsProblems(
+  asks: AsksRights,
+  kafka: KafkaConfig,
+  existing: readonly string[],
+  servicesRunAsUs: boolean,
+): Promise<Finding[]> {
+  const missing = await asks.missingRights(
+    existing,
+    groupsOfServices.map((group) => kafka.topicPrefix + group),
+  )
   const finding = (right: Right, on: MissingRight['on'], what: string): Finding[] => {
-    const names = missing.filter((one) => one.right === right && one.on === on).map(({ name }) => name.replace(/\.pre-flight$/, '.*')).sort()
+    const names = missing
+      .filter((one) => one.right === right && one.on === on)
+      .map(({ name }) => name.replace(/\.pre-flight$/, '.*'))
+      .sort()
     if (names.length === 0) return []
     const text = `KAFKA_SASL_USERNAME: ${userOf(kafka)} may not ${what} ${names.join(', ')}: services that run so need ${right}, as docs/topics.md says`
     return [{ kind: servicesRunAsUs ? 'error' : 'warning', text }]
   }
-  return [...finding('Read', 'topic', 'read'), ...finding('Write', 'topic', 'write to'), ...finding('Read', 'group', 'read in the consumer groups')]
+  return [
+    ...finding('Read', 'topic', 'read'),
+    ...finding('Write', 'topic', 'write to'),
+    ...finding('Read', 'group', 'read in the consumer groups'),
+  ]
 }
 
 /** How a sentence names whoever we are to Kafka. */
@@ -88,9 +123,20 @@ export function userOf({ sasl, ssl }: KafkaConfig): string {
 /** Of topics that exist and are seen, those that may not be read or written; none where brokers are too old to tell (before Kafka 2.3). */
 export async function missingOnTopics(broker: ClientBroker, names: readonly string[]): Promise<MissingRight[]> {
   if (names.length === 0 || !knows(broker, metadata)) return []
-  const topics = await call(broker, metadata, 'Metadata', new Encoder().writeArray(names).writeBoolean(false).writeBoolean(false).writeBoolean(true), topicsOf)
-  return topics.flatMap(({ error, name, operations }) => (error !== 0 || operations === notTold ? [] : (['Read', 'Write'] as const)
-    .filter((right) => (operations & bitOf[right]) === 0).map((right): MissingRight => ({ right, on: 'topic', name }))))
+  const topics = await call(
+    broker,
+    metadata,
+    'Metadata',
+    new Encoder().writeArray(names).writeBoolean(false).writeBoolean(false).writeBoolean(true),
+    topicsOf,
+  )
+  return topics.flatMap(({ error, name, operations }) =>
+    error !== 0 || operations === notTold
+      ? []
+      : (['Read', 'Write'] as const)
+          .filter((right) => (operations & bitOf[right]) === 0)
+          .map((right): MissingRight => ({ right, on: 'topic', name })),
+  )
 }
 
 /** Of groups, whether there are any or not, those that this user may not read by; each of the brokers is asked, since only its coordinator knows a group. */
@@ -100,7 +146,8 @@ export async function missingOnGroups(brokers: readonly ClientBroker[], names: r
     if (!knows(broker, describeGroups)) continue
     const groups = await call(broker, describeGroups, 'DescribeGroups', new Encoder().writeArray(names).writeBoolean(true), groupsOf)
     for (const { error, name, operations } of groups) {
-      if (error === groupAuthorizationFailed || (error === 0 && operations !== notTold && (operations & bitOf.Read) === 0)) missing.add(name)
+      if (error === groupAuthorizationFailed || (error === 0 && operations !== notTold && (operations & bitOf.Read) === 0))
+        missing.add(name)
     }
   }
   return [...missing].map((name) => ({ right: 'Read', on: 'group', name }))
@@ -109,7 +156,11 @@ export async function missingOnGroups(brokers: readonly ClientBroker[], names: r
 const knows = ({ versions }: ClientBroker, { key, version }: typeof metadata): boolean => (versions[key]?.maxVersion ?? 0) >= version
 
 function call<Answer>(
-  { connectionPool }: ClientBroker, { key, version }: typeof metadata, apiName: string, fields: Encoding, read: (from: Decoding) => Answer,
+  { connectionPool }: ClientBroker,
+  { key, version }: typeof metadata,
+  apiName: string,
+  fields: Encoding,
+  read: (from: Decoding) => Answer,
 ): Promise<Answer> {
   return connectionPool.send({
     request: { apiKey: key, apiVersion: version, apiName, encode: async () => fields },
@@ -134,7 +185,15 @@ function topicsOf(from: Decoding): Told[] {
     const error = topic.readInt16()
     const name = topic.readString() ?? ''
     topic.readBoolean()
-    topic.readArray((partition) => [partition.readInt16(), partition.readInt32(), partition.readInt32(), partition.readInt32(), numbers(), numbers(), numbers()])
+    topic.readArray((partition) => [
+      partition.readInt16(),
+      partition.readInt32(),
+      partition.readInt32(),
+      partition.readInt32(),
+      numbers(),
+      numbers(),
+      numbers(),
+    ])
     return { error, name, operations: topic.readInt32() }
   })
 }

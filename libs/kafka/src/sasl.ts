@@ -28,13 +28,16 @@ export function saslFrom(env: NodeJS.ProcessEnv): SASLOptions | null {
   }
   const needed = mechanism === 'oauthbearer' ? oauth : nameAndPassword
   const missing = needed.filter((variable) => !env[variable])
-  if (missing.length > 0) throw new ConfigError(`${missing.join(' and ')} is missing: KAFKA_SASL_MECHANISM=${mechanism} needs ${needed.join(', ')}`)
+  if (missing.length > 0)
+    throw new ConfigError(`${missing.join(' and ')} is missing: KAFKA_SASL_MECHANISM=${mechanism} needs ${needed.join(', ')}`)
   if (mechanism !== 'oauthbearer') {
     return { mechanism: mechanism as (typeof byPassword)[number], username: env.KAFKA_SASL_USERNAME!, password: env.KAFKA_SASL_PASSWORD! }
   }
   const [endpoint, clientId, clientSecret] = oauth.map((variable) => env[variable]!) as [string, string, string]
   if (!/^https?:$/.test(URL.canParse(endpoint) ? new URL(endpoint).protocol : '')) {
-    throw new ConfigError(`KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT is "${endpoint}"; it must be an https address (http only inside a network that is trusted)`)
+    throw new ConfigError(
+      `KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT is "${endpoint}"; it must be an https address (http only inside a network that is trusted)`,
+    )
   }
   const tokens = new OAuthTokens({ tokenEndpoint: endpoint, clientId, clientSecret, scope: env[scope] || null })
   return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await tokens.token() }) }

@@ -35,7 +35,11 @@ class EmptyRegistry {
     // The first takes longest: what is registered at the same time would overtake it.
     if (registers) await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - 20 * this.registered.length)))
     if (registers) this.registered.push(subject!)
-    const answer = registers ? { id: this.registered.length } : kind === 'subjects' ? [...this.registered] : { compatibilityLevel: 'BACKWARD', compatibility: 'BACKWARD' }
+    const answer = registers
+      ? { id: this.registered.length }
+      : kind === 'subjects'
+        ? [...this.registered]
+        : { compatibilityLevel: 'BACKWARD', compatibility: 'BACKWARD' }
     response.writeHead(200, { 'content-type': 'application/vnd.schemaregistry.v1+json' }).end(JSON.stringify(answer))
   }
 }
@@ -54,7 +58,11 @@ afterAll(async () => {
 const setUp = async (of: EmptyRegistry): Promise<string[]> => {
   const lines: string[] = []
   await setUpCluster({
-    kafka: kafkaConfigFromEnv(stack.env, 'spec'), registry: { url: of.url, auth: null }, partitions: specPartitions, replicationFactor: 1, onProgress: (line) => lines.push(line),
+    kafka: kafkaConfigFromEnv(stack.env, 'spec'),
+    registry: { url: of.url, auth: null },
+    partitions: specPartitions,
+    replicationFactor: 1,
+    onProgress: (line) => lines.push(line),
   })
   return lines
 }
@@ -62,11 +70,17 @@ const setUp = async (of: EmptyRegistry): Promise<string[]> => {
 it('topics are made to keep what producers compressed as it is, whatever the broker is set to', async () => {
   const connection = stack.connection()
   const { resources } = await (await connection.admin()).describeConfigs({
-    includeSynonyms: false, resources: Object.values(topics).map(({ name }) => ({ type: ConfigResourceTypes.TOPIC, name: connection.physical(name), configNames: ['compression.type'] })),
+    includeSynonyms: false,
+    resources: Object.values(topics).map(({ name }) => ({
+      type: ConfigResourceTypes.TOPIC,
+      name: connection.physical(name),
+      configNames: ['compression.type'],
+    })),
   })
   // Set on the topic itself (1), not taken from the broker.
-  expect(resources.flatMap(({ configEntries }) => configEntries.map(({ configValue, configSource }) => [configValue, Number(configSource)])))
-    .toEqual(Object.values(topics).map(() => ['producer', 1]))
+  expect(
+    resources.flatMap(({ configEntries }) => configEntries.map(({ configValue, configSource }) => [configValue, Number(configSource)])),
+  ).toEqual(Object.values(topics).map(() => ['producer', 1]))
 })
 
 it('a new registry gets the schemas in the order of the topics, each time the same; nothing is said while the topics are empty', async () => {
@@ -79,6 +93,8 @@ it('a registry without our schemas beside topics with records: set-up says so, a
   const lost = await EmptyRegistry.start()
   const [warning] = await setUp(lost)
   lost.stop()
-  expect(warning).toMatch(/^WARNING: the schema registry holds none of our schemas, but these topics hold records: stepcast\.controls\.v1\..*Restart every service/)
+  expect(warning).toMatch(
+    /^WARNING: the schema registry holds none of our schemas, but these topics hold records: stepcast\.controls\.v1\..*Restart every service/,
+  )
   expect((await setUp(registry)).filter((line) => line.startsWith('WARNING'))).toEqual([])
 })

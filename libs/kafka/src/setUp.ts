@@ -27,7 +27,10 @@ async function metadataWithLeaders(admin: Admin, names: string[]): Promise<ITopi
   const deadline = Date.now() + leadersWithinMs
   for (;;) {
     const problem = await admin.fetchTopicMetadata({ topics: names }).then(
-      ({ topics: found }) => (found.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0)) ? found : new Error('some partitions have no leader')),
+      ({ topics: found }) =>
+        found.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))
+          ? found
+          : new Error('some partitions have no leader'),
       (error: Error) => error,
     )
     if (!(problem instanceof Error)) return problem
@@ -50,7 +53,12 @@ async function subjectsOf({ url, auth }: RegistryConfig): Promise<ReadonlySet<st
 }
 
 /** Warns of a registry that has lost its schemas: records refer to them by ids, and ids given anew may mean something else. */
-async function warnOfLostSchemas(connection: KafkaConnection, registry: RegistryConfig, existing: ReadonlySet<string>, say: (line: string) => void): Promise<void> {
+async function warnOfLostSchemas(
+  connection: KafkaConnection,
+  registry: RegistryConfig,
+  existing: ReadonlySet<string>,
+  say: (line: string) => void,
+): Promise<void> {
   const subjects = await subjectsOf(registry)
   const all = Object.values(topics)
   if (all.some(({ name }) => subjects.has(subjectOf(name)))) return
@@ -62,8 +70,8 @@ async function warnOfLostSchemas(connection: KafkaConnection, registry: Registry
   if (written.length === 0) return
   say(
     `WARNING: the schema registry holds none of our schemas, but these topics hold records: ${written.join(', ')}. Records name their schema by its id. ` +
-    'If the registry has lost its store, give that back and run the set-up again. Without it: the ids are the same as before only if this registry ' +
-    'was new at the first set-up too and holds nothing else. Restart every service now, and look for the dead letters `unknown_schema` and `undecodable`.',
+      'If the registry has lost its store, give that back and run the set-up again. Without it: the ids are the same as before only if this registry ' +
+      'was new at the first set-up too and holds nothing else. Restart every service now, and look for the dead letters `unknown_schema` and `undecodable`.',
   )
 }
 
@@ -90,10 +98,29 @@ export async function setUpCluster(options: SetUpOptions): Promise<void> {
       await admin.createTopics({ topics: missing, waitForLeaders: false, timeout: 30_000 })
       onProgress(`created ${missing.length} topics`)
     }
-    const found = await metadataWithLeaders(admin, wanted.map(({ topic }) => topic))
-    const findings = judgeTopics(connection, found, await describeTopics(admin, wanted.map(({ topic }) => topic)), partitions)
+    const found = await metadataWithLeaders(
+      admin,
+      wanted.map(({ topic }) => topic),
+    )
+    const findings = judgeTopics(
+      connection,
+      found,
+      await describeTopics(
+        admin,
+        wanted.map(({ topic }) => topic),
+      ),
+      partitions,
+    )
     // Of topics that were there the pre-flight has told.
-    if (missing.length > 0) findings.push(...(await rightsProblems(connection, kafka, missing.map(({ topic }) => topic), false)))
+    if (missing.length > 0)
+      findings.push(
+        ...(await rightsProblems(
+          connection,
+          kafka,
+          missing.map(({ topic }) => topic),
+          false,
+        )),
+      )
     for (const { text } of findings.filter(({ kind }) => kind === 'warning')) onProgress(`WARNING: ${text}`)
     throwErrors(findings)
     await warnOfLostSchemas(connection, registry, existing, onProgress)

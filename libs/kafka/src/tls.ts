@@ -32,7 +32,9 @@ export function tlsFrom(env: NodeJS.ProcessEnv): boolean | KafkaTls {
   if (given.length === 0) return true
   if (!files.cert !== !files.key) {
     const missing = files.cert ? 'KEY' : 'CERT'
-    throw new ConfigError(`KAFKA_SSL_${missing} is missing: a certificate of our own needs KAFKA_SSL_CERT and KAFKA_SSL_KEY, PEM files both`)
+    throw new ConfigError(
+      `KAFKA_SSL_${missing} is missing: a certificate of our own needs KAFKA_SSL_CERT and KAFKA_SSL_KEY, PEM files both`,
+    )
   }
   const ca = files.ca && certificatesIn('KAFKA_SSL_CA', files.ca).pem
   return { ...(ca && { ca }), ...(files.cert && files.key && ourOwn(files.cert, files.key)) }
@@ -63,7 +65,9 @@ function certificatesIn(variable: string, file: string): { readonly pem: string;
 
 function keyIn(pem: string, file: string): KeyObject {
   if (pem.includes('ENCRYPTED')) {
-    throw new ConfigError(`KAFKA_SSL_KEY (${file}) is encrypted: give it without a passphrase (openssl pkey -in ${file} -out key.pem), readable by its owner only`)
+    throw new ConfigError(
+      `KAFKA_SSL_KEY (${file}) is encrypted: give it without a passphrase (openssl pkey -in ${file} -out key.pem), readable by its owner only`,
+    )
   }
   try {
     return createPrivateKey(pem)
@@ -76,6 +80,8 @@ function read(variable: string, file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new ConfigError(`${variable} names ${file}, which cannot be read: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`)
+    throw new ConfigError(
+      `${variable} names ${file}, which cannot be read: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`,
+    )
   }
 }

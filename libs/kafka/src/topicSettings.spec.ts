@@ -4,7 +4,9 @@ import { allTopics, judgePartitions, judgeSettings, settingsOf, type AnyTopic } 
 const topicOf = (name: string): AnyTopic => allTopics.find((topic) => topic.name === `stepcast.${name}.v1`)!
 const judged = (name: string, changes: Readonly<Record<string, string>>, replicas = 1): string[] => {
   const topic = topicOf(name)
-  return judgeSettings(topic, `pre.${topic.name}`, { ...settingsOf(topic), 'min.insync.replicas': '1', ...changes }, replicas).map(({ kind, text }) => `${kind}: ${text}`)
+  return judgeSettings(topic, `pre.${topic.name}`, { ...settingsOf(topic), 'min.insync.replicas': '1', ...changes }, replicas).map(
+    ({ kind, text }) => `${kind}: ${text}`,
+  )
 }
 
 it.each(allTopics.map((topic) => [topic.name, topic] as const))('%s as we make it is good', (name, topic) => {
@@ -57,8 +59,12 @@ describe('warnings', () => {
   })
 
   it('three replicas of which one must be in sync; an unclean election', () => {
-    expect(judged('sends', {}, 3)).toEqual([expect.stringContaining('warning: topic pre.stepcast.sends.v1: min.insync.replicas is 1 and should be 2')])
-    expect(judged('sends', { 'min.insync.replicas': '2', 'unclean.leader.election.enable': 'true' }, 3)).toEqual([expect.stringContaining('unclean.leader.election.enable')])
+    expect(judged('sends', {}, 3)).toEqual([
+      expect.stringContaining('warning: topic pre.stepcast.sends.v1: min.insync.replicas is 1 and should be 2'),
+    ])
+    expect(judged('sends', { 'min.insync.replicas': '2', 'unclean.leader.election.enable': 'true' }, 3)).toEqual([
+      expect.stringContaining('unclean.leader.election.enable'),
+    ])
   })
 })
 
@@ -67,6 +73,8 @@ it('larger messages are none of our business', () => expect(judged('sends', { 'm
 it('another number of partitions names topic, both numbers and the variable', () => {
   expect(judgePartitions(topicOf('sends'), 'x', 12, 12)).toBeNull()
   expect(judgePartitions(topicOf('templates'), 'x', 1, 12)).toBeNull()
-  expect(judgePartitions(topicOf('sends'), 'x', 6, 12)?.text).toMatch(/topic x has 6 partitions, this installation 12: .* Set STEPCAST_PARTITIONS/)
+  expect(judgePartitions(topicOf('sends'), 'x', 6, 12)?.text).toMatch(
+    /topic x has 6 partitions, this installation 12: .* Set STEPCAST_PARTITIONS/,
+  )
   expect(judgePartitions(topicOf('templates'), 'x', 12, 12)?.text).toMatch(/has 12 partitions, this installation 1/)
 })

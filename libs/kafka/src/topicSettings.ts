@@ -35,7 +35,9 @@ export const settingsOf = ({ cleanup, retentionDays }: Pick<AnyTopic, 'cleanup' 
 export function topicConfig(topic: AnyTopic, name: string, partitions: number, replicationFactor: number): ITopicConfig {
   const settings = { ...settingsOf(topic), ...(replicationFactor >= 3 && { 'min.insync.replicas': '2' }) }
   return {
-    topic: name, numPartitions: topic.partitions === 'home' ? partitions : 1, replicationFactor,
+    topic: name,
+    numPartitions: topic.partitions === 'home' ? partitions : 1,
+    replicationFactor,
     configEntries: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
   }
 }
@@ -56,7 +58,10 @@ export function judgeSettings(topic: AnyTopic, name: string, is: Readonly<Record
   const findings: Finding[] = []
   const must = settingsOf(topic)
   const say = (kind: Finding['kind'], setting: string, wanted: string, why: string): void => {
-    findings.push({ kind, text: `topic ${name}: ${setting} is ${is[setting]} and ${kind === 'error' ? 'must' : 'should'} be ${wanted}: ${why}` })
+    findings.push({
+      kind,
+      text: `topic ${name}: ${setting} is ${is[setting]} and ${kind === 'error' ? 'must' : 'should'} be ${wanted}: ${why}`,
+    })
   }
   const number = (setting: string): number | null => (is[setting] === undefined ? null : Number(is[setting]))
   // Milliseconds and bytes: -1 has no end.
@@ -67,35 +72,60 @@ export function judgeSettings(topic: AnyTopic, name: string, is: Readonly<Record
 
   const policies = is['cleanup.policy']?.split(',').map((policy) => policy.trim())
   if (policies !== undefined && (policies.length !== 1 || policies[0] !== topic.cleanup)) {
-    say('error', 'cleanup.policy', topic.cleanup, topic.cleanup === 'compact' ? 'what is deleted by age is never learned by a reader that comes later' : 'compaction drops records that are not worked off yet')
+    say(
+      'error',
+      'cleanup.policy',
+      topic.cleanup,
+      topic.cleanup === 'compact'
+        ? 'what is deleted by age is never learned by a reader that comes later'
+        : 'compaction drops records that are not worked off yet',
+    )
   }
   if (topic.cleanup === 'delete') {
     const retention = bounded('retention.ms')
     const wanted = Number(must['retention.ms'])
     const shown = `${wanted} (${topic.retentionDays} days)`
-    if (retention !== null && retention < shortestRetentionMs) say('error', 'retention.ms', shown, 'records are lost in an outage of that length')
+    if (retention !== null && retention < shortestRetentionMs)
+      say('error', 'retention.ms', shown, 'records are lost in an outage of that length')
     else if (retention !== null && retention < wanted) say('warning', 'retention.ms', shown, 'records go sooner than the documents say')
-    else if (retention !== null && retention > wanted) say('warning', 'retention.ms', shown, 'people\'s data stay longer than the documents say')
+    else if (retention !== null && retention > wanted)
+      say('warning', 'retention.ms', shown, "people's data stay longer than the documents say")
     const bytes = bounded('retention.bytes')
-    if (bytes !== null && bytes < smallestRetentionBytes) say('error', 'retention.bytes', '-1', 'records are lost when a partition is larger than that')
-    else if (bytes !== null && bytes !== Infinity) say('warning', 'retention.bytes', '-1', 'records go before their time when a partition is larger than that')
+    if (bytes !== null && bytes < smallestRetentionBytes)
+      say('error', 'retention.bytes', '-1', 'records are lost when a partition is larger than that')
+    else if (bytes !== null && bytes !== Infinity)
+      say('warning', 'retention.bytes', '-1', 'records go before their time when a partition is larger than that')
     const segment = number('segment.ms')
-    if (segment !== null && segment > Number(must['segment.ms'])) say('warning', 'segment.ms', must['segment.ms']!, 'a segment is deleted as a whole, so records stay longer')
+    if (segment !== null && segment > Number(must['segment.ms']))
+      say('warning', 'segment.ms', must['segment.ms']!, 'a segment is deleted as a whole, so records stay longer')
   } else {
     const lag = number('max.compaction.lag.ms')
-    if (lag !== null && lag > Number(must['max.compaction.lag.ms'])) say('warning', 'max.compaction.lag.ms', must['max.compaction.lag.ms']!, 'what was erased stays for good where little is written')
+    if (lag !== null && lag > Number(must['max.compaction.lag.ms']))
+      say('warning', 'max.compaction.lag.ms', must['max.compaction.lag.ms']!, 'what was erased stays for good where little is written')
     const least = number('min.compaction.lag.ms')
-    if (least !== null && least > compactedWithinDays * dayMs) say('warning', 'min.compaction.lag.ms', '0', 'what was erased stays that long')
+    if (least !== null && least > compactedWithinDays * dayMs)
+      say('warning', 'min.compaction.lag.ms', '0', 'what was erased stays that long')
     const tombstones = number('delete.retention.ms')
-    if (tombstones !== null && tombstones < Number(must['delete.retention.ms'])) say('warning', 'delete.retention.ms', must['delete.retention.ms']!, 'a reader that was away for longer never hears of an erasure')
+    if (tombstones !== null && tombstones < Number(must['delete.retention.ms']))
+      say('warning', 'delete.retention.ms', must['delete.retention.ms']!, 'a reader that was away for longer never hears of an erasure')
   }
   const largest = number('max.message.bytes')
-  if (largest !== null && largest < maxMessageBytes) say('error', 'max.message.bytes', `${maxMessageBytes} or more`, 'larger batches of ours are refused')
-  if (is['compression.type'] !== undefined && is['compression.type'] !== 'producer') say('warning', 'compression.type', 'producer', 'the broker compresses every batch anew')
+  if (largest !== null && largest < maxMessageBytes)
+    say('error', 'max.message.bytes', `${maxMessageBytes} or more`, 'larger batches of ours are refused')
+  if (is['compression.type'] !== undefined && is['compression.type'] !== 'producer')
+    say('warning', 'compression.type', 'producer', 'the broker compresses every batch anew')
   const inSync = number('min.insync.replicas')
-  if (inSync !== null && inSync > replicas) say('error', 'min.insync.replicas', `${Math.max(1, replicas - 1)}`, `it has ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}, so every write is refused`)
-  else if (inSync !== null && replicas >= 3 && inSync < 2) say('warning', 'min.insync.replicas', '2', 'what one broker has acknowledged is lost with it')
-  if (replicas > 1 && is['unclean.leader.election.enable'] === 'true') say('warning', 'unclean.leader.election.enable', 'false', 'acknowledged records are lost when a broker that is behind takes over')
+  if (inSync !== null && inSync > replicas)
+    say(
+      'error',
+      'min.insync.replicas',
+      `${Math.max(1, replicas - 1)}`,
+      `it has ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}, so every write is refused`,
+    )
+  else if (inSync !== null && replicas >= 3 && inSync < 2)
+    say('warning', 'min.insync.replicas', '2', 'what one broker has acknowledged is lost with it')
+  if (replicas > 1 && is['unclean.leader.election.enable'] === 'true')
+    say('warning', 'unclean.leader.election.enable', 'false', 'acknowledged records are lost when a broker that is behind takes over')
   return findings
 }
 
@@ -105,7 +135,8 @@ export function judgePartitions(topic: AnyTopic, name: string, has: number, part
   if (has === expected) return null
   return {
     kind: 'error',
-    text: `topic ${name} has ${has} partitions, this installation ${expected}: the number is fixed at install. ` +
+    text:
+      `topic ${name} has ${has} partitions, this installation ${expected}: the number is fixed at install. ` +
       `Set STEPCAST_PARTITIONS to what the topics have, or use another cluster`,
   }
 }

@@ -10,9 +10,16 @@ export type TopicSettings = ReadonlyMap<string, Readonly<Record<string, string>>
 export async function describeTopics(admin: Admin, names: readonly string[]): Promise<TopicSettings> {
   if (names.length === 0) return new Map()
   try {
-    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })) })
-    return new Map(resources.map(({ resourceName, configEntries }) =>
-      [resourceName, Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue]))]))
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
+    })
+    return new Map(
+      resources.map(({ resourceName, configEntries }) => [
+        resourceName,
+        Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      ]),
+    )
   } catch (error) {
     if (/AUTHORIZATION/.test((error as { type?: string }).type ?? '')) return null
     throw error
@@ -21,7 +28,10 @@ export async function describeTopics(admin: Admin, names: readonly string[]): Pr
 
 /** Judges every topic of ours among those that were found. */
 export function judgeTopics(
-  connection: { physical(name: string): string }, found: readonly ITopicMetadata[], settings: TopicSettings, partitions: number,
+  connection: { physical(name: string): string },
+  found: readonly ITopicMetadata[],
+  settings: TopicSettings,
+  partitions: number,
 ): Finding[] {
   const findings = allTopics.flatMap((topic): Finding[] => {
     const name = connection.physical(topic.name)
@@ -32,5 +42,8 @@ export function judgeTopics(
     return [...(ofPartitions ? [ofPartitions] : []), ...judgeSettings(topic, name, settings?.get(name) ?? {}, replicas)]
   })
   if (settings !== null || found.length === 0) return findings
-  return [...findings, { kind: 'warning', text: 'the settings of the topics cannot be read, for want of DescribeConfigs: compare them with docs/topics.md' }]
+  return [
+    ...findings,
+    { kind: 'warning', text: 'the settings of the topics cannot be read, for want of DescribeConfigs: compare them with docs/topics.md' },
+  ]
 }

@@ -9,14 +9,33 @@ export const neverWritten = -1
 let lastOffset = 0
 
 /** Puts a record that was never written on the dead letters: its partition is {@link neverWritten}, its value JSON. For the last resort of an outbox. */
-export const keepUnpublishable = (connection: KafkaConnection) =>
-  ({ topic, key, value, traceparent, error }: {
-    readonly topic: string; readonly key: string; readonly value: unknown; readonly traceparent: string | null; readonly error: unknown
+export const keepUnpublishable =
+  (connection: KafkaConnection) =>
+  ({
+    topic,
+    key,
+    value,
+    traceparent,
+    error,
+  }: {
+    readonly topic: string
+    readonly key: string
+    readonly value: unknown
+    readonly traceparent: string | null
+    readonly error: unknown
   }): Promise<void> =>
-    writeDeadLetters(connection, [{
-      record: {
-        topic, partition: neverWritten, offset: (lastOffset = Math.max(Date.now(), lastOffset + 1)), key: Buffer.from(key), value: value === null ? null : Buffer.from(JSON.stringify(value)),
-        headers: { 'content-type': 'application/json', ...(traceparent === null ? {} : { traceparent }) }, timestamp: Date.now(),
+    writeDeadLetters(connection, [
+      {
+        record: {
+          topic,
+          partition: neverWritten,
+          offset: (lastOffset = Math.max(Date.now(), lastOffset + 1)),
+          key: Buffer.from(key),
+          value: value === null ? null : Buffer.from(JSON.stringify(value)),
+          headers: { 'content-type': 'application/json', ...(traceparent === null ? {} : { traceparent }) },
+          timestamp: Date.now(),
+        },
+        reason: 'unprocessable',
+        detail: `was never written to the topic: failed three times with ${errorClass(error)}`,
       },
-      reason: 'unprocessable', detail: `was never written to the topic: failed three times with ${errorClass(error)}`,
-    }])
+    ])

@@ -29,7 +29,12 @@ const answerMs = 6_000
  * @param ssl as the Kafka client takes it
  * @param mechanism the sign-in that will be used; any that does not exist where there is none
  */
-export async function askListener(host: string, port: number, ssl: boolean | ConnectionOptions, mechanism: string | null): Promise<ListenerAnswer> {
+export async function askListener(
+  host: string,
+  port: number,
+  ssl: boolean | ConnectionOptions,
+  mechanism: string | null,
+): Promise<ListenerAnswer> {
   const plain = await open(() => connectTcp({ host, port }), 'connect')
   if (typeof plain === 'string') return { kind: 'unreachable', code: plain }
   if (ssl === false) {
@@ -49,7 +54,12 @@ export async function askListener(host: string, port: number, ssl: boolean | Con
   if (typeof socket === 'string') return isHandshake(socket) ? { kind: 'handshake', reason: socket } : { kind: 'not tls' }
   try {
     // A server that wants our certificate (TLS 1.3) hangs up only now.
-    return (await talk(socket, mechanism)) ?? { kind: 'handshake', reason: 'the connection was closed after the handshake: is a client certificate wanted?' }
+    return (
+      (await talk(socket, mechanism)) ?? {
+        kind: 'handshake',
+        reason: 'the connection was closed after the handshake: is a client certificate wanted?',
+      }
+    )
   } finally {
     socket.destroy()
   }
@@ -60,7 +70,8 @@ const secure = (host: string, port: number, options: ConnectionOptions): Promise
 
 /** What only a peer that speaks TLS makes of a handshake. */
 const isHandshake = (reason: string): boolean =>
-  /CERT|SELF_SIGNED|ISSUER|VERIFY|ALTNAME|ALERT|HANDSHAKE_FAILURE|PROTOCOL_VERSION/i.test(reason) && !/WRONG_VERSION_NUMBER|PACKET_LENGTH/i.test(reason)
+  /CERT|SELF_SIGNED|ISSUER|VERIFY|ALTNAME|ALERT|HANDSHAKE_FAILURE|PROTOCOL_VERSION/i.test(reason) &&
+  !/WRONG_VERSION_NUMBER|PACKET_LENGTH/i.test(reason)
 
 /** The open socket, or the code of what went wrong. */
 function open(make: () => Socket, event: 'connect' | 'secureConnect'): Promise<Socket | string> {

@@ -21,7 +21,8 @@ const decoder = new ZSTDDecoder()
 export function decompressZstd(input: Buffer, maxBytes: number): Promise<Buffer> {
   if (zstdOfZlib === undefined) return decompressZstdInWebAssembly(input, maxBytes)
   return new Promise((resolve, reject) =>
-    zstdOfZlib(input, { maxOutputLength: maxBytes }, (error, output) => (error === null ? resolve(output) : reject(error))))
+    zstdOfZlib(input, { maxOutputLength: maxBytes }, (error, output) => (error === null ? resolve(output) : reject(error))),
+  )
 }
 
 /**
@@ -56,13 +57,19 @@ interface Frame {
 /** What the frame at a place says of itself. https://www.rfc-editor.org/rfc/rfc8878#section-3.1 */
 function frameAt(input: Buffer, start: number): Frame {
   const magic = input.readUInt32LE(start)
-  if (((magic & 0xffff_fff0) >>> 0) === skippableMagic) return { end: start + 8 + input.readUInt32LE(start + 4), saysBytes: 0, bytesAtMost: 0 }
+  if ((magic & 0xffff_fff0) >>> 0 === skippableMagic)
+    return { end: start + 8 + input.readUInt32LE(start + 4), saysBytes: 0, bytesAtMost: 0 }
   if (magic !== frameMagic) throw new Error('no Zstandard frame')
   const flags = input.readUInt8(start + 4)
   const isSingleSegment = (flags & 0x20) !== 0
   let at = start + 5 + (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][flags & 3]!
   const sizeBytes = flags >> 6 === 0 ? (isSingleSegment ? 1 : 0) : 2 ** (flags >> 6)
-  const says = sizeBytes === 0 ? null : sizeBytes === 8 ? Number(input.readBigUInt64LE(at)) : input.readUIntLE(at, sizeBytes) + (sizeBytes === 2 ? 256 : 0)
+  const says =
+    sizeBytes === 0
+      ? null
+      : sizeBytes === 8
+        ? Number(input.readBigUInt64LE(at))
+        : input.readUIntLE(at, sizeBytes) + (sizeBytes === 2 ? 256 : 0)
   at += sizeBytes
   let blocks = 0
   for (let isLast = false; !isLast; ) {

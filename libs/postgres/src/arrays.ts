@@ -11,4 +11,5 @@ export const nullable = (values: readonly (number | boolean | null)[]): string =
 export const texts = (values: readonly (string | null)[]): string => `{${values.map(quoted).join(',')}}`
 
 const special = /["\\]/
-const quoted = (value: string | null): string => (value === null ? 'NULL' : `"${special.test(value) ? value.replace(/["\\]/g, '\\$&') : value}"`)
+const quoted = (value: string | null): string =>
+  value === null ? 'NULL' : `"${special.test(value) ? value.replace(/["\\]/g, '\\$&') : value}"`

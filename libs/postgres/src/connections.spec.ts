@@ -17,8 +17,15 @@ it('counts processes and variables', () => {
 
 it('names the variable of each service', () => {
   expect(databaseServices.map(poolVariableOf)).toEqual([
-    'STEPCAST_POOL_GATEWAY', 'STEPCAST_POOL_TEMPLATE_SVC', 'STEPCAST_POOL_PEOPLE_SVC', 'STEPCAST_POOL_SEND_SVC', 'STEPCAST_POOL_ORCHESTRATOR',
-    'STEPCAST_POOL_INAPP_DISPATCHER', 'STEPCAST_POOL_PUSH_DISPATCHER', 'STEPCAST_POOL_SMS_DISPATCHER', 'STEPCAST_POOL_MESSENGER_DISPATCHER',
+    'STEPCAST_POOL_GATEWAY',
+    'STEPCAST_POOL_TEMPLATE_SVC',
+    'STEPCAST_POOL_PEOPLE_SVC',
+    'STEPCAST_POOL_SEND_SVC',
+    'STEPCAST_POOL_ORCHESTRATOR',
+    'STEPCAST_POOL_INAPP_DISPATCHER',
+    'STEPCAST_POOL_PUSH_DISPATCHER',
+    'STEPCAST_POOL_SMS_DISPATCHER',
+    'STEPCAST_POOL_MESSENGER_DISPATCHER',
     'STEPCAST_POOL_METRICS_SVC',
   ])
   expect(poolSizeOf({ STEPCAST_POOL_GATEWAY: ' ' }, 'gateway')).toBe(connections.gateway.pool)
@@ -46,11 +53,15 @@ it('knows every place where a service opens connections', () => {
   const files = ['apps', 'libs']
     .flatMap((group) => readdirSync(join(checkout, group)).map((name) => `${group}/${name}`))
     .filter((folder) => !['libs/testing', 'libs/postgres'].includes(folder) && existsSync(join(checkout, folder, 'src')))
-    .flatMap((folder) => readdirSync(join(checkout, folder, 'src'), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/src/${name}`))
+    .flatMap((folder) =>
+      readdirSync(join(checkout, folder, 'src'), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/src/${name}`),
+    )
     .filter((file) => /(?<!\.spec|\.features|\.d)\.ts$/.test(file))
-  const found = Object.fromEntries(files.flatMap((file) => {
-    const count = readFileSync(join(checkout, file), 'utf8').match(openings)?.length ?? 0
-    return count === 0 ? [] : [[file, count]]
-  }))
+  const found = Object.fromEntries(
+    files.flatMap((file) => {
+      const count = readFileSync(join(checkout, file), 'utf8').match(openings)?.length ?? 0
+      return count === 0 ? [] : [[file, count]]
+    }),
+  )
   expect(found).toEqual(expected)
 })

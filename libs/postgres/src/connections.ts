@@ -10,12 +10,12 @@ export type DatabaseService = keyof typeof connections
  * 3 of them for superusers) leaves to ordinary roles.
  */
 export const connections = {
-  'gateway': { pool: 8, beside: 0 },
+  gateway: { pool: 8, beside: 0 },
   'template-svc': { pool: 5, beside: 0 },
   'people-svc': { pool: 6, beside: 0 },
   'send-svc': { pool: 8, beside: 0 },
   // Beside: stories and lists, so that whoever reads takes none from turns and timers.
-  'orchestrator': { pool: 12, beside: 3 },
+  orchestrator: { pool: 12, beside: 3 },
   // Beside: the connection that hears of new items of the feed.
   'inapp-dispatcher': { pool: 8, beside: 1 },
   'push-dispatcher': { pool: 8, beside: 0 },
@@ -47,14 +47,20 @@ export function poolSizeOf(env: Env, service: DatabaseService): number {
   if (text === undefined || text.trim() === '') return connections[service].pool
   const size = Number(text)
   if (Number.isInteger(size) && size >= smallestPool && size <= largestPool) return size
-  throw new InstallationError(`${variable} is "${text}"; it must be a whole number from ${smallestPool} to ${largestPool}: connections of one process of ${service}`)
+  throw new InstallationError(
+    `${variable} is "${text}"; it must be a whole number from ${smallestPool} to ${largestPool}: connections of one process of ${service}`,
+  )
 }
 
 /**
  * The connections of a whole installation at most.
  * @param instances processes of each service; one unless told
  */
-export function connectionsInAll(env: Env, instances: Readonly<Partial<Record<string, number>>> = {}, services: readonly string[] = databaseServices): number {
+export function connectionsInAll(
+  env: Env,
+  instances: Readonly<Partial<Record<string, number>>> = {},
+  services: readonly string[] = databaseServices,
+): number {
   return databaseServices
     .filter((service) => services.includes(service))
     .reduce((sum, service) => sum + (instances[service] ?? 1) * (poolSizeOf(env, service) + connections[service].beside), 0)

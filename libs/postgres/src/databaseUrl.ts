@@ -26,7 +26,9 @@ export function databaseUrlFromEnv(env: DatabaseEnv): string {
   const url = new URL(address)
   const mode = url.searchParams.get('sslmode')
   if ((mode !== null && unchecked.includes(mode)) || ['false', '0'].includes(url.searchParams.get('ssl') ?? '')) {
-    throw new InstallationError(`DATABASE_URL says ${mode === null ? 'ssl=false' : `sslmode=${mode}`}, but DATABASE_CA is given: leave one of them out`)
+    throw new InstallationError(
+      `DATABASE_URL says ${mode === null ? 'ssl=false' : `sslmode=${mode}`}, but DATABASE_CA is given: leave one of them out`,
+    )
   }
   url.searchParams.set('sslrootcert', ca)
   // Who asks for libpq's own meaning of the modes keeps it.
@@ -39,7 +41,10 @@ function requireCertificate(file: string): void {
   try {
     pem = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new InstallationError(`DATABASE_CA names ${file}, which cannot be read: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`)
+    throw new InstallationError(
+      `DATABASE_CA names ${file}, which cannot be read: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`,
+    )
   }
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new InstallationError(`DATABASE_CA (${file}) holds no certificate in PEM (-----BEGIN CERTIFICATE-----)`)
+  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+    throw new InstallationError(`DATABASE_CA (${file}) holds no certificate in PEM (-----BEGIN CERTIFICATE-----)`)
 }

@@ -7,4 +7,14 @@ export { connections, connectionsInAll, databaseServices, poolSizeOf, poolVariab
 export { checkDatabase, databaseIsMissing, type DatabasePreflight } from './preflight'
 export { connectionProblem, connectTo, DatabaseOutOfReach, placeOf, refusePooler } from './reach'
 export { createDataSource, migrate, type DataSourceSettings, type Migration } from './migrate'
-export { enqueue, enqueueTogether, outboxTableSql, OutboxRelay, type Executor, type OutboxProducer, type OutboxRecord, type OutboxRelayOptions, type Unpublishable } from './outbox'
+export {
+  enqueue,
+  enqueueTogether,
+  outboxTableSql,
+  OutboxRelay,
+  type Executor,
+  type OutboxProducer,
+  type OutboxRecord,
+  type OutboxRelayOptions,
+  type Unpublishable,
+} from './outbox'

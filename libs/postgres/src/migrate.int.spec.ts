@@ -28,8 +28,12 @@ beforeAll(async () => {
 })
 afterAll(() => stack.stop())
 
-const settings = (schema: string, said: string[] = []) =>
-  ({ databaseUrl: stack.databaseUrl, schema, applicationName: `${schema} spec`, onWait: (sentence: string) => void said.push(sentence) })
+const settings = (schema: string, said: string[] = []) => ({
+  databaseUrl: stack.databaseUrl,
+  schema,
+  applicationName: `${schema} spec`,
+  onWait: (sentence: string) => void said.push(sentence),
+})
 
 it('whoever waits for another process says for which, and both are done', async () => {
   const said: string[] = []
@@ -50,21 +54,32 @@ it('the lock ends with the transaction of its holder, not with a session that a 
   const watcher = new Client({ connectionString: stack.databaseUrl })
   await watcher.connect()
   const locks = async (): Promise<number> =>
-    (await watcher.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)).rowCount ?? 0
+    (
+      await watcher.query(
+        `SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      )
+    ).rowCount ?? 0
   await eventually(async () => (await locks()) === 1)
   // Its process dies.
-  await watcher.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'three spec migrations' AND state LIKE 'idle in%'`)
+  await watcher.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'three spec migrations' AND state LIKE 'idle in%'`,
+  )
   await eventually(async () => (await locks()) === 0)
   await holder.catch(() => {})
   await watcher.end()
 })
 
-it.each(['refuse', 'drop', 'pass'] as const)('a pool in transaction mode (options: %s) is refused before anything is made', async (options) => {
-  const pooler = await startTransactionPooler(stack.databaseUrl, options)
-  await expect(migrate({ ...settings(`pooled_${options}`), databaseUrl: pooler.url, migrations: [Slow1700000000001] })).rejects.toThrow(DatabaseOutOfReach)
-  await pooler.stop()
-  const client = new Client({ connectionString: stack.databaseUrl })
-  await client.connect()
-  expect((await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pooled_${options}'`)).rowCount).toBe(0)
-  await client.end()
-})
+it.each(['refuse', 'drop', 'pass'] as const)(
+  'a pool in transaction mode (options: %s) is refused before anything is made',
+  async (options) => {
+    const pooler = await startTransactionPooler(stack.databaseUrl, options)
+    await expect(migrate({ ...settings(`pooled_${options}`), databaseUrl: pooler.url, migrations: [Slow1700000000001] })).rejects.toThrow(
+      DatabaseOutOfReach,
+    )
+    await pooler.stop()
+    const client = new Client({ connectionString: stack.databaseUrl })
+    await client.connect()
+    expect((await client.query(`SELECT FROM pg_namespace WHERE nspname = 'pooled_${options}'`)).rowCount).toBe(0)
+    await client.end()
+  },
+)

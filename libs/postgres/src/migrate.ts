@@ -20,13 +20,28 @@ export interface DataSourceSettings {
 }
 
 /** TypeORM's data source of a service, not yet initialized. */
-export function createDataSource({ databaseUrl, schema, applicationName, migrations, entities = [], poolSize }: DataSourceSettings): DataSource {
+export function createDataSource({
+  databaseUrl,
+  schema,
+  applicationName,
+  migrations,
+  entities = [],
+  poolSize,
+}: DataSourceSettings): DataSource {
   // Loaded when it is needed: a quarter of a second of CPU that most services, already migrated, do without at each start.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const typeorm = require('typeorm') as typeof import('typeorm')
   return new typeorm.DataSource({
-    type: 'postgres', url: databaseUrl, schema, applicationName,
-    entities: [...entities], migrations: [...migrations], migrationsTableName: 'migrations', synchronize: false, logging: false, ...(poolSize !== undefined && { poolSize }),
+    type: 'postgres',
+    url: databaseUrl,
+    schema,
+    applicationName,
+    entities: [...entities],
+    migrations: [...migrations],
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    logging: false,
+    ...(poolSize !== undefined && { poolSize }),
     extra: { options: `-c search_path=${schema} -c lock_timeout=${lockTimeoutMs}` },
   } as DataSourceOptions)
 }
@@ -59,7 +74,9 @@ export async function migrate(settings: DataSourceSettings): Promise<void> {
     worker.on('error', () => {})
     await worker.connect()
     try {
-      await worker.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`).catch((error: Error) => Promise.reject(connectionProblem(databaseUrl, error)))
+      await worker
+        .query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`)
+        .catch((error: Error) => Promise.reject(connectionProblem(databaseUrl, error)))
       if (await isMigrated(worker, settings)) return
     } finally {
       await worker.end()
@@ -70,7 +87,10 @@ export async function migrate(settings: DataSourceSettings): Promise<void> {
       await source.runMigrations({ transaction: 'each' })
     } catch (error) {
       if ((error as { code?: string }).code !== lockNotAvailable) throw error
-      throw new Error(`a migration of ${settings.schema} needs a lock that another session holds (a backup, or a long transaction): start again when it has ended`, { cause: error })
+      throw new Error(
+        `a migration of ${settings.schema} needs a lock that another session holds (a backup, or a long transaction): start again when it has ended`,
+        { cause: error },
+      )
     } finally {
       await source.destroy()
     }
@@ -80,7 +100,10 @@ export async function migrate(settings: DataSourceSettings): Promise<void> {
 }
 
 /** Begins the transaction that holds the lock. */
-async function takeLock(lock: Client, { onWait = (sentence) => console.log(JSON.stringify({ level: 'info', msg: sentence })) }: DataSourceSettings): Promise<void> {
+async function takeLock(
+  lock: Client,
+  { onWait = (sentence) => console.log(JSON.stringify({ level: 'info', msg: sentence })) }: DataSourceSettings,
+): Promise<void> {
   let saidAt = -Infinity
   for (;;) {
     await lock.query('BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0')
@@ -99,10 +122,14 @@ async function takeLock(lock: Client, { onWait = (sentence) => console.log(JSON.
 
 /** Who holds the lock, as far as it can be seen. */
 async function waitSentence(client: Client): Promise<string> {
-  const { rows: [holder] } = await client.query<{ pid: number; application_name: string | null }>(
+  const {
+    rows: [holder],
+  } = await client.query<{ pid: number; application_name: string | null }>(
     `SELECT pid, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
      WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND classid = ($1::bigint >> 32 & 4294967295)::bigint::oid AND objid = ($1::bigint & 4294967295)::bigint::oid`, [migrationLock])
+       AND classid = ($1::bigint >> 32 & 4294967295)::bigint::oid AND objid = ($1::bigint & 4294967295)::bigint::oid`,
+    [migrationLock],
+  )
   return `waiting for another process' migrations (pid ${holder?.pid ?? 'unknown'}${holder?.application_name ? `, ${holder.application_name}` : ''})`
 }
 

@@ -29,31 +29,47 @@ afterAll(async () => {
   await stack.stop()
 })
 
-const record = (workspaceId: string, n: number): { topic: typeof topics.workspaces; key: string; value: WorkspaceChanged } =>
-  ({ topic: topics.workspaces, key: workspaceId, value: { workspaceId, settings: String(n), updatedAt: n } })
+const record = (workspaceId: string, n: number): { topic: typeof topics.workspaces; key: string; value: WorkspaceChanged } => ({
+  topic: topics.workspaces,
+  key: workspaceId,
+  value: { workspaceId, settings: String(n), updatedAt: n },
+})
 
 function relayOf(producer?: () => Promise<OutboxProducer>): OutboxRelay {
   const connection = stack.connection()
-  return new OutboxRelay({ pool, producer: producer ?? (() => connection.producer()), topics: [topics.workspaces], onError: () => {}, setAside: keepUnpublishable(connection) })
+  return new OutboxRelay({
+    pool,
+    producer: producer ?? (() => connection.producer()),
+    topics: [topics.workspaces],
+    onError: () => {},
+    setAside: keepUnpublishable(connection),
+  })
 }
 
 it('what is committed is published in order per key and acknowledged, what is rolled back never', async () => {
   const relays = [relayOf(), relayOf()]
   relays.forEach((relay) => relay.start())
-  await expect(inTransaction(pool, async (tx) => {
-    await enqueue(tx, [record('rolled-back', 1)])
-    throw new Error('no')
-  })).rejects.toThrow('no')
+  await expect(
+    inTransaction(pool, async (tx) => {
+      await enqueue(tx, [record('rolled-back', 1)])
+      throw new Error('no')
+    }),
+  ).rejects.toThrow('no')
   // Two processes write and relay at once.
-  await Promise.all(relays.map(async (relay, writer) => {
-    for (let n = 0; n < 30; n++) {
-      const ids = await inTransaction(pool, (tx) => enqueue(tx, [record(`w${writer}`, n)]))
-      expect(await relay.published(ids)).toBe(true)
-    }
-  }))
+  await Promise.all(
+    relays.map(async (relay, writer) => {
+      for (let n = 0; n < 30; n++) {
+        const ids = await inTransaction(pool, (tx) => enqueue(tx, [record(`w${writer}`, n)]))
+        expect(await relay.published(ids)).toBe(true)
+      }
+    }),
+  )
   await eventually(() => watched.values().length >= 60)
   for (const writer of ['w0', 'w1']) {
-    const seen = watched.values().filter(({ workspaceId }) => workspaceId === writer).map(({ updatedAt }) => updatedAt)
+    const seen = watched
+      .values()
+      .filter(({ workspaceId }) => workspaceId === writer)
+      .map(({ updatedAt }) => updatedAt)
     expect([...new Set(seen)]).toEqual(Array.from({ length: 30 }, (_, n) => n))
   }
   expect(watched.values().some(({ workspaceId }) => workspaceId === 'rolled-back')).toBe(false)
@@ -99,22 +115,38 @@ it('records stored together are published in their order, with their own traces,
 })
 
 // As a row of another version may be: it does not fit the schema.
-const unpublishable = (workspaceId: string): ReturnType<typeof record> => ({ ...record(workspaceId, 1), value: { workspaceId, settings: 5, updatedAt: 1 } as never })
+const unpublishable = (workspaceId: string): ReturnType<typeof record> => ({
+  ...record(workspaceId, 1),
+  value: { workspaceId, settings: 5, updatedAt: 1 } as never,
+})
 const lettersOf = async (key: string): Promise<string[]> =>
-  (await readDeadLetters(stack.connection())).filter((letter) => letter.key === key).map(({ headers, value }) => `${headers.topic} ${headers.partition} ${headers.reason} ${String(value)}`)
+  (await readDeadLetters(stack.connection()))
+    .filter((letter) => letter.key === key)
+    .map(({ headers, value }) => `${headers.topic} ${headers.partition} ${headers.reason} ${String(value)}`)
 
 it('a row that Kafka will never take goes aside, those before and behind are published in order, its writer is told at once', async () => {
   const relay = relayOf()
   const ids = await inTransaction(pool, async (tx) => [
-    ...(await enqueue(tx, Array.from({ length: 400 }, (_, n) => record('behind', n)))), ...(await enqueue(tx, [unpublishable('bad')])),
-    ...(await enqueue(tx, Array.from({ length: 300 }, (_, n) => record('behind', 400 + n)))),
+    ...(await enqueue(
+      tx,
+      Array.from({ length: 400 }, (_, n) => record('behind', n)),
+    )),
+    ...(await enqueue(tx, [unpublishable('bad')])),
+    ...(await enqueue(
+      tx,
+      Array.from({ length: 300 }, (_, n) => record('behind', 400 + n)),
+    )),
   ])
   relay.start()
   const before = Date.now()
   expect(await relay.published([ids[400]!], { timeoutMs: 30_000 })).toBe(false)
   expect(Date.now() - before).toBeLessThan(20_000)
   expect(await relay.published([ids[700]!], { timeoutMs: 30_000 })).toBe(true)
-  const mine = (): number[] => watched.values().filter(({ workspaceId }) => workspaceId === 'behind').map(({ updatedAt }) => updatedAt)
+  const mine = (): number[] =>
+    watched
+      .values()
+      .filter(({ workspaceId }) => workspaceId === 'behind')
+      .map(({ updatedAt }) => updatedAt)
   await eventually(() => mine().includes(699))
   expect([...new Set(mine())]).toEqual(Array.from({ length: 700 }, (_, n) => n))
   expect(await lettersOf('bad')).toEqual(['stepcast.workspaces.v1 -1 unprocessable {"settings":5,"updatedAt":1,"workspaceId":"bad"}'])
@@ -124,11 +156,18 @@ it('a row that Kafka will never take goes aside, those before and behind are pub
 
 it('of records stored together only the one at fault goes aside', async () => {
   const relay = relayOf()
-  await inTransaction(pool, (tx) => enqueueTogether(tx, topics.workspaces, [record('three', 1), unpublishable('bad-of-three'), record('three', 3)]))
+  await inTransaction(pool, (tx) =>
+    enqueueTogether(tx, topics.workspaces, [record('three', 1), unpublishable('bad-of-three'), record('three', 3)]),
+  )
   relay.start()
   await eventually(async () => (await pool.query('SELECT FROM outbox')).rowCount === 0)
   await eventually(() => watched.values().filter(({ workspaceId }) => workspaceId === 'three').length >= 2)
-  expect(watched.values().filter(({ workspaceId }) => workspaceId === 'three').map(({ updatedAt }) => updatedAt)).toEqual([1, 3])
+  expect(
+    watched
+      .values()
+      .filter(({ workspaceId }) => workspaceId === 'three')
+      .map(({ updatedAt }) => updatedAt),
+  ).toEqual([1, 3])
   expect(await lettersOf('bad-of-three')).toHaveLength(1)
   await relay.stop()
 })

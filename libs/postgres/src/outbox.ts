@@ -37,8 +37,10 @@ export async function enqueue(tx: Executor, records: readonly OutboxRecord[]): P
     `INSERT INTO outbox (topic, key, value, traceparent)
      SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[]) RETURNING id`,
     [
-      records.map(({ topic }) => topic.name), records.map(({ key }) => key),
-      records.map(({ value }) => (value === null ? null : JSON.stringify(value))), records.map(({ traceparent }) => traceparent ?? null),
+      records.map(({ topic }) => topic.name),
+      records.map(({ key }) => key),
+      records.map(({ value }) => (value === null ? null : JSON.stringify(value))),
+      records.map(({ traceparent }) => traceparent ?? null),
     ],
   )
   return (rows as { id: number }[]).map(({ id }) => Number(id))
@@ -49,7 +51,9 @@ export async function enqueue(tx: Executor, records: readonly OutboxRecord[]): P
  * A row for each of them took a third of the database's time of a dispatcher.
  */
 export async function enqueueTogether<R extends RecordName>(
-  tx: Executor, topic: Topic<R>, records: readonly Omit<OutboxRecord<R>, 'topic'>[],
+  tx: Executor,
+  topic: Topic<R>,
+  records: readonly Omit<OutboxRecord<R>, 'topic'>[],
 ): Promise<void> {
   if (records.length === 0) return
   const value: readonly RowRecord[] = records.map(({ key, value, traceparent = null }) => ({ key, value, traceparent }))
@@ -59,7 +63,8 @@ export async function enqueueTogether<R extends RecordName>(
 /** What the relay needs of a producer; `RecordProducer` of @stepcast/kafka fits. */
 export interface OutboxProducer {
   send<R extends RecordName>(
-    topic: Topic<R>, records: readonly { key: string; value: AvroRecords[R] | null; headers?: Readonly<Record<string, string>> }[],
+    topic: Topic<R>,
+    records: readonly { key: string; value: AvroRecords[R] | null; headers?: Readonly<Record<string, string>> }[],
   ): Promise<void>
 }
 
@@ -88,10 +93,18 @@ export interface OutboxRelayOptions {
   readonly rowsAtOnce?: number
 }
 
-interface RowRecord { readonly key: string; readonly value: AvroRecords[RecordName] | null; readonly traceparent: string | null }
+interface RowRecord {
+  readonly key: string
+  readonly value: AvroRecords[RecordName] | null
+  readonly traceparent: string | null
+}
 
 /** A record, or several of one topic in an array; a value of a record is never an array. */
-interface OutboxRow extends Omit<RowRecord, 'value'> { readonly id: number; readonly topic: string; readonly value: RowRecord['value'] | readonly RowRecord[] }
+interface OutboxRow extends Omit<RowRecord, 'value'> {
+  readonly id: number
+  readonly topic: string
+  readonly value: RowRecord['value'] | readonly RowRecord[]
+}
 
 const recordsOf = (row: OutboxRow): readonly RowRecord[] => (Array.isArray(row.value) ? row.value : [row as RowRecord])
 
@@ -138,10 +151,13 @@ export class OutboxRelay {
    */
   async published(ids: readonly number[], { timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<boolean> {
     const mine: (readonly [number, (isPublished: boolean) => void])[] = []
-    const arrivals = ids.map((id) => new Promise<boolean>((resolve) => {
-      mine.push([id, resolve])
-      this.waiting.set(id, (this.waiting.get(id) ?? new Set()).add(resolve))
-    }))
+    const arrivals = ids.map(
+      (id) =>
+        new Promise<boolean>((resolve) => {
+          mine.push([id, resolve])
+          this.waiting.set(id, (this.waiting.get(id) ?? new Set()).add(resolve))
+        }),
+    )
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), timeoutMs)))
     this.kick()
@@ -217,7 +233,9 @@ export class OutboxRelay {
   private async setAsideFirst(id: number): Promise<void> {
     const aside = await inTransaction(this.options.pool, async (tx) => {
       if (!(await isRelay(tx))) return null
-      const { rows: [row] } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT 1')
+      const {
+        rows: [row],
+      } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT 1')
       if (row === undefined || row.id !== id) return null
       const producer = await this.options.producer()
       let count = 0
@@ -244,7 +262,9 @@ export class OutboxRelay {
         setTimeout(() => this.kick(), busyRetryMs).unref()
         return []
       }
-      const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [limit])
+      const { rows: found } = await tx.query<OutboxRow>('SELECT id, topic, key, value, traceparent FROM outbox ORDER BY id LIMIT $1', [
+        limit,
+      ])
       if (found.length === 0) return found
       this.tried = { rows: found.length, first: found[0]!.id }
       const producer = await this.options.producer()
@@ -261,8 +281,12 @@ export class OutboxRelay {
   private async send(producer: OutboxProducer, topicName: string, records: readonly RowRecord[]): Promise<void> {
     const topic = this.options.topics.find(({ name }) => name === topicName)
     // Written by a process of a newer version, which will relay it: not the record's fault.
-    if (topic === undefined) throw Object.assign(new Error(`the outbox holds a record for ${topicName}, which this process does not know`), { retriable: true })
-    await producer.send(topic, records.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })))
+    if (topic === undefined)
+      throw Object.assign(new Error(`the outbox holds a record for ${topicName}, which this process does not know`), { retriable: true })
+    await producer.send(
+      topic,
+      records.map(({ key, value, traceparent }) => ({ key, value, ...(traceparent ? { headers: { traceparent } } : {}) })),
+    )
   }
 
   private settle(id: number, isPublished: boolean): void {

@@ -41,7 +41,7 @@ async function waitFor(id: number): Promise<number> {
 it('a holder at work is left alone, however long its transaction takes', async () => {
   const { client, ended } = await holding(1)
   const waited = waitFor(1)
-  for (const end = Date.now() + 7_000; Date.now() < end;) await client.query('SELECT pg_sleep(0.2)')
+  for (const end = Date.now() + 7_000; Date.now() < end; ) await client.query('SELECT pg_sleep(0.2)')
   await client.query('COMMIT')
   expect(await waited).toBeGreaterThan(6_000)
   expect(ended()).toBe(false)

@@ -25,9 +25,15 @@ export interface PoolOptions {
 /** Makes a pool. Connections are made at first use. */
 export function createPool({ databaseUrl, schema, applicationName, max = 10, settings = {}, onError = () => {} }: PoolOptions): Pool {
   const pool = new Pool({
-    connectionString: databaseUrl, application_name: applicationName, max,
-    options: Object.entries({ search_path: schema, ...settings }).map(([name, value]) => `-c ${name}=${value}`).join(' '),
-    connectionTimeoutMillis: 10_000, idleTimeoutMillis: 60_000, keepAlive: true,
+    connectionString: databaseUrl,
+    application_name: applicationName,
+    max,
+    options: Object.entries({ search_path: schema, ...settings })
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
   })
   // Without a listener a broken idle connection would end the process (node-postgres#2112).
   pool.on('error', onError)

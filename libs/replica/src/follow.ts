@@ -2,7 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import type { AvroRecords, RecordName, Refusal, Topic } from '@stepcast/contracts'
-import { asRetriable, consumeRecords, type BatchContext, type IncomingRecord, type KafkaConnection, type RunningConsumer } from '@stepcast/kafka'
+import {
+  asRetriable,
+  consumeRecords,
+  type BatchContext,
+  type IncomingRecord,
+  type KafkaConnection,
+  type RunningConsumer,
+} from '@stepcast/kafka'
 import { inTransaction, withPatience } from '@stepcast/postgres'
 
 /** The table of offsets, one for all replicas of a service; put it into a migration of the service. */
@@ -33,7 +40,8 @@ export interface Followed {
 export type Offsets = ReadonlyMap<number, number>
 
 /** Whether they are the same in every partition. */
-export const sameOffsets = (a: Offsets, b: Offsets): boolean => a.size === b.size && [...a].every(([partition, offset]) => b.get(partition) === offset)
+export const sameOffsets = (a: Offsets, b: Offsets): boolean =>
+  a.size === b.size && [...a].every(([partition, offset]) => b.get(partition) === offset)
 
 interface FollowOptions<R extends RecordName> extends ReplicaOptions {
   readonly topic: Topic<R>
@@ -78,7 +86,11 @@ export class Follower<R extends RecordName> {
   async start(): Promise<void> {
     const { connection, topic } = this.options
     this.consumer = await consumeRecords(connection, {
-      topic, groupId: `${this.followed.groupId}.${randomUUID().slice(0, 8)}`, commits: false, keyRequired: true, tombstones: true,
+      topic,
+      groupId: `${this.followed.groupId}.${randomUUID().slice(0, 8)}`,
+      commits: false,
+      keyRequired: true,
+      tombstones: true,
       startAt: (partition) => this.startAt(partition),
       handle: (records, batch) => this.take(records, batch),
     })
@@ -107,8 +119,10 @@ export class Follower<R extends RecordName> {
       if (behind.every(([partition, end]) => end <= (stored.get(partition) ?? 0))) return ends
       if (!said && Date.now() - startedAt > sayAfterMs) {
         said = true
-        connection.log.warn({ topic: topic.name, behind: behind.map(([partition, end]) => ({ partition, end, at: stored.get(partition) ?? 0 })) },
-          'a replica has been behind for 10 s; its readers wait')
+        connection.log.warn(
+          { topic: topic.name, behind: behind.map(([partition, end]) => ({ partition, end, at: stored.get(partition) ?? 0 })) },
+          'a replica has been behind for 10 s; its readers wait',
+        )
       }
       await sleep(pollMs)
     }
@@ -126,16 +140,20 @@ export class Follower<R extends RecordName> {
           this.sample = null
         })
     if (this.sample === null) return (this.sample = take())
-    this.nextSample ??= this.sample.catch(() => {}).then(() => {
-      this.nextSample = null
-      return (this.sample = take())
-    })
+    this.nextSample ??= this.sample
+      .catch(() => {})
+      .then(() => {
+        this.nextSample = null
+        return (this.sample = take())
+      })
     return this.nextSample
   }
 
   private async storedOffsets(): Promise<Offsets> {
     const { rows } = await this.options.pool.query<{ partition: number; next_offset: number }>(
-      'SELECT partition, next_offset FROM replica_offsets WHERE topic = $1', [this.options.topic.name])
+      'SELECT partition, next_offset FROM replica_offsets WHERE topic = $1',
+      [this.options.topic.name],
+    )
     return new Map(rows.map((row) => [row.partition, row.next_offset]))
   }
 
@@ -148,7 +166,10 @@ export class Follower<R extends RecordName> {
       return Math.max(stored, low)
     }
     // Another cluster, or one that lost its data: what it tells now is read from the beginning.
-    connection.log.warn({ topic: topic.name, partition, stored, end }, 'the stored offset lies beyond the end of the topic: reading it anew')
+    connection.log.warn(
+      { topic: topic.name, partition, stored, end },
+      'the stored offset lies beyond the end of the topic: reading it anew',
+    )
     await pool.query('DELETE FROM replica_offsets WHERE topic = $1 AND partition = $2', [topic.name, partition])
     this.applied.delete(partition)
     return low
@@ -169,15 +190,29 @@ export class Follower<R extends RecordName> {
     // alone, which waits for whoever is changing the row that is there.
     await pool.query(
       `INSERT INTO replica_offsets (topic, partition, next_offset) SELECT $1, $2::int, 0
-       WHERE NOT EXISTS (SELECT FROM replica_offsets WHERE topic = $1 AND partition = $2) ON CONFLICT DO NOTHING`, [topic, partition])
+       WHERE NOT EXISTS (SELECT FROM replica_offsets WHERE topic = $1 AND partition = $2) ON CONFLICT DO NOTHING`,
+      [topic, partition],
+    )
     await inTransaction(pool, async (tx) => {
-      const { rows } = await withPatience(pool, tx, () => tx.query<{ next_offset: number }>(
-        'SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [topic, partition]))
+      const { rows } = await withPatience(pool, tx, () =>
+        tx.query<{ next_offset: number }>('SELECT next_offset FROM replica_offsets WHERE topic = $1 AND partition = $2 FOR UPDATE', [
+          topic,
+          partition,
+        ]),
+      )
       const stored = rows[0]!.next_offset
       // The other processes follow too: what is stored already is not written again over newer rows.
-      const fresh = await this.keepable(records.filter(({ offset }) => offset >= stored), batch)
-      if (fresh.length > 0) await apply(tx, oneOfEachKey(fresh, newer), new Set(fresh.flatMap(({ key, value }) => (value === null ? [key!] : []))))
-      await tx.query('UPDATE replica_offsets SET next_offset = greatest(next_offset, $3) WHERE topic = $1 AND partition = $2', [topic, partition, nextOffset])
+      const fresh = await this.keepable(
+        records.filter(({ offset }) => offset >= stored),
+        batch,
+      )
+      if (fresh.length > 0)
+        await apply(tx, oneOfEachKey(fresh, newer), new Set(fresh.flatMap(({ key, value }) => (value === null ? [key!] : []))))
+      await tx.query('UPDATE replica_offsets SET next_offset = greatest(next_offset, $3) WHERE topic = $1 AND partition = $2', [
+        topic,
+        partition,
+        nextOffset,
+      ])
     })
   }
 
@@ -192,7 +227,10 @@ export class Follower<R extends RecordName> {
   }
 }
 
-function oneOfEachKey<R extends RecordName>(records: readonly IncomingRecord<R>[], newer: NonNullable<FollowOptions<R>['newer']>): IncomingRecord<R>[] {
+function oneOfEachKey<R extends RecordName>(
+  records: readonly IncomingRecord<R>[],
+  newer: NonNullable<FollowOptions<R>['newer']>,
+): IncomingRecord<R>[] {
   const found = new Map<string, IncomingRecord<R>>()
   for (const record of records) {
     const before = found.get(record.key!)

@@ -105,9 +105,11 @@ function templateProblem(value: TemplateChanged): Refusal | null {
   const { change } = value
   const ids = idsProblem({ workspaceId: value.workspaceId, templateId: value.templateId })
   if (ids !== null) return { reason: 'invalid_template', detail: ids }
-  const detail = textsProblem(value) ?? (change.type === 'TemplateApproved'
-    ? (int4Problem(change.version, 1) ?? jsonProblem(change.variableSchema) ?? jsonProblem(change.channels) ?? jsonProblem(change.config))
-    : null)
+  const detail =
+    textsProblem(value) ??
+    (change.type === 'TemplateApproved'
+      ? (int4Problem(change.version, 1) ?? jsonProblem(change.variableSchema) ?? jsonProblem(change.channels) ?? jsonProblem(change.config))
+      : null)
   return detail === null ? null : { reason: 'invalid_template', detail: `a field ${detail}` }
 }
 
@@ -126,7 +128,10 @@ async function applyTemplate(tx: PoolClient, { workspaceId, templateId, change }
       )
       return
     case 'TemplateArchived':
-      await tx.query('INSERT INTO archived_templates (workspace_id, template_id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [workspaceId, templateId])
+      await tx.query('INSERT INTO archived_templates (workspace_id, template_id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+        workspaceId,
+        templateId,
+      ])
       return
     case 'TemplateUnarchived':
       await tx.query('DELETE FROM archived_templates WHERE workspace_id = $1 AND template_id = $2', [workspaceId, templateId])

@@ -5,5 +5,7 @@ import type { IncomingRecord } from '@stepcast/kafka'
 export const updatedAtField = '$updatedAt'
 
 /** Whether a record counts where `than` stood before it on the topic. A tombstone always does: it has no time of its own. */
-export const isNewer = (record: IncomingRecord<'UserChanged' | 'WorkspaceChanged'>, than: IncomingRecord<'UserChanged' | 'WorkspaceChanged'>): boolean =>
-  record.value === null || than.value === null || record.value.updatedAt >= than.value.updatedAt
+export const isNewer = (
+  record: IncomingRecord<'UserChanged' | 'WorkspaceChanged'>,
+  than: IncomingRecord<'UserChanged' | 'WorkspaceChanged'>,
+): boolean => record.value === null || than.value === null || record.value.updatedAt >= than.value.updatedAt

@@ -1,6 +1,15 @@
 // Users as a service needs them: each keeps only its part of what is known of a person.
 import type { PoolClient } from 'pg'
-import { idsProblem, instantProblem, parseUserKey, textsProblem, topics, userKey, type Refusal, type UserChanged } from '@stepcast/contracts'
+import {
+  idsProblem,
+  instantProblem,
+  parseUserKey,
+  textsProblem,
+  topics,
+  userKey,
+  type Refusal,
+  type UserChanged,
+} from '@stepcast/contracts'
 import type { IncomingRecord } from '@stepcast/kafka'
 import { texts, type Queryable } from '@stepcast/postgres'
 import { Follower, type Followed, type Offsets, type ReplicaOptions } from './follow'
@@ -48,7 +57,13 @@ export class UsersReplica<Kept> {
   private readonly follower: Follower<'UserChanged'>
 
   constructor(private readonly options: UsersReplicaOptions<Kept>) {
-    this.follower = new Follower({ ...options, topic: topics.users, problem: userProblem, newer: isNewer, apply: (tx, records, gone) => this.apply(tx, records, gone) })
+    this.follower = new Follower({
+      ...options,
+      topic: topics.users,
+      problem: userProblem,
+      newer: isNewer,
+      apply: (tx, records, gone) => this.apply(tx, records, gone),
+    })
   }
 
   start(): Promise<void> {
@@ -89,9 +104,17 @@ export class UsersReplica<Kept> {
     })
     const nothing = records.flatMap(({ value }) => (value && this.options.keep(value) === null ? [value] : []))
     const erased = [...gone].map(parseUserKey).filter((name) => name !== null)
-    const replaced = await this.replaced(tx, [...kept, ...nothing.map((user) => ({ ...user, data: null }))].filter(({ workspaceId, userId }) => !gone.has(userKey(workspaceId, userId))))
+    const replaced = await this.replaced(
+      tx,
+      [...kept, ...nothing.map((user) => ({ ...user, data: null }))].filter(
+        ({ workspaceId, userId }) => !gone.has(userKey(workspaceId, userId)),
+      ),
+    )
     // First: who was erased and has come back since is kept as they are now.
-    const leaving = [...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })), ...erased.map((name) => ({ ...name, at: null }))]
+    const leaving = [
+      ...nothing.map(({ workspaceId, userId, updatedAt: at }) => ({ workspaceId, userId, at })),
+      ...erased.map((name) => ({ ...name, at: null })),
+    ]
     if (leaving.length > 0) {
       await tx.query(
         `DELETE FROM users USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (w, u, at)
@@ -104,7 +127,8 @@ export class UsersReplica<Kept> {
         `INSERT INTO users (workspace_id, user_id, data) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
          ON CONFLICT (workspace_id, user_id) DO UPDATE SET data = excluded.data WHERE ${updatedAt('users')} <= ${updatedAt('excluded')}`,
         [
-          kept.map(({ workspaceId }) => workspaceId), kept.map(({ userId }) => userId),
+          kept.map(({ workspaceId }) => workspaceId),
+          kept.map(({ userId }) => userId),
           kept.map(({ data, updatedAt: at }) => JSON.stringify({ ...data, [updatedAtField]: at })),
         ],
       )
@@ -120,7 +144,8 @@ export class UsersReplica<Kept> {
       `SELECT workspace_id, user_id FROM users JOIN unnest($1::text[], $2::text[], $3::jsonb[]) AS told (w, u, d) ON workspace_id = w AND user_id = u
        WHERE data - '${updatedAtField}' IS DISTINCT FROM d`,
       [
-        told.map(({ workspaceId }) => workspaceId), told.map(({ userId }) => userId),
+        told.map(({ workspaceId }) => workspaceId),
+        told.map(({ userId }) => userId),
         told.map(({ data }) => (data === null ? null : JSON.stringify(data))),
       ],
     )

@@ -37,7 +37,11 @@ export class WorkspacesReplica {
 
   constructor(private readonly options: WorkspacesReplicaOptions) {
     this.follower = new Follower({
-      ...options, topic: topics.workspaces, problem: workspaceProblem, newer: isNewer, apply: (tx, records) => applyWorkspaces(tx, records, options),
+      ...options,
+      topic: topics.workspaces,
+      problem: workspaceProblem,
+      newer: isNewer,
+      apply: (tx, records) => applyWorkspaces(tx, records, options),
     })
   }
 
@@ -60,27 +64,37 @@ export class WorkspacesReplica {
   }
 
   /** The settings of these workspaces; those unknown are missing. */
-  async load(workspaceIds: readonly string[], on: Pick<Pool | PoolClient, 'query'> = this.options.pool): Promise<ReadonlyMap<string, WorkspaceSettings>> {
+  async load(
+    workspaceIds: readonly string[],
+    on: Pick<Pool | PoolClient, 'query'> = this.options.pool,
+  ): Promise<ReadonlyMap<string, WorkspaceSettings>> {
     if (workspaceIds.length === 0) return new Map()
     const { rows } = await on.query<{ workspace_id: string; settings: WorkspaceSettings }>(
-      'SELECT workspace_id, settings FROM workspaces WHERE workspace_id = ANY($1::text[])', [workspaceIds])
+      'SELECT workspace_id, settings FROM workspaces WHERE workspace_id = ANY($1::text[])',
+      [workspaceIds],
+    )
     return new Map(rows.map((row) => [row.workspace_id, row.settings]))
   }
 }
 
 function workspaceProblem({ workspaceId, settings, updatedAt }: WorkspaceChanged): Refusal | null {
   const wrong = (field: string, problem: string | null): string | null => (problem === null ? null : `${field} ${problem}`)
-  const detail = idsProblem({ workspaceId }) ?? wrong('settings', jsonProblem(settings, 'object')) ?? wrong('updatedAt', instantProblem(updatedAt))
+  const detail =
+    idsProblem({ workspaceId }) ?? wrong('settings', jsonProblem(settings, 'object')) ?? wrong('updatedAt', instantProblem(updatedAt))
   return detail === null ? null : { reason: 'invalid_workspace', detail }
 }
 
 async function applyWorkspaces(
-  tx: PoolClient, records: readonly IncomingRecord<'WorkspaceChanged'>[], { onTimezoneChanged }: WorkspacesReplicaOptions,
+  tx: PoolClient,
+  records: readonly IncomingRecord<'WorkspaceChanged'>[],
+  { onTimezoneChanged }: WorkspacesReplicaOptions,
 ): Promise<void> {
   const told = records.flatMap(({ value }) => (value ? [value.workspaceId] : []))
   const timezones = async (): Promise<ReadonlyMap<string, string | null>> => {
     const { rows } = await tx.query<{ workspace_id: string; timezone: string | null }>(
-      `SELECT workspace_id, settings->>'timezone' AS timezone FROM workspaces WHERE workspace_id = ANY($1::text[])`, [told])
+      `SELECT workspace_id, settings->>'timezone' AS timezone FROM workspaces WHERE workspace_id = ANY($1::text[])`,
+      [told],
+    )
     return new Map(rows.map((row) => [row.workspace_id, row.timezone]))
   }
   const before = onTimezoneChanged && (await timezones())
@@ -94,6 +108,8 @@ async function applyWorkspaces(
     )
   }
   if (before === undefined) return
-  const changed = [...(await timezones())].filter(([workspaceId, timezone]) => (before.get(workspaceId) ?? null) !== timezone).map(([workspaceId]) => workspaceId)
+  const changed = [...(await timezones())]
+    .filter(([workspaceId, timezone]) => (before.get(workspaceId) ?? null) !== timezone)
+    .map(([workspaceId]) => workspaceId)
   if (changed.length > 0) await onTimezoneChanged!(tx, changed)
 }

@@ -1,12 +1,29 @@
 // What happens next: the rules of the product, from the start of a sequence to its end. Every decision is a pure answer to one input.
 import type {
-  EngagementKind, EngagementRecorded, EscalationRegretted, SequenceEnded, SequenceOutcome, StepEnded, StepEndReason,
+  EngagementKind,
+  EngagementRecorded,
+  EscalationRegretted,
+  SequenceEnded,
+  SequenceOutcome,
+  StepEnded,
+  StepEndReason,
 } from '@stepcast/contracts'
 import { record } from './evolve'
 import { failure } from './failure'
 import { channelTypeOf, isAwaited, meets, reportedOf, wasSent } from './message'
 import type {
-  Decision, Ended, EngagementInput, Plan, ReconsiderInput, Refusal, Running, Sequence, SequenceEvent, SequenceInput, StartInput, TimerInput,
+  Decision,
+  Ended,
+  EngagementInput,
+  Plan,
+  ReconsiderInput,
+  Refusal,
+  Running,
+  Sequence,
+  SequenceEvent,
+  SequenceInput,
+  StartInput,
+  TimerInput,
 } from './sequence'
 import { anySent, conditionOf, currentStep, endingOf, isTerminal, planOf } from './step'
 
@@ -75,8 +92,18 @@ function engage(state: Running | Ended, input: EngagementInput): Decision {
   if (message === undefined || message.standing === 'deferred') return refused('step_never_commanded', `${messageId} was never commanded`)
   if (reportedOf(message).includes(kind)) return nothingNew
 
-  const recorded: EngagementRecorded =
-    { type: 'EngagementRecorded', messageId, step, channelType, kind, occurredAt, source, reason, providerMessageId, detail }
+  const recorded: EngagementRecorded = {
+    type: 'EngagementRecorded',
+    messageId,
+    step,
+    channelType,
+    kind,
+    occurredAt,
+    source,
+    reason,
+    providerMessageId,
+    detail,
+  }
   const after = record(state, recorded, now)
   if (step < after.entered.length) return [recorded, ...lateSignal(after, input)]
   return after.status === 'running' ? [recorded, ...onCurrentStep(after, input)] : [recorded]
@@ -122,7 +149,13 @@ function fire(state: Running, { now, note, quietUntil }: TimerInput): readonly S
   const ending = endingOf(state.plan, current)
   if (ending !== null && (ending.dueAt ?? now) <= now) return endStep(state, ending.reason, note, now, quietUntil)
   const due = current.messages.filter((message) => message.standing === 'deferred' && message.until <= now)
-  return commandOrDefer(state.plan, state.step, due.map((message) => message.channelType), now, quietUntil)
+  return commandOrDefer(
+    state.plan,
+    state.step,
+    due.map((message) => message.channelType),
+    now,
+    quietUntil,
+  )
 }
 
 /**
@@ -136,13 +169,23 @@ function reconsider(state: Running, { now, quietUntil }: ReconsiderInput): reado
   // The step is about to end by its timer: what waits is not wanted any more.
   if (ending !== null && (ending.dueAt ?? now) <= now) return nothingNew
   const longer = current.messages.filter((message) => message.standing === 'deferred' && message.until > Math.max(now, quietUntil ?? now))
-  return commandOrDefer(state.plan, state.step, longer.map((message) => message.channelType), now, quietUntil)
+  return commandOrDefer(
+    state.plan,
+    state.step,
+    longer.map((message) => message.channelType),
+    now,
+    quietUntil,
+  )
 }
 
 // ── From step to step ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function endStep(
-  state: Running, reason: StepEndReason, note: string | null, now: number, quietUntil: number | null,
+  state: Running,
+  reason: StepEndReason,
+  note: string | null,
+  now: number,
+  quietUntil: number | null,
 ): readonly SequenceEvent[] {
   const ended = stepEnded(state.step, reason, null, note)
   if (isTerminal(state.plan, state.step)) return [ended, sequenceEnded(anySent(state.entered) ? 'exhausted' : 'unreachable')]
@@ -154,7 +197,11 @@ const enter = (plan: Plan, step: number, now: number, quietUntil: number | null)
 
 /** Commands what may go now and defers what quiet hours hold back. The feed disturbs nobody: in-app is exempt (rule 21). */
 function commandOrDefer(
-  plan: Plan, step: number, channels: readonly string[], now: number, quietUntil: number | null,
+  plan: Plan,
+  step: number,
+  channels: readonly string[],
+  now: number,
+  quietUntil: number | null,
 ): readonly SequenceEvent[] {
   const until = quietUntil !== null && quietUntil > now ? quietUntil : null
   const allowed = until === null ? channels : channels.filter((channel) => channel === 'in_app')
@@ -167,9 +214,16 @@ function commandOrDefer(
 }
 
 const stepEnded = (
-  step: number, reason: StepEndReason, engagement: EngagementKind | null = null, note: string | null = null,
+  step: number,
+  reason: StepEndReason,
+  engagement: EngagementKind | null = null,
+  note: string | null = null,
 ): StepEnded => ({ type: 'StepEnded', step, reason, engagement, note })
 
 /** `step` and `engagement` say what stopped it; for any other outcome there is nothing to say. */
-const sequenceEnded = (outcome: SequenceOutcome, step: number | null = null, engagement: EngagementKind | null = null): SequenceEnded =>
-  ({ type: 'SequenceEnded', outcome, step, engagement })
+const sequenceEnded = (outcome: SequenceOutcome, step: number | null = null, engagement: EngagementKind | null = null): SequenceEnded => ({
+  type: 'SequenceEnded',
+  outcome,
+  step,
+  engagement,
+})

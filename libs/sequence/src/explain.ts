@@ -1,6 +1,12 @@
 // Why it happened, in one plain sentence per fact, for the story of a sequence: from the facts alone, naming the inputs they saw.
 import type {
-  EngagementKind, EngagementRecorded, SequenceEnded, SequenceStarted, StepCommanded, StepDeferred, StepEnded,
+  EngagementKind,
+  EngagementRecorded,
+  SequenceEnded,
+  SequenceStarted,
+  StepCommanded,
+  StepDeferred,
+  StepEnded,
 } from '@stepcast/contracts'
 import { failure } from './failure'
 import { isPossiblySent, isTakenBack, meets, report, reportedOf, silenceGraceMs, trustedAt } from './message'
@@ -27,8 +33,10 @@ export function explain(state: Sequence, event: SequenceEvent, recordedAt: numbe
     case 'StepEnded':
       return whyStepEnded(state, event, recordedAt)
     case 'EscalationRegretted':
-      return `${capital(event.kind)} came ${duration(event.lateByMs)} after step ${event.step} had ended, `
-        + `when ${stepNumbers(event.laterSteps)} had already been commanded or sent: the escalation was not needed.`
+      return (
+        `${capital(event.kind)} came ${duration(event.lateByMs)} after step ${event.step} had ended, ` +
+        `when ${stepNumbers(event.laterSteps)} had already been commanded or sent: the escalation was not needed.`
+      )
     case 'SequenceEnded':
       return whySequenceEnded(state, event)
   }
@@ -39,15 +47,24 @@ export function explain(state: Sequence, event: SequenceEvent, recordedAt: numbe
 function whyStarted({ steps, source, requestedAt, tag }: SequenceStarted, recordedAt: number): string {
   const delay = requestedAt === null || requestedAt >= recordedAt ? '' : ` ${duration(recordedAt - requestedAt)} ago`
   const asked = `Asked for by ${source}${delay}${tag === null ? '' : ` with the tag ${tag}`}`
-  const planned = steps.map(({ channels, stopCondition, windowMs }) =>
-    channelList(channels) + (stopCondition === null || windowMs === null ? '' : ` (${stopCondition} within ${duration(windowMs)})`))
+  const planned = steps.map(
+    ({ channels, stopCondition, windowMs }) =>
+      channelList(channels) + (stopCondition === null || windowMs === null ? '' : ` (${stopCondition} within ${duration(windowMs)})`),
+  )
   return `${asked}: ${planned.length === 0 ? 'there are no steps' : planned.join(', then ')}.`
 }
 
 function whyCommanded(state: Running | Ended, { step, channels, commandedAt, expiresAt }: StepCommanded): string {
   const entered = state.entered[step - 1]
-  const isEarly = entered?.messages.some((message) => message.standing === 'deferred' && channels.includes(message.channelType) && message.until > commandedAt)
-  const why = entered === undefined ? whyEntered(state, step) : isEarly ? 'Quiet hours have changed since and hold nothing back now' : 'Quiet hours are over'
+  const isEarly = entered?.messages.some(
+    (message) => message.standing === 'deferred' && channels.includes(message.channelType) && message.until > commandedAt,
+  )
+  const why =
+    entered === undefined
+      ? whyEntered(state, step)
+      : isEarly
+        ? 'Quiet hours have changed since and hold nothing back now'
+        : 'Quiet hours are over'
   const were = channels.length === 1 ? 'was' : 'were'
   return `${why}: ${channelList(channels)} ${were} commanded, to be answered within ${duration(expiresAt - commandedAt)}.`
 }
@@ -58,7 +75,8 @@ function whyDeferred(state: Running | Ended, { step, channels, until, reason }: 
   const held = `${why} hold ${channelList(channels)} of step ${step} back for ${duration(until - recordedAt)}`
   if (entered === undefined) return `${whyEntered(state, step)}, but ${held}.`
   const waiting = entered.messages.filter((message) => message.standing === 'deferred' && channels.includes(message.channelType))
-  if (waiting.some((message) => message.standing === 'deferred' && message.until > until)) return `Quiet hours have changed since and end earlier: they hold ${channelList(channels)} of step ${step} back for ${duration(until - recordedAt)}.`
+  if (waiting.some((message) => message.standing === 'deferred' && message.until > until))
+    return `Quiet hours have changed since and end earlier: they hold ${channelList(channels)} of step ${step} back for ${duration(until - recordedAt)}.`
   return waiting.length > 0 ? `Asked again: ${held} more.` : `The rest of the step goes on, but ${held}.`
 }
 
@@ -84,7 +102,12 @@ function whatItMeans(state: Running | Ended, event: EngagementRecorded, recorded
 }
 
 function consequenceOf(
-  state: Running | Ended, step: EnteredStep, before: Message, after: Message, kind: EngagementKind, recordedAt: number,
+  state: Running | Ended,
+  step: EnteredStep,
+  before: Message,
+  after: Message,
+  kind: EngagementKind,
+  recordedAt: number,
 ): string {
   const condition = conditionOf(state.plan, step.step)
   if (state.status === 'ended') return `the sequence had already ended ${state.outcome}, so it only counts`
@@ -143,9 +166,10 @@ function endOf({ plan, entered }: Running | Ended, step: EnteredStep, { reason, 
   const condition = conditionOf(plan, step.step)
   switch (reason) {
     case 'stopped': {
-      const into = step.windowStartedAt === null || windowMs === null
-        ? 'before its window began'
-        : `${duration(recordedAt - step.windowStartedAt)} after its window of ${duration(windowMs)} began`
+      const into =
+        step.windowStartedAt === null || windowMs === null
+          ? 'before its window began'
+          : `${duration(recordedAt - step.windowStartedAt)} after its window of ${duration(windowMs)} began`
       return `${capital(engagement ?? 'an engagement')} came in ${into} and met the stop condition ${condition}`
     }
     case 'waitElapsed': {
@@ -171,8 +195,10 @@ function endOf({ plan, entered }: Running | Ended, step: EnteredStep, { reason, 
 
 /** The earlier step whose condition was reported: the one that superseded this. */
 const lateStep = (plan: Plan, entered: readonly EnteredStep[], before: number): number | string =>
-  entered.find(({ step, messages }) =>
-    step < before && messages.some((message) => reportedOf(message).some((kind) => meets(kind, conditionOf(plan, step)))))?.step ?? 'before'
+  entered.find(
+    ({ step, messages }) =>
+      step < before && messages.some((message) => reportedOf(message).some((kind) => meets(kind, conditionOf(plan, step)))),
+  )?.step ?? 'before'
 
 /** What becomes of messages that the end of the step leaves unanswered. */
 function leftOver(messages: readonly Message[], { reason }: StepEnded): string {
@@ -180,31 +206,37 @@ function leftOver(messages: readonly Message[], { reason }: StepEnded): string {
   const named = (standing: Message['standing']): readonly string[] =>
     messages.filter((message) => message.standing === standing).map((message) => message.channelType)
   const open = named('open')
-  const possiblySent = messages.filter((message) => isPossiblySent(message) && isTakenBack(message, reason)).map((message) => message.channelType)
+  const possiblySent = messages
+    .filter((message) => isPossiblySent(message) && isTakenBack(message, reason))
+    .map((message) => message.channelType)
   const deferred = named('deferred')
   return [
     open.length === 0 ? '' : `; ${channelList(open)}, still unanswered, ${open.length === 1 ? 'is' : 'are'} withdrawn`,
-    possiblySent.length === 0 ? '' : `; ${channelList(possiblySent)}, possibly sent, ${possiblySent.length === 1 ? 'is' : 'are'} not sent again`,
+    possiblySent.length === 0
+      ? ''
+      : `; ${channelList(possiblySent)}, possibly sent, ${possiblySent.length === 1 ? 'is' : 'are'} not sent again`,
     deferred.length === 0 ? '' : `; ${channelList(deferred)}, held back by quiet hours, ${deferred.length === 1 ? 'is' : 'are'} never sent`,
   ].join('')
 }
 
 const standings = (messages: readonly Message[]): string =>
-  list(messages.map((message) => {
-    const name = channelName(message.channelType)
-    switch (message.standing) {
-      case 'open':
-      case 'expired':
-        return `${name} stayed silent until ${duration(silenceGraceMs)} after its deadline`
-      case 'failed':
-        return `${name} failed`
-      case 'skipped':
-      case 'sent':
-        return `${name} was ${message.standing}`
-      case 'deferred':
-        return `${name} was held back by quiet hours`
-    }
-  }))
+  list(
+    messages.map((message) => {
+      const name = channelName(message.channelType)
+      switch (message.standing) {
+        case 'open':
+        case 'expired':
+          return `${name} stayed silent until ${duration(silenceGraceMs)} after its deadline`
+        case 'failed':
+          return `${name} failed`
+        case 'skipped':
+        case 'sent':
+          return `${name} was ${message.standing}`
+        case 'deferred':
+          return `${name} was held back by quiet hours`
+      }
+    }),
+  )
 
 function whySequenceEnded({ entered }: Running | Ended, { outcome, step, engagement }: SequenceEnded): string {
   switch (outcome) {

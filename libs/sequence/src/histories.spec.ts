@@ -35,7 +35,10 @@ interface StoredChange {
 const folder = join(__dirname, '..', 'histories')
 
 const read = (file: string): { readonly header: Header; readonly stored: readonly StoredChange[] } => {
-  const [header, ...stored] = readFileSync(join(folder, file), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as unknown)
+  const [header, ...stored] = readFileSync(join(folder, file), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
   return { header: header as Header, stored: stored as readonly StoredChange[] }
 }
 

@@ -47,11 +47,17 @@ const minutes = (max: number): fc.Arbitrary<number> => fc.oneof(fc.constant(0), 
 const quiet = fc.option(fc.integer({ min: 1, max: 600 * minute }), { freq: 3 })
 
 const plans: fc.Arbitrary<readonly SequenceStep[]> = fc
-  .array(fc.record({
-    channels: fc.subarray([...channels], { minLength: 1 }),
-    stopCondition: fc.constantFrom('delivered' as const, 'viewed' as const, 'clicked' as const),
-    windowMs: fc.constantFrom(5, 10, 30, 60, 240, 1440).map((wait) => wait * minute),
-  }, { noNullPrototype: true }), { minLength: 1, maxLength: 4 })
+  .array(
+    fc.record(
+      {
+        channels: fc.subarray([...channels], { minLength: 1 }),
+        stopCondition: fc.constantFrom('delivered' as const, 'viewed' as const, 'clicked' as const),
+        windowMs: fc.constantFrom(5, 10, 30, 60, 240, 1440).map((wait) => wait * minute),
+      },
+      { noNullPrototype: true },
+    ),
+    { minLength: 1, maxLength: 4 },
+  )
   .map((steps) => steps.map((step, index) => (index < steps.length - 1 ? step : { ...step, stopCondition: null, windowMs: null })))
 
 const starts: fc.Arbitrary<StartInput> = fc
@@ -78,8 +84,12 @@ const turns: fc.Arbitrary<Turn> = fc.oneof(
   {
     weight: 12,
     arbitrary: fc.record({
-      do: fc.constant('report' as const), afterMs: minutes(20), pick: fc.nat({ max: 15 }), kind: fc.constantFrom(...kinds),
-      happenedMs: fc.oneof(fc.constant(0), fc.integer({ min: -90 * minute, max: 5 * minute })), quietMs: quiet,
+      do: fc.constant('report' as const),
+      afterMs: minutes(20),
+      pick: fc.nat({ max: 15 }),
+      kind: fc.constantFrom(...kinds),
+      happenedMs: fc.oneof(fc.constant(0), fc.integer({ min: -90 * minute, max: 5 * minute })),
+      quietMs: quiet,
     }),
   },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('fire' as const), aroundMs: aroundDue, quietMs: quiet }) },
@@ -99,8 +109,17 @@ function inputOf(life: Life, { state, now }: Run, turn: Turn): SequenceInput {
       const { step, channelType } = messages[turn.pick % messages.length]!
       const at = now + turn.afterMs
       return {
-        type: 'engagement', now: at, messageId: `${sequenceId}.${step}.${channelType}`, step, channelType, kind: turn.kind,
-        occurredAt: at + turn.happenedMs, source: 'test', reason: null, providerMessageId: null, detail: {},
+        type: 'engagement',
+        now: at,
+        messageId: `${sequenceId}.${step}.${channelType}`,
+        step,
+        channelType,
+        kind: turn.kind,
+        occurredAt: at + turn.happenedMs,
+        source: 'test',
+        reason: null,
+        providerMessageId: null,
+        detail: {},
         quietUntil: until(at, turn.quietMs),
       }
     }
@@ -223,17 +242,22 @@ describe('2. stop conditions', () => {
 
 describe('3. repetition and order', () => {
   it('any input repeated any number of times equals once', () =>
-    fc.assert(fc.property(lives, fc.integer({ min: 1, max: 3 }), (life, times) => {
-      let once = put(nothingYet, life.start)
-      let often = put(nothingYet, life.start)
-      for (const turn of life.turns) {
-        const input = inputOf(life, once, turn)
-        once = put(once, input)
-        for (let n = 0; n <= times; n += 1) often = put(often, input)
-      }
-      expect({ state: often.state, changes: often.changes, commands: often.commands }).toEqual(
-        { state: once.state, changes: once.changes, commands: once.commands })
-    })))
+    fc.assert(
+      fc.property(lives, fc.integer({ min: 1, max: 3 }), (life, times) => {
+        let once = put(nothingYet, life.start)
+        let often = put(nothingYet, life.start)
+        for (const turn of life.turns) {
+          const input = inputOf(life, once, turn)
+          once = put(once, input)
+          for (let n = 0; n <= times; n += 1) often = put(often, input)
+        }
+        expect({ state: often.state, changes: often.changes, commands: often.commands }).toEqual({
+          state: once.state,
+          changes: once.changes,
+          commands: once.commands,
+        })
+      }),
+    ))
 
   it('the whole past may come again at any time and says nothing new', () =>
     always((life) => {
@@ -251,18 +275,34 @@ describe('3. repetition and order', () => {
     const fact = fc.tuple(fc.constantFrom(...channels), fc.constantFrom(...kinds))
     const facts = fc.uniqueArray(fact, { selector: ([channel, kind]) => `${channel} ${kind}` })
     const shuffled = facts.chain((some) => fc.tuple(fc.constant(some), fc.shuffledSubarray(some, { minLength: some.length })))
-    fc.assert(fc.property(starts, shuffled, (start, [some, others]) => {
-      fc.pre(!start.cancelled)
-      const statuses = (order: typeof some): readonly string[] => {
-        const run = order.reduce((sofar, [channelType, kind]) => put(sofar, {
-          type: 'engagement', now: startedAt, messageId: `${sequenceId}.1.${channelType}`, step: 1, channelType, kind,
-          occurredAt: startedAt, source: 'test', reason: null, providerMessageId: null, detail: {}, quietUntil: null,
-        }), put(nothingYet, { ...start, quietUntil: null }))
-        const messages = run.state.status === 'notStarted' ? [] : (run.state.entered[0]?.messages ?? [])
-        return messages.map((message) => `${message.channelType} ${statusOf(message)}`)
-      }
-      expect(statuses(others)).toEqual(statuses(some))
-    }))
+    fc.assert(
+      fc.property(starts, shuffled, (start, [some, others]) => {
+        fc.pre(!start.cancelled)
+        const statuses = (order: typeof some): readonly string[] => {
+          const run = order.reduce(
+            (sofar, [channelType, kind]) =>
+              put(sofar, {
+                type: 'engagement',
+                now: startedAt,
+                messageId: `${sequenceId}.1.${channelType}`,
+                step: 1,
+                channelType,
+                kind,
+                occurredAt: startedAt,
+                source: 'test',
+                reason: null,
+                providerMessageId: null,
+                detail: {},
+                quietUntil: null,
+              }),
+            put(nothingYet, { ...start, quietUntil: null }),
+          )
+          const messages = run.state.status === 'notStarted' ? [] : (run.state.entered[0]?.messages ?? [])
+          return messages.map((message) => `${message.channelType} ${statusOf(message)}`)
+        }
+        expect(statuses(others)).toEqual(statuses(some))
+      }),
+    )
   })
 
   it('a status never regresses', () =>
@@ -311,14 +351,16 @@ describe('4. replay', () => {
     }))
 
   it('a crash at any point, then a retry from the log, gives the same changes and commands', () =>
-    fc.assert(fc.property(lives, fc.nat(), (life, crash) => {
-      const whole = lived(life)
-      const cut = crash % whole.inputs.length
-      const before = whole.inputs.slice(0, cut).reduce(put, nothingYet)
-      // What was under way is lost; the log is what remains, and every input that was not committed comes again.
-      const recovered = whole.inputs.slice(cut).reduce(put, { ...before, state: fold(before.changes) })
-      expect({ changes: recovered.changes, commands: recovered.commands }).toEqual({ changes: whole.changes, commands: whole.commands })
-    })))
+    fc.assert(
+      fc.property(lives, fc.nat(), (life, crash) => {
+        const whole = lived(life)
+        const cut = crash % whole.inputs.length
+        const before = whole.inputs.slice(0, cut).reduce(put, nothingYet)
+        // What was under way is lost; the log is what remains, and every input that was not committed comes again.
+        const recovered = whole.inputs.slice(cut).reduce(put, { ...before, state: fold(before.changes) })
+        expect({ changes: recovered.changes, commands: recovered.commands }).toEqual({ changes: whole.changes, commands: whole.commands })
+      }),
+    ))
 
   it('inputs that share one turn, all at its time, leave one change that folds to the same state', () =>
     always((life) => {
@@ -422,13 +464,15 @@ describe('7. a finished sequence', () => {
 
 describe('8. cancel recorded first', () => {
   it('no later command, whatever comes in', () =>
-    fc.assert(fc.property(lives, fc.nat(), (life, when) => {
-      const runs = moments(life)
-      const before = runs[when % runs.length]!
-      const cancelled = put(before, { type: 'cancel', now: before.now })
-      const after = life.turns.reduce((run, turn) => put(run, inputOf(life, run, turn)), cancelled)
-      expect(sends(after.commands)).toEqual(sends(before.commands))
-    })))
+    fc.assert(
+      fc.property(lives, fc.nat(), (life, when) => {
+        const runs = moments(life)
+        const before = runs[when % runs.length]!
+        const cancelled = put(before, { type: 'cancel', now: before.now })
+        const after = life.turns.reduce((run, turn) => put(run, inputOf(life, run, turn)), cancelled)
+        expect(sends(after.commands)).toEqual(sends(before.commands))
+      }),
+    ))
 
   it('a child born cancelled enters no step', () =>
     always((life) => {
@@ -440,14 +484,16 @@ describe('8. cancel recorded first', () => {
 
 describe('9. a template edit', () => {
   it('never alters a running sequence: its plan is what it started with', () =>
-    fc.assert(fc.property(lives, starts, (life, edited) => {
-      for (const { state, now } of moments(life)) {
-        if (state.status === 'notStarted') throw new Error('a started sequence has a plan')
-        const { steps, onFailure, lateSignal, dispatchTtlMs } = life.start
-        expect(state.plan).toEqual({ steps, onFailure, lateSignal, dispatchTtlMs })
-        expect(decide(state, { ...edited, now })).toEqual([])
-      }
-    })))
+    fc.assert(
+      fc.property(lives, starts, (life, edited) => {
+        for (const { state, now } of moments(life)) {
+          if (state.status === 'notStarted') throw new Error('a started sequence has a plan')
+          const { steps, onFailure, lateSignal, dispatchTtlMs } = life.start
+          expect(state.plan).toEqual({ steps, onFailure, lateSignal, dispatchTtlMs })
+          expect(decide(state, { ...edited, now })).toEqual([])
+        }
+      }),
+    ))
 })
 
 describe('10. counters conserve', () => {
@@ -489,8 +535,15 @@ describe('10. counters conserve', () => {
 
   it('facts of one decision stand in their order: engagement, regret, end of the step, then what follows', () =>
     always((life) => {
-      const order: readonly SequenceEvent['type'][] =
-        ['SequenceStarted', 'EngagementRecorded', 'EscalationRegretted', 'StepEnded', 'StepCommanded', 'StepDeferred', 'SequenceEnded']
+      const order: readonly SequenceEvent['type'][] = [
+        'SequenceStarted',
+        'EngagementRecorded',
+        'EscalationRegretted',
+        'StepEnded',
+        'StepCommanded',
+        'StepDeferred',
+        'SequenceEnded',
+      ]
       for (const { events } of lived(life).changes) {
         const places = events.map(({ type }) => order.indexOf(type))
         expect(places).toEqual([...new Set(places)].sort((a, b) => a - b))
@@ -510,7 +563,23 @@ it('the lives are worth living: they reach every outcome, every way a step ends,
     }
   }
   expect([...seen].sort()).toEqual([
-    'EngagementRecorded', 'EscalationRegretted', 'SequenceEnded', 'SequenceStarted', 'StepCommanded', 'StepDeferred', 'StepEnded',
-    'cancelled', 'completed', 'exhausted', 'expired', 'failed', 'refused', 'skipped', 'stopped', 'superseded', 'unreachable', 'waitElapsed',
+    'EngagementRecorded',
+    'EscalationRegretted',
+    'SequenceEnded',
+    'SequenceStarted',
+    'StepCommanded',
+    'StepDeferred',
+    'StepEnded',
+    'cancelled',
+    'completed',
+    'exhausted',
+    'expired',
+    'failed',
+    'refused',
+    'skipped',
+    'stopped',
+    'superseded',
+    'unreachable',
+    'waitElapsed',
   ])
 })

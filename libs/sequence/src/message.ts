@@ -25,8 +25,15 @@ export function channelTypeOf(name: string): ChannelType {
 }
 
 // Ranks of what was reported. The status is the highest, so it never regresses and does not depend on the order of arrival (rule 13).
-const ranks: Readonly<Record<EngagementKind, number>> =
-  { skipped: 0, unknown: 1, requested: 2, failed: 3, delivered: 4, viewed: 5, clicked: 6 }
+const ranks: Readonly<Record<EngagementKind, number>> = {
+  skipped: 0,
+  unknown: 1,
+  requested: 2,
+  failed: 3,
+  delivered: 4,
+  viewed: 5,
+  clicked: 6,
+}
 
 const isEngagement = (kind: EngagementKind): boolean => ranks[kind] >= ranks.delivered
 
@@ -50,8 +57,7 @@ export const wasSent = (message: Message): boolean => reportedOf(message).some(i
 export const isAwaited = (message: Message, now: number): boolean => message.standing === 'open' && now < silentAt(message)
 
 /** Whether nothing but an attempt of unknown outcome was reported: possibly sent, and perhaps to be sent again (rule 12). */
-export const isPossiblySent = (message: Message): message is SentMessage =>
-  message.standing === 'sent' && statusOf(message) === 'unknown'
+export const isPossiblySent = (message: Message): message is SentMessage => message.standing === 'sent' && statusOf(message) === 'unknown'
 
 /**
  * Whether the end of its step takes the message back: it is unanswered, or possibly sent, since it would be sent again after a cancel was
@@ -78,8 +84,14 @@ export const trustedAt = (commandedAt: number, occurredAt: number, recordedAt: n
 export function report(message: Exclude<Message, { standing: 'deferred' }>, kind: EngagementKind, at: number): Message {
   const { channelType, commandedAt, expiresAt } = message
   const reported = [...reportedOf(message), kind]
-  const closed = (standing: 'failed' | 'skipped' | 'expired', closedAt: number): Message =>
-    ({ standing, channelType, commandedAt, expiresAt, closedAt, reported })
+  const closed = (standing: 'failed' | 'skipped' | 'expired', closedAt: number): Message => ({
+    standing,
+    channelType,
+    commandedAt,
+    expiresAt,
+    closedAt,
+    reported,
+  })
 
   switch (message.standing) {
     case 'open':

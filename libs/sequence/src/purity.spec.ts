@@ -17,7 +17,20 @@ const sources = readdirSync(__dirname).filter((file) => file.endsWith('.ts') && 
 const harmless = new Set(['Error', 'Infinity', 'JSON', 'Math', 'Object', 'Set', 'String', 'undefined'])
 /** Calls that change their receiver; allowed only on a list that the same function has just made. */
 const mutators = new Set([
-  'push', 'pop', 'shift', 'unshift', 'splice', 'sort', 'reverse', 'fill', 'copyWithin', 'set', 'add', 'delete', 'clear', 'assign',
+  'push',
+  'pop',
+  'shift',
+  'unshift',
+  'splice',
+  'sort',
+  'reverse',
+  'fill',
+  'copyWithin',
+  'set',
+  'add',
+  'delete',
+  'clear',
+  'assign',
 ])
 
 /** What is impure about a source file; empty when nothing is. */

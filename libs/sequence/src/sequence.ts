@@ -1,7 +1,19 @@
 // The words of one sequence, the run of one send for one user: what can happen, what is true meanwhile, what may be put to it.
 import type {
-  ChannelType, EngagementKind, EngagementRecorded, EscalationRegretted, LateSignal, OnFailure, SequenceEnded, SequenceOutcome,
-  SequenceStarted, SequenceStep, StepCommanded, StepDeferred, StepEnded, StepEndReason,
+  ChannelType,
+  EngagementKind,
+  EngagementRecorded,
+  EscalationRegretted,
+  LateSignal,
+  OnFailure,
+  SequenceEnded,
+  SequenceOutcome,
+  SequenceStarted,
+  SequenceStep,
+  StepCommanded,
+  StepDeferred,
+  StepEnded,
+  StepEndReason,
 } from '@stepcast/contracts'
 
 export type { ChannelType } from '@stepcast/contracts'

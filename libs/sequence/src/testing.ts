@@ -6,9 +6,7 @@ import { evolve, fold } from './evolve'
 import { explain } from './explain'
 import { react } from './react'
 import { isRefusal, notStarted } from './sequence'
-import type {
-  Change, ChannelType, Effect, EngagementInput, Refusal, Sequence, SequenceEvent, SequenceInput, StartInput,
-} from './sequence'
+import type { Change, ChannelType, Effect, EngagementInput, Refusal, Sequence, SequenceEvent, SequenceInput, StartInput } from './sequence'
 import { timerOf } from './timer'
 
 /** The sequence of all examples: the contract's vector (demo, send-1, user-1). */
@@ -35,8 +33,7 @@ export interface Run {
 }
 
 /** Before anything happened. */
-export const nothingYet: Run =
-  { now: startedAt, state: notStarted, inputs: [], changes: [], commands: [], refusals: [] }
+export const nothingYet: Run = { now: startedAt, state: notStarted, inputs: [], changes: [], commands: [], refusals: [] }
 
 /** Puts one input to the sequence, as one change. */
 export function put(run: Run, input: SequenceInput): Run {
@@ -72,12 +69,14 @@ export function putUnderSuspicion(run: Run, input: SequenceInput): Run {
 /** The story of a sequence: one sentence per event. */
 export function storyOf(changes: readonly Change[]): readonly string[] {
   let state = notStarted
-  return changes.flatMap(({ recordedAt, events }) => events.map((event) => {
-    const why = explain(state, event, recordedAt)
-    ok(/^[A-Z].*\.$/.test(why) && !/undefined|NaN|null|Infinity/.test(why), `no sentence for people: ${why}`)
-    state = evolve(state, event, recordedAt)
-    return why
-  }))
+  return changes.flatMap(({ recordedAt, events }) =>
+    events.map((event) => {
+      const why = explain(state, event, recordedAt)
+      ok(/^[A-Z].*\.$/.test(why) && !/undefined|NaN|null|Infinity/.test(why), `no sentence for people: ${why}`)
+      state = evolve(state, event, recordedAt)
+      return why
+    }),
+  )
 }
 
 /** A deep copy of plain data. (`structuredClone` makes objects of another realm under Jest, which never equal ours strictly.) */
@@ -97,17 +96,32 @@ export const live = (run: Run, ...happenings: readonly Happening[]): Run =>
 export type Happening = (run: Run) => SequenceInput
 
 /** A step that waits: `step('viewed', 5, 'in_app')`. */
-export const step = (stopCondition: StopCondition, waitMinutes: number, ...channels: readonly ChannelType[]): SequenceStep =>
-  ({ channels, stopCondition, windowMs: waitMinutes * minute })
+export const step = (stopCondition: StopCondition, waitMinutes: number, ...channels: readonly ChannelType[]): SequenceStep => ({
+  channels,
+  stopCondition,
+  windowMs: waitMinutes * minute,
+})
 
 /** The terminal step: `last('push')`. */
 export const last = (...channels: readonly ChannelType[]): SequenceStep => ({ channels, stopCondition: null, windowMs: null })
 
 /** A sequence of these steps starts. */
-export const startedWith = (steps: readonly SequenceStep[], rules: Partial<StartInput> = {}): Happening => ({ now }) => ({
-  type: 'start', now, steps, onFailure: 'advance', lateSignal: 'stop', dispatchTtlMs: dispatchTtlMinutes * minute,
-  tag: null, source: 'http', requestedAt: null, cancelled: false, quietUntil: null, ...rules,
-})
+export const startedWith =
+  (steps: readonly SequenceStep[], rules: Partial<StartInput> = {}): Happening =>
+  ({ now }) => ({
+    type: 'start',
+    now,
+    steps,
+    onFailure: 'advance',
+    lateSignal: 'stop',
+    dispatchTtlMs: dispatchTtlMinutes * minute,
+    tag: null,
+    source: 'http',
+    requestedAt: null,
+    cancelled: false,
+    quietUntil: null,
+    ...rules,
+  })
 
 /** The two steps of the engine's table: in-app (viewed, 5), then push. */
 export const twoSteps: readonly SequenceStep[] = [step('viewed', 5, 'in_app'), last('push')]
@@ -115,9 +129,10 @@ export const twoSteps: readonly SequenceStep[] = [step('viewed', 5, 'in_app'), l
 /** A sequence of {@link twoSteps} starts. */
 export const started: Happening = startedWith(twoSteps)
 
-const engagement = (kind: EngagementKind) =>
+const engagement =
+  (kind: EngagementKind) =>
   (stepNumber: number, channel?: ChannelType, reason: string | null = null): Happening =>
-    (run) => ({ ...reportOf(run, stepNumber, kind, channel, reason), type: 'engagement', now: run.now, quietUntil: null })
+  (run) => ({ ...reportOf(run, stepNumber, kind, channel, reason), type: 'engagement', now: run.now, quietUntil: null })
 
 /** `requested(1)`, or `requested(2, 'sms')` where the step has several channels. */
 export const requested = engagement('requested')
@@ -138,32 +153,43 @@ export const timer: Happening = ({ now }) => ({ type: 'timer', now, note: null, 
 export const reconsidered: Happening = ({ now }) => ({ type: 'reconsider', now, quietUntil: null })
 
 /** The step's live timer comes due: its window elapses, its dispatcher's silence is taken for good, its wait or its deferral ends. */
-export const elapsed = (stepNumber: number): Happening => ({ now, state }) => {
-  const live = timerOf(state)
-  strictEqual(live?.step, stepNumber, `step ${stepNumber} has no timer`)
-  return { type: 'timer', now: Math.max(now, live.dueAt), note: null, quietUntil: null }
-}
+export const elapsed =
+  (stepNumber: number): Happening =>
+  ({ now, state }) => {
+    const live = timerOf(state)
+    strictEqual(live?.step, stepNumber, `step ${stepNumber} has no timer`)
+    return { type: 'timer', now: Math.max(now, live.dueAt), note: null, quietUntil: null }
+  }
 
 /** The same at a given minute after the start. */
-export const at = (minutes: number, happening: Happening): Happening => (run) => happening({ ...run, now: minuteAt(minutes) })
+export const at =
+  (minutes: number, happening: Happening): Happening =>
+  (run) =>
+    happening({ ...run, now: minuteAt(minutes) })
 
 /** The same during quiet hours that end at that minute. */
-export const quietUntil = (minutes: number, happening: Happening): Happening => (run) => {
-  const input = happening(run)
-  return input.type === 'cancel' ? input : { ...input, quietUntil: minuteAt(minutes) }
-}
+export const quietUntil =
+  (minutes: number, happening: Happening): Happening =>
+  (run) => {
+    const input = happening(run)
+    return input.type === 'cancel' ? input : { ...input, quietUntil: minuteAt(minutes) }
+  }
 
 /** The same report, of something that happened at that minute. */
-export const occurredAt = (minutes: number, happening: Happening): Happening => (run) => {
-  const input = happening(run)
-  return input.type === 'engagement' ? { ...input, occurredAt: minuteAt(minutes) } : input
-}
+export const occurredAt =
+  (minutes: number, happening: Happening): Happening =>
+  (run) => {
+    const input = happening(run)
+    return input.type === 'engagement' ? { ...input, occurredAt: minuteAt(minutes) } : input
+  }
 
 /** The same timer, fired although reports were still waiting. */
-export const receiptsBehind = (happening: Happening): Happening => (run) => {
-  const input = happening(run)
-  return input.type === 'timer' ? { ...input, note: 'receipts_behind' } : input
-}
+export const receiptsBehind =
+  (happening: Happening): Happening =>
+  (run) => {
+    const input = happening(run)
+    return input.type === 'timer' ? { ...input, note: 'receipts_behind' } : input
+  }
 
 type Report = Omit<EngagementInput, 'type' | 'now' | 'quietUntil'>
 
@@ -181,30 +207,38 @@ function reportOf(run: Run, stepNumber: number, kind: EngagementKind, channel: C
 export type Fact = (run: Run) => SequenceEvent
 
 /** Channels of the step were commanded, to be answered within the dispatch deadline. */
-export const commanded = (stepNumber: number, ...channels: readonly ChannelType[]): Fact => ({ now }) =>
-  ({ type: 'StepCommanded', step: stepNumber, channels, commandedAt: now, expiresAt: now + dispatchTtlMinutes * minute })
+export const commanded =
+  (stepNumber: number, ...channels: readonly ChannelType[]): Fact =>
+  ({ now }) => ({ type: 'StepCommanded', step: stepNumber, channels, commandedAt: now, expiresAt: now + dispatchTtlMinutes * minute })
 
 /** Channels of the step wait for that minute. */
-export const deferred = (stepNumber: number, untilMinute: number, ...channels: readonly ChannelType[]): Fact => () =>
-  ({ type: 'StepDeferred', step: stepNumber, channels, until: minuteAt(untilMinute), reason: 'quiet_hours' })
+export const deferred =
+  (stepNumber: number, untilMinute: number, ...channels: readonly ChannelType[]): Fact =>
+  () => ({ type: 'StepDeferred', step: stepNumber, channels, until: minuteAt(untilMinute), reason: 'quiet_hours' })
 
 /** The report was recorded. */
-export const recorded = (stepNumber: number, kind: EngagementKind, changed: Partial<EngagementRecorded> = {}): Fact => (run) =>
-  ({ type: 'EngagementRecorded', ...reportOf(run, stepNumber, kind, changed.channelType as ChannelType | undefined, null), ...changed })
+export const recorded =
+  (stepNumber: number, kind: EngagementKind, changed: Partial<EngagementRecorded> = {}): Fact =>
+  (run) => ({
+    type: 'EngagementRecorded',
+    ...reportOf(run, stepNumber, kind, changed.channelType as ChannelType | undefined, null),
+    ...changed,
+  })
 
 /** The step is over. */
-export const ended = (
-  stepNumber: number, reason: StepEndReason, engagementKind: EngagementKind | null = null, note: string | null = null,
-): Fact => () => ({ type: 'StepEnded', step: stepNumber, reason, engagement: engagementKind, note })
+export const ended =
+  (stepNumber: number, reason: StepEndReason, engagementKind: EngagementKind | null = null, note: string | null = null): Fact =>
+  () => ({ type: 'StepEnded', step: stepNumber, reason, engagement: engagementKind, note })
 
 /** Later steps turned out not to have been needed. */
-export const regretted = (stepNumber: number, laterSteps: readonly number[], kind: EngagementKind, lateByMinutes: number): Fact => () =>
-  ({ type: 'EscalationRegretted', step: stepNumber, laterSteps, kind, lateByMs: lateByMinutes * minute })
+export const regretted =
+  (stepNumber: number, laterSteps: readonly number[], kind: EngagementKind, lateByMinutes: number): Fact =>
+  () => ({ type: 'EscalationRegretted', step: stepNumber, laterSteps, kind, lateByMs: lateByMinutes * minute })
 
 /** The sequence is over. */
-export const over = (
-  outcome: SequenceOutcome, stepNumber: number | null = null, engagementKind: EngagementKind | null = null,
-): Fact => () => ({ type: 'SequenceEnded', outcome, step: stepNumber, engagement: engagementKind })
+export const over =
+  (outcome: SequenceOutcome, stepNumber: number | null = null, engagementKind: EngagementKind | null = null): Fact =>
+  () => ({ type: 'SequenceEnded', outcome, step: stepNumber, engagement: engagementKind })
 
 // ── Given, when, then ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,7 +264,11 @@ export function given(...past: readonly Happening[]): { readonly when: (...happe
       const happened = run.changes.slice(before.changes.length).flatMap(({ events }) => events)
       return {
         run,
-        then: (...facts) => deepStrictEqual(happened, facts.map((fact) => fact(run))),
+        then: (...facts) =>
+          deepStrictEqual(
+            happened,
+            facts.map((fact) => fact(run)),
+          ),
         thenNothing: () => deepStrictEqual({ happened, refusals: run.refusals }, { happened: [], refusals: [] }),
         thenRefused: (reason) => deepStrictEqual({ happened, refused: run.refusals.at(-1)?.reason }, { happened: [], refused: reason }),
       }

@@ -12,8 +12,13 @@ export const capital = (text: string): string => text.charAt(0).toUpperCase() + 
 export const list = (items: readonly string[]): string =>
   items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`
 
-const units: ReadonlyArray<readonly [name: string, ms: number]> =
-  [['d', 86_400_000], ['h', 3_600_000], ['min', 60_000], ['s', 1_000], ['ms', 1]]
+const units: ReadonlyArray<readonly [name: string, ms: number]> = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+  ['ms', 1],
+]
 
 /** A duration by its two largest units, the rest cut off: `5 min`, `1 h 30 min`, `250 ms`; never negative. */
 export function duration(ms: number): string {

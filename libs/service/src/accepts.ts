@@ -17,7 +17,13 @@ const json = ['application/json', 'application/problem+json'] as const
 export class AcceptCheck implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const types = this.typesOf(context)
-    if (types !== null && context.switchToHttp().getRequest<Request>().accepts([...types]) === false) {
+    if (
+      types !== null &&
+      context
+        .switchToHttp()
+        .getRequest<Request>()
+        .accepts([...types]) === false
+    ) {
       throw new Problem({ status: 406, detail: `This call answers with ${types[0]}, which the header Accept leaves out.` })
     }
     return next.handle()

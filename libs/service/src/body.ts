@@ -56,7 +56,8 @@ async function bytesOf(request: Request, most: number): Promise<Buffer> {
 export function jsonPiecesOf(request: Request, most: number): AsyncGenerator<Buffer, void> {
   if (hasBody(request)) expectJson(request)
   const charset = charsetOf(request)
-  if (charset !== 'utf-8' && charset !== 'utf8') throw new Problem({ status: 415, detail: 'The body of this call is read as it comes: send it in UTF-8.' })
+  if (charset !== 'utf-8' && charset !== 'utf8')
+    throw new Problem({ status: 415, detail: 'The body of this call is read as it comes: send it in UTF-8.' })
   return piecesOf(request, { most, ...usualTimes })
 }
 
@@ -66,7 +67,12 @@ const expectJson = (request: Request): void => expectType(request, 'application/
 
 function expectType({ headers }: Request, name: string, pattern: RegExp): void {
   if (pattern.test(headers['content-type'] ?? '')) return
-  throw new Problem({ status: 415, detail: `The body of this call is ${name}: send it with Content-Type: ${name}.`, headers: { accept: name } })
+  throw new Problem({
+    status: 415,
+    detail: `The body of this call is ${name}: send it with Content-Type: ${name}.`,
+    headers: { accept: name },
+  })
 }
 
-const charsetOf = ({ headers }: Request): string => /;\s*charset="?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1]?.toLowerCase() ?? 'utf-8'
+const charsetOf = ({ headers }: Request): string =>
+  /;\s*charset="?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1]?.toLowerCase() ?? 'utf-8'

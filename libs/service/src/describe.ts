@@ -25,5 +25,5 @@ export const Undescribed = (): MethodDecorator & ClassDecorator => SetMetadata(d
 /** What a call says of itself: undefined where it says nothing, null where it is left out. */
 export const descriptionOf = (controller: object, handler: object): CallDescription | null | undefined => {
   const own = Reflect.getMetadata(descriptionKey, handler) as CallDescription | null | undefined
-  return own === undefined ? Reflect.getMetadata(descriptionKey, controller) as CallDescription | null | undefined : own
+  return own === undefined ? (Reflect.getMetadata(descriptionKey, controller) as CallDescription | null | undefined) : own
 }

@@ -36,7 +36,8 @@ export const namedTexts = (problemOf: (name: string, text: string) => string | n
     })
     .meta({ type: 'object', additionalProperties: { type: 'string' } }) as unknown as z.ZodType<Readonly<Record<string, string>>>
 
-const kindOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value))
+const kindOf = (value: unknown): string =>
+  Array.isArray(value) ? 'a list' : typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value)
 
 /** A whole number from `min` to `max`; at most what the database's int4 holds. */
 export const int4 = (min = 0, max = maxInt4): z.ZodInt => z.int().min(min).max(max)

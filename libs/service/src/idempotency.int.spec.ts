@@ -22,7 +22,9 @@ beforeEach(() => pool.query('TRUNCATE idempotency_keys, orders'))
 const order = (key: string | null, name = 'a', wait = Promise.resolve(), workspaceId = 'demo', route = 'POST /v1/orders') =>
   idempotent(pool, { workspaceId }, route, key, fingerprintOf({ name }), async (tx) => {
     await wait
-    const { rows: [made] } = await tx.query<{ id: number }>('INSERT INTO orders (name) VALUES ($1) RETURNING id', [name])
+    const {
+      rows: [made],
+    } = await tx.query<{ id: number }>('INSERT INTO orders (name) VALUES ($1) RETURNING id', [name])
     return { id: made!.id, name }
   })
 const orders = async (): Promise<number> => (await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM orders')).rows[0]!.n
@@ -41,7 +43,12 @@ it('another body is refused', async () => {
 it('in flight is a conflict, and exactly one of many is done', async () => {
   let go!: () => void
   const wait = new Promise<void>((resolve) => (go = resolve))
-  const all = Array.from({ length: 8 }, () => order('k', 'a', wait).then(() => 200, (error: { status: number }) => error.status))
+  const all = Array.from({ length: 8 }, () =>
+    order('k', 'a', wait).then(
+      () => 200,
+      (error: { status: number }) => error.status,
+    ),
+  )
   const settled = Promise.all(all.slice(0)).then((answers) => answers.sort())
   setTimeout(go, 300)
   expect(await settled).toEqual([200, ...Array.from({ length: 7 }, () => 409)])

@@ -63,7 +63,9 @@ it('a small body is here in whole, whatever it says of its length; a larger one 
   expect((await send([], nothing)).what).toBe('none')
   expect((await send([sizeOf(0)], nothing)).what).toBe('none')
   expect((await send([sizeOf(5)], (socket) => void socket.write('abcde'))).what).toBe('whole 5')
-  expect((await send(['Transfer-Encoding: chunked'], (socket) => void socket.write('3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n'))).what).toBe('whole 5')
+  expect((await send(['Transfer-Encoding: chunked'], (socket) => void socket.write('3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n'))).what).toBe(
+    'whole 5',
+  )
   const large = Buffer.alloc(2 * keptBytes, 'x')
   expect((await send([sizeOf(large.length)], (socket) => void socket.write(large))).what).toBe(`streamed ${large.length}`)
   const chunked = (socket: Socket): void => {

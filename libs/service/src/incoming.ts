@@ -148,7 +148,11 @@ export class HeldBytes {
 }
 
 const tooMuch = (): Problem =>
-  new Problem({ status: 503, detail: 'Too much is being sent at once: try again in a moment.', headers: { 'retry-after': '1', ...closing } })
+  new Problem({
+    status: 503,
+    detail: 'Too much is being sent at once: try again in a moment.',
+    headers: { 'retry-after': '1', ...closing },
+  })
 
 /** Reads a request piece by piece. */
 class Reader {

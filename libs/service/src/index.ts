@@ -17,11 +17,31 @@ export { type After, type Keyset, keyset, type KeysetType, type Page, page, page
 export { parse } from './parse'
 export { pointerStep } from './storable'
 export { answerReadiness, notReadyInWords, readyQuery, type ReadyQuery } from './probes'
-export { conflict, type FieldError, forbidden, notFound, preconditionFailed, Problem, refused, taken, unauthenticated, unavailable, unreadable } from './problem'
+export {
+  conflict,
+  type FieldError,
+  forbidden,
+  notFound,
+  preconditionFailed,
+  Problem,
+  refused,
+  taken,
+  unauthenticated,
+  unavailable,
+  unreadable,
+} from './problem'
 export { sendProblem } from './problemFilter'
 export { type NotReady, Readiness } from './readiness'
 export {
-  allows, type AuthenticatedRequest, type Authenticate, Caller, expectEveryRouteScoped, RequireScope, type Route, routesOf, type Scope,
+  allows,
+  type AuthenticatedRequest,
+  type Authenticate,
+  Caller,
+  expectEveryRouteScoped,
+  RequireScope,
+  type Route,
+  routesOf,
+  type Scope,
 } from './scope'
 export { ENV, type Env, type RunningService, type ServiceOptions, startService } from './start'
 export { answerWith, currentTraceparent, keepTrace, withTraceparent } from './trace'

@@ -23,7 +23,8 @@ function textOf(bytes: Buffer, charset: string): string {
   try {
     return new TextDecoder(charset, { fatal: true }).decode(bytes)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_NOT_SUPPORTED') throw new Problem({ status: 415, detail: `The charset ${JSON.stringify(charset.slice(0, 40))} is not known: send UTF-8.` })
+    if ((error as NodeJS.ErrnoException).code === 'ERR_ENCODING_NOT_SUPPORTED')
+      throw new Problem({ status: 415, detail: `The charset ${JSON.stringify(charset.slice(0, 40))} is not known: send UTF-8.` })
     // Read as U+FFFD, people would be sent that.
     throw unreadable([{ path: '', message: 'is not UTF-8: send JSON in UTF-8, or name its charset in Content-Type' }])
   }
@@ -47,7 +48,9 @@ function expectShallow(text: string): void {
 /** 400: objects and lists within each other, more than {@link maxJsonDepth}. */
 export const tooDeep = (): Problem => unreadable([{ path: '', message: `is nested more than ${maxJsonDepth} levels deep` }])
 
-const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = ['"', '\\', '{', '}', '[', ']'].map((sign) => sign.charCodeAt(0))
+const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = ['"', '\\', '{', '}', '[', ']'].map((sign) =>
+  sign.charCodeAt(0),
+)
 
 /** Node's words on where it stopped, without the piece of the body that they quote: it may be a piece of a secret or of a person. */
 function notJson(words: string): string {

@@ -9,7 +9,13 @@ const offsets = (...of: number[]): Map<number, number> => new Map(of.entries())
 /** Kafka as a few numbers; `asked` counts requests. */
 function given(change: Partial<KafkaWatchOptions['follows'][number]> = {}) {
   const kafka = {
-    ends: offsets(10, 10), lows: offsets(0, 0), committed: offsets(10, 10), isAway: false, asked: { ends: 0, lows: 0, committed: 0 }, at: 0, isClosed: false,
+    ends: offsets(10, 10),
+    lows: offsets(0, 0),
+    committed: offsets(10, 10),
+    isAway: false,
+    asked: { ends: 0, lows: 0, committed: 0 },
+    at: 0,
+    isClosed: false,
   }
   const answer = async <T>(kind: keyof typeof kafka.asked, value: T): Promise<T> => {
     kafka.asked[kind]++
@@ -17,10 +23,12 @@ function given(change: Partial<KafkaWatchOptions['follows'][number]> = {}) {
     return value
   }
   const options: KafkaWatchOptions = {
-    now: () => kafka.at, follows: [{ groupId: 'orchestrator', topic, ...change }],
+    now: () => kafka.at,
+    follows: [{ groupId: 'orchestrator', topic, ...change }],
     connection: {
       endOffsets: () => answer('ends', new Map(kafka.ends)),
-      offsets: () => answer('lows', new Map([...kafka.ends].map(([partition, end]) => [partition, { low: kafka.lows.get(partition)!, end }]))),
+      offsets: () =>
+        answer('lows', new Map([...kafka.ends].map(([partition, end]) => [partition, { low: kafka.lows.get(partition)!, end }]))),
       committed: () => answer('committed', new Map(kafka.committed)),
       onDeadLetter: () => {},
       get isClosed() {
@@ -45,7 +53,10 @@ it('a record that is not worked off for over a minute is named with group, topic
   expect(await watch.standing()).toBeNull()
   await after(15_000)
   expect(await watch.standing()).toBe(`orchestrator has a record of ${topic}, partition 1, waiting for 75 s`)
-  expect(watch.standings()).toMatchObject([{ partition: 0, lag: 0, ageMs: 0 }, { partition: 1, lag: 2, ageMs: 75_000 }])
+  expect(watch.standings()).toMatchObject([
+    { partition: 0, lag: 0, ageMs: 0 },
+    { partition: 1, lag: 2, ageMs: 75_000 },
+  ])
   kafka.committed.set(1, 12)
   await after(15_000)
   expect(await watch.standing()).toBeNull()
@@ -69,12 +80,15 @@ it('a record that stopped the process before a restart is seen a minute after it
   expect(await watch.standing()).toContain('partition 0')
 })
 
-it('records that retention took away, or of a group without offsets, are nobody\'s to work off', async () => {
+it("records that retention took away, or of a group without offsets, are nobody's to work off", async () => {
   const { kafka, watch, after } = given()
   kafka.committed.clear()
   kafka.lows = offsets(10, 7)
   await after(0)
-  expect(watch.standings()).toMatchObject([{ partition: 0, lag: 0 }, { partition: 1, lag: 3 }])
+  expect(watch.standings()).toMatchObject([
+    { partition: 0, lag: 0 },
+    { partition: 1, lag: 3 },
+  ])
 })
 
 it('offsets may be kept elsewhere, of the partitions of this process only', async () => {
@@ -132,7 +146,8 @@ it('readiness and metrics tell both', async () => {
   await readiness.notReady()
   kafka.at += 31_000
   expect(await readiness.notReady()).toEqual([
-    { part: 'kafka', detail: 'no answer for 31 s' }, { part: 'consumers', detail: expect.stringContaining('waiting for 98 s') },
+    { part: 'kafka', detail: 'no answer for 31 s' },
+    { part: 'consumers', detail: expect.stringContaining('waiting for 98 s') },
   ])
   // Old numbers would look like those of now.
   expect(await registry.metrics()).not.toContain('partition="1"')

@@ -20,7 +20,9 @@ export interface FollowedTopic {
 
 /** What a process wants to know of Kafka. */
 export interface KafkaWatchOptions {
-  readonly connection: Pick<KafkaConnection, 'endOffsets' | 'offsets' | 'committed' | 'isClosed'> & { onDeadLetter: KafkaConnection['onDeadLetter'] }
+  readonly connection: Pick<KafkaConnection, 'endOffsets' | 'offsets' | 'committed' | 'isClosed'> & {
+    onDeadLetter: KafkaConnection['onDeadLetter']
+  }
   readonly follows: readonly FollowedTopic[]
   /** Topics it writes: for a process that follows none, so that there is something to ask for. */
   readonly writes?: readonly string[]
@@ -93,8 +95,15 @@ export class KafkaWatch {
   /** Where each reader stood at the last look, with ages of now. */
   standings(): Standing[] {
     const now = this.now()
-    return this.followers.flatMap(({ followed: { groupId, topic }, age, last }) => [...last].map(([partition, { next, end }]) =>
-      ({ groupId, topic, partition, lag: Math.max(0, end - next), ageMs: age.ageMs(partition, next, now) })))
+    return this.followers.flatMap(({ followed: { groupId, topic }, age, last }) =>
+      [...last].map(([partition, { next, end }]) => ({
+        groupId,
+        topic,
+        partition,
+        lag: Math.max(0, end - next),
+        ageMs: age.ageMs(partition, next, now),
+      })),
+    )
   }
 
   /** Looks unless somebody did within `ms`. */
@@ -112,7 +121,9 @@ export class KafkaWatch {
   /** Which reader stands; null: none does. */
   async standing(): Promise<string | null> {
     await this.lately()
-    const standing = this.standings().filter(({ ageMs }) => ageMs > standsAfterMs).sort((a, b) => b.ageMs - a.ageMs)
+    const standing = this.standings()
+      .filter(({ ageMs }) => ageMs > standsAfterMs)
+      .sort((a, b) => b.ageMs - a.ageMs)
     const [oldest] = standing
     if (oldest === undefined) return null
     const { groupId, topic, partition, ageMs } = oldest
@@ -130,17 +141,19 @@ export class KafkaWatch {
   private look(): Promise<void> {
     if (this.looking !== null) return this.looking
     const since = (this.lookingSince = this.now())
-    this.looking = this.take().then(
-      () => {
-        this.failingSince = null
-      },
-      () => {
-        if (!this.options.connection.isClosed) this.failingSince ??= since
-      },
-    ).finally(() => {
-      this.looking = this.lookingSince = null
-      this.lookedAt = this.now()
-    })
+    this.looking = this.take()
+      .then(
+        () => {
+          this.failingSince = null
+        },
+        () => {
+          if (!this.options.connection.isClosed) this.failingSince ??= since
+        },
+      )
+      .finally(() => {
+        this.looking = this.lookingSince = null
+        this.lookedAt = this.now()
+      })
     return this.looking
   }
 
@@ -154,19 +167,29 @@ export class KafkaWatch {
 
   private async follow(follower: Follower, ends: Offsets, now: number): Promise<void> {
     const { connection } = this.options
-    const { followed: { groupId, topic, offsets, onlyNamed }, age, last } = follower
+    const {
+      followed: { groupId, topic, offsets, onlyNamed },
+      age,
+      last,
+    } = follower
     age.sample(ends, now)
     // Nothing came and nothing waited: an idle process asks no further.
-    if (offsets === undefined && [...ends].every(([partition, end]) => last.get(partition)?.end === end && last.get(partition)?.next === end)) return
+    if (
+      offsets === undefined &&
+      [...ends].every(([partition, end]) => last.get(partition)?.end === end && last.get(partition)?.next === end)
+    )
+      return
     const stored = offsets === undefined ? await connection.committed(groupId, topic) : await offsets()
     // Where nothing is stored, or behind what is kept, reading goes on from the first record kept.
     const behind = [...ends].some(([partition, end]) => (stored.get(partition) ?? 0) < end)
     const kept = behind ? await connection.offsets(topic) : null
     const partitions = onlyNamed ? stored : ends
-    follower.last = new Map([...partitions.keys()].map((partition) => {
-      const end = ends.get(partition) ?? 0
-      return [partition, { end, next: Math.min(end, Math.max(kept?.get(partition)?.low ?? 0, stored.get(partition) ?? 0)) }]
-    }))
+    follower.last = new Map(
+      [...partitions.keys()].map((partition) => {
+        const end = ends.get(partition) ?? 0
+        return [partition, { end, next: Math.min(end, Math.max(kept?.get(partition)?.low ?? 0, stored.get(partition) ?? 0)) }]
+      }),
+    )
   }
 }
 
@@ -191,16 +214,30 @@ export function watchKafka(registry: Registry, readiness: Readiness, options: Ka
     await watch.atMost(1_000)
     // No number is better than an old one: these are of a look that failed.
     if (watch.awayMs() > 0) return []
-    return watch.standings().map((standing) =>
-      ({ labels: { group: standing.groupId, topic: standing.topic, partition: standing.partition }, value: valueOf(standing) }))
+    return watch
+      .standings()
+      .map((standing) => ({
+        labels: { group: standing.groupId, topic: standing.topic, partition: standing.partition },
+        value: valueOf(standing),
+      }))
   }
-  gaugeAtScrape(registry, {
-    name: 'stepcast_consumer_lag_records',
-    help: 'Records that a consumer group has not worked off, control records included.', labelNames,
-  }, () => readings(({ lag }) => lag))
-  gaugeAtScrape(registry, {
-    name: 'stepcast_consumer_oldest_age_seconds',
-    help: 'How long the oldest record that a consumer group has not worked off has been there, at least; 0: there is none.', labelNames,
-  }, () => readings(({ ageMs }) => ageMs / 1_000))
+  gaugeAtScrape(
+    registry,
+    {
+      name: 'stepcast_consumer_lag_records',
+      help: 'Records that a consumer group has not worked off, control records included.',
+      labelNames,
+    },
+    () => readings(({ lag }) => lag),
+  )
+  gaugeAtScrape(
+    registry,
+    {
+      name: 'stepcast_consumer_oldest_age_seconds',
+      help: 'How long the oldest record that a consumer group has not worked off has been there, at least; 0: there is none.',
+      labelNames,
+    },
+    () => readings(({ ageMs }) => ageMs / 1_000),
+  )
   return watch
 }

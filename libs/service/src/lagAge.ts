@@ -23,7 +23,11 @@ export class LagAge {
       if (samples.at(-1)?.end === end) continue
       samples.push({ end, at: now })
       // The first one stays: it tells of the record that waits longest.
-      if (samples.length > samplesKept) this.samples.set(partition, samples.filter((_sample, i) => i === 0 || i % 2 === 0))
+      if (samples.length > samplesKept)
+        this.samples.set(
+          partition,
+          samples.filter((_sample, i) => i === 0 || i % 2 === 0),
+        )
     }
   }
 

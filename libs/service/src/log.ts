@@ -10,7 +10,19 @@ export const LOG = Symbol('log')
 
 // Errors carry more than their message: PostgreSQL's `detail` and `where` quote values, TypeORM's `parameters` are. These name a place.
 const saidOfErrors = [
-  'code', 'errno', 'syscall', 'address', 'port', 'severity', 'schema', 'table', 'column', 'constraint', 'dataType', 'routine', 'retriable',
+  'code',
+  'errno',
+  'syscall',
+  'address',
+  'port',
+  'severity',
+  'schema',
+  'table',
+  'column',
+  'constraint',
+  'dataType',
+  'routine',
+  'retriable',
 ] as const
 
 // Errors of PostgreSQL whose message names places only: outages, and class 23, constraints, which quotes in `detail`. All others may quote

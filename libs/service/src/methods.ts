@@ -15,7 +15,11 @@ export interface KnownPath {
 export function knownPaths(app: INestApplicationContext): (path: string) => KnownPath | null {
   let routes: { matches: (path: string) => unknown; method: string; scopes: readonly Scope[] }[] | null = null
   return (path) => {
-    routes ??= routesOf(app).map(({ path: pattern, method, scopes }) => ({ matches: match(pattern, { sensitive: true }), method, scopes: scopes ?? [] }))
+    routes ??= routesOf(app).map(({ path: pattern, method, scopes }) => ({
+      matches: match(pattern, { sensitive: true }),
+      method,
+      scopes: scopes ?? [],
+    }))
     const known = routes.filter(({ matches }) => fits(matches, path))
     if (known.length === 0) return null
     const methods = new Set(known.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))

@@ -41,11 +41,19 @@ export function gaugeAtScrape(
   read: () => Promise<readonly Reading[]> | readonly Reading[],
 ): void {
   new Gauge({
-    name, help, labelNames: [...labelNames], registers: [registry],
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
     async collect() {
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<readonly Reading[]>((resolve) => (timer = setTimeout(resolve, readWithinMs, [])))
-      const readings = await Promise.race([Promise.resolve().then(read).catch(() => []), late])
+      const readings = await Promise.race([
+        Promise.resolve()
+          .then(read)
+          .catch(() => []),
+        late,
+      ])
       clearTimeout(timer)
       this.reset()
       // Without labels, reset() leaves a zero that nobody has read.

@@ -42,19 +42,35 @@ it('a page ends before 1 MB of JSON, after one item at least, and goes on from t
 it('what is answered of a row is measured, not the row', () => {
   const rows = Array.from({ length: 6 }, (_, at) => ({ at, text: 'x'.repeat(300_000) }))
   const byNumber = keyset('large', 'int4')
-  expect(pageOf(rows, page({ limit: '6' }, byNumber), byNumber, ({ at }) => [at], ({ at }) => at).items).toHaveLength(6)
+  expect(
+    pageOf(
+      rows,
+      page({ limit: '6' }, byNumber),
+      byNumber,
+      ({ at }) => [at],
+      ({ at }) => at,
+    ).items,
+  ).toHaveLength(6)
 })
 
 const plain = (json: string): string => Buffer.from(json).toString('base64url')
 /** As this list would give it, whatever it holds. */
 const made = (list: string, json: string): string => writeCursor(list, JSON.parse(json) as [])
 
-it.each(['x', 'W10', plain('{"a":1}'), plain('[1]'), plain('[1,"a"]'), made('numbers', '[1]'), made('numbers', '[1,"a\\u0000b"]'), made('others', '[1,"a"]'), '', '%'])(
-  'refuses the cursor %s',
-  (cursor) => {
-    expect(() => page({ cursor }, order)).toThrow('/cursor is not a cursor of this list')
-  },
-)
+it.each([
+  'x',
+  'W10',
+  plain('{"a":1}'),
+  plain('[1]'),
+  plain('[1,"a"]'),
+  made('numbers', '[1]'),
+  made('numbers', '[1,"a\\u0000b"]'),
+  made('others', '[1,"a"]'),
+  '',
+  '%',
+])('refuses the cursor %s', (cursor) => {
+  expect(() => page({ cursor }, order)).toThrow('/cursor is not a cursor of this list')
+})
 
 it('refuses its own cursor with a letter changed', () => {
   const cursor = made('numbers', '[1,"a"]')

@@ -46,7 +46,10 @@ export interface Page<Shape extends readonly KeysetType[]> {
  * Reads `limit` and `cursor` of a query.
  * @throws Problem 422 for a wrong limit, 400 for a cursor that this list has not given.
  */
-export function page<const Shape extends readonly KeysetType[]>(query: { limit?: unknown; cursor?: unknown }, keys: Keyset<Shape>): Page<Shape> {
+export function page<const Shape extends readonly KeysetType[]>(
+  query: { limit?: unknown; cursor?: unknown },
+  keys: Keyset<Shape>,
+): Page<Shape> {
   const { limit, cursor } = parse(pageQuery, { limit: query.limit, cursor: query.cursor })
   return { limit, after: cursor === undefined ? null : readCursor(cursor, keys) }
 }
@@ -89,7 +92,8 @@ export function signCursorsWith(secret: string): void {
 
 // Twelve bytes: whoever guesses one has only named a place in his own list.
 const macBytes = 12
-const macOf = (list: string, values: Buffer): Buffer => createHmac('sha256', cursorKey).update(`cursor of ${list}\n`).update(values).digest().subarray(0, macBytes)
+const macOf = (list: string, values: Buffer): Buffer =>
+  createHmac('sha256', cursorKey).update(`cursor of ${list}\n`).update(values).digest().subarray(0, macBytes)
 
 /** The opaque cursor of keyset values of a list. */
 export function writeCursor(list: string, after: readonly (string | number)[]): string {

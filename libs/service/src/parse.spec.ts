@@ -41,11 +41,19 @@ it('no text, whatever its schema, holds NUL or half a surrogate pair, in values 
   expect(errorsOf(z.object({ name: z.string() }), { name: 'a\u0000b' })).toEqual(['/name must not hold the character NUL'])
   expect(errorsOf(anything, 'Ann \ud83d')).toEqual([' must not hold half a surrogate pair'])
   expect(errorsOf(anything, { a: [1, { 'b/c': '\udc4b' }], d: 'e' })).toEqual(['/a/1/b~1c must not hold half a surrogate pair'])
-  expect(errorsOf(z.record(z.string(), z.string()), { ok: 'x', 'a\u0000': 'x' })).toEqual([' must not hold the character NUL in the name of a field'])
-  expect(errorsOf(z.array(z.string()), ['\u0000', 'Ann 👋', '\ud83d'])).toEqual([
-    '/0 must not hold the character NUL', '/2 must not hold half a surrogate pair',
+  expect(errorsOf(z.record(z.string(), z.string()), { ok: 'x', 'a\u0000': 'x' })).toEqual([
+    ' must not hold the character NUL in the name of a field',
   ])
-  expect(errorsOf(z.array(z.string()), Array.from({ length: 500 }, () => '\u0000'))).toHaveLength(100)
+  expect(errorsOf(z.array(z.string()), ['\u0000', 'Ann 👋', '\ud83d'])).toEqual([
+    '/0 must not hold the character NUL',
+    '/2 must not hold half a surrogate pair',
+  ])
+  expect(
+    errorsOf(
+      z.array(z.string()),
+      Array.from({ length: 500 }, () => '\u0000'),
+    ),
+  ).toHaveLength(100)
 })
 
 it('looks into what is nested deeper than the stack is', () => {
@@ -55,5 +63,10 @@ it('looks into what is nested deeper than the stack is', () => {
 })
 
 it('stops at 100 errors', () => {
-  expect(errorsOf(z.array(z.string()), Array.from({ length: 500 }, () => 1))).toHaveLength(100)
+  expect(
+    errorsOf(
+      z.array(z.string()),
+      Array.from({ length: 500 }, () => 1),
+    ),
+  ).toHaveLength(100)
 })

@@ -15,7 +15,9 @@ export type ReadyQuery = z.output<typeof readyQuery>
 /** 503 naming the parts that are not ready, and why where they say so. */
 export const notReadyProblem = (parts: readonly NotReady[]): Problem =>
   new Problem({
-    status: 503, detail: `Not ready: ${notReadyInWords(parts)}.`, headers: { 'retry-after': '1' },
+    status: 503,
+    detail: `Not ready: ${notReadyInWords(parts)}.`,
+    headers: { 'retry-after': '1' },
     extensions: {
       notReady: parts.map(({ part }) => part),
       details: Object.fromEntries(parts.flatMap(({ part, detail }) => (detail === null ? [] : [[part, detail] as const]))),
@@ -27,7 +29,11 @@ export const notReadyInWords = (parts: readonly NotReady[]): string =>
   parts.map(({ part, detail }) => (detail === null ? part : `${part} (${detail})`)).join(', ')
 
 /** Answers a probe: 503 where something is missing. */
-export async function answerReadiness(readiness: Readiness, whole: () => Promise<readonly NotReady[]>, { of }: ReadyQuery): Promise<{ ready: true }> {
+export async function answerReadiness(
+  readiness: Readiness,
+  whole: () => Promise<readonly NotReady[]>,
+  { of }: ReadyQuery,
+): Promise<{ ready: true }> {
   const notReady = of === 'self' ? (readiness.canAnswer ? [] : [stopping]) : await whole()
   if (notReady.length > 0) throw notReadyProblem(notReady)
   return { ready: true }

@@ -14,9 +14,23 @@ export interface FieldError {
  * never renamed.
  */
 const typeOfStatus: Readonly<Record<number, string>> = {
-  400: 'unreadable', 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 405: 'method-not-allowed', 406: 'not-acceptable', 408: 'too-slow',
-  409: 'conflict', 410: 'gone', 412: 'precondition-failed', 413: 'too-large', 415: 'unsupported-media-type', 422: 'refused', 429: 'too-many',
-  431: 'headers-too-large', 500: 'unexpected', 503: 'unavailable',
+  400: 'unreadable',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  406: 'not-acceptable',
+  408: 'too-slow',
+  409: 'conflict',
+  410: 'gone',
+  412: 'precondition-failed',
+  413: 'too-large',
+  415: 'unsupported-media-type',
+  422: 'refused',
+  429: 'too-many',
+  431: 'headers-too-large',
+  500: 'unexpected',
+  503: 'unavailable',
 }
 
 /** The parts of a {@link Problem}; `type` is that of its status and `title` the status phrase unless given. */
@@ -53,7 +67,10 @@ export class Problem extends Error {
     const { status, detail, title, type, errors, extensions } = this.parts
     return {
       ...extensions,
-      type: type ?? problemType(status), title: title ?? STATUS_CODES[status] ?? 'Error', status, detail,
+      type: type ?? problemType(status),
+      title: title ?? STATUS_CODES[status] ?? 'Error',
+      status,
+      detail,
       ...(errors === undefined ? {} : { errors }),
     }
   }
@@ -69,8 +86,7 @@ export const unreadable = (errors: readonly FieldError[]): Problem =>
   new Problem({ status: 400, detail: summary('The request cannot be read', errors), errors })
 
 /** 401: no credentials, or none that are valid. */
-export const unauthenticated = (detail: string): Problem =>
-  new Problem({ status: 401, detail, headers: { 'www-authenticate': 'Bearer' } })
+export const unauthenticated = (detail: string): Problem => new Problem({ status: 401, detail, headers: { 'www-authenticate': 'Bearer' } })
 
 /** 403: the credentials are valid and do not allow this. */
 export const forbidden = (detail: string): Problem => new Problem({ status: 403, detail })

@@ -26,7 +26,9 @@ export class ProblemFilter implements ExceptionFilter {
     const [request, response] = [http.getRequest<Request>(), http.getResponse<Response>()]
     // Nobody is left to be answered.
     if (thrown instanceof ClientGone) return void response.destroy()
-    const problem = await this.refusedMethod(thrown, request).catch((other: unknown) => this.problemOf(other, request)) ?? this.problemOf(thrown, request)
+    const problem =
+      (await this.refusedMethod(thrown, request).catch((other: unknown) => this.problemOf(other, request))) ??
+      this.problemOf(thrown, request)
     // A stream already under way cannot be answered any more; cutting it tells the reader that it is not complete.
     if (response.headersSent) response.destroy()
     else sendProblem(response, problem)
@@ -51,7 +53,10 @@ export class ProblemFilter implements ExceptionFilter {
     }
     if (isOfTheValue(thrown)) {
       // The last net: a schema should have refused it. Worth a look, and the caller's to mend.
-      this.log.warn({ err: thrown, method: request.method, route: routeOf(request) }, 'a schema let a value through that the database refuses')
+      this.log.warn(
+        { err: thrown, method: request.method, route: routeOf(request) },
+        'a schema let a value through that the database refuses',
+      )
       return refused([{ path: '', message: 'holds a value that cannot be stored' }])
     }
     const id = randomUUID()
@@ -67,7 +72,11 @@ const isOfTheValue = (thrown: unknown): boolean =>
 /** Answers a request with a problem. Whoever still sends a body that nobody reads is not listened to any longer. */
 export function sendProblem(response: Response, problem: Problem): void {
   if (!response.req.complete && hasBody(response.req)) response.set('connection', 'close')
-  response.status(problem.status).set(problem.headers).set('content-type', 'application/problem+json; charset=utf-8').end(JSON.stringify(problem))
+  response
+    .status(problem.status)
+    .set(problem.headers)
+    .set('content-type', 'application/problem+json; charset=utf-8')
+    .end(JSON.stringify(problem))
 }
 
 function ofHttpException(exception: HttpException, request: Request): Problem {

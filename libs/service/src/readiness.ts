@@ -41,8 +41,12 @@ export class Readiness {
 
   private async ask(check: () => Promise<PartAnswer> | PartAnswer): Promise<PartAnswer> {
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<boolean>((resolve) => { timer = setTimeout(resolve, Readiness.timeoutMs, false) })
-    const answer = Promise.resolve().then(check).catch(() => false)
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, Readiness.timeoutMs, false)
+    })
+    const answer = Promise.resolve()
+      .then(check)
+      .catch(() => false)
     return Promise.race([answer, late]).finally(() => clearTimeout(timer))
   }
 }

@@ -1,6 +1,11 @@
 // Every route says who may call it; one that does not is denied, and fails its service's spec.
 import {
-  type CanActivate, createParamDecorator, type ExecutionContext, type INestApplicationContext, RequestMethod, SetMetadata,
+  type CanActivate,
+  createParamDecorator,
+  type ExecutionContext,
+  type INestApplicationContext,
+  RequestMethod,
+  SetMetadata,
 } from '@nestjs/common'
 import { MetadataScanner, ModulesContainer } from '@nestjs/core'
 import type { Request } from 'express'
@@ -40,10 +45,17 @@ export type Authenticate = (request: Request) => Promise<CallerContext | null>
 /** Whether a caller may use a route of that scope. */
 export function allows(scope: Scope, caller: CallerContext): boolean {
   switch (scope) {
-    case 'public': return true
-    case 'root': return caller.via === 'root'
-    case 'user': return caller.userId !== null && (caller.via === 'user_token' || caller.scopes.includes('send'))
-    case 'admin': case 'send': case 'read': case 'internal': return caller.scopes.includes(scope)
+    case 'public':
+      return true
+    case 'root':
+      return caller.via === 'root'
+    case 'user':
+      return caller.userId !== null && (caller.via === 'user_token' || caller.scopes.includes('send'))
+    case 'admin':
+    case 'send':
+    case 'read':
+    case 'internal':
+      return caller.scopes.includes(scope)
   }
 }
 
@@ -69,19 +81,32 @@ export class ScopeGuard implements CanActivate {
   }
 }
 
-const inWords = (scopes: readonly Scope[]): string => scopes.map((scope) => {
-  switch (scope) {
-    case 'user': return 'a user (a user token, or a key with scope send and On-Behalf-Of)'
-    case 'root': return 'the root key'
-    case 'admin': case 'send': case 'read': case 'internal': case 'public': return `scope ${scope}`
-  }
-}).join(' or ')
+const inWords = (scopes: readonly Scope[]): string =>
+  scopes
+    .map((scope) => {
+      switch (scope) {
+        case 'user':
+          return 'a user (a user token, or a key with scope send and On-Behalf-Of)'
+        case 'root':
+          return 'the root key'
+        case 'admin':
+        case 'send':
+        case 'read':
+        case 'internal':
+        case 'public':
+          return `scope ${scope}`
+      }
+    })
+    .join(' or ')
 
 function held({ via, scopes }: CallerContext): string {
   switch (via) {
-    case 'root': return 'this is the root key'
-    case 'user_token': return 'this is a user token'
-    case 'api_key': return `this key has ${scopes.length === 0 ? 'no scope' : scopes.join(', ')}`
+    case 'root':
+      return 'this is the root key'
+    case 'user_token':
+      return 'this is a user token'
+    case 'api_key':
+      return `this key has ${scopes.length === 0 ? 'no scope' : scopes.join(', ')}`
   }
 }
 

@@ -97,7 +97,11 @@ async function call(path: string, init: RequestInit & { caller?: CallerContext }
   return { status: response.status, type: response.headers.get('content-type'), body: (await response.json()) as Record<string, any> }
 }
 const post = (body: unknown, caller = server) =>
-  call('/v1/orders', { method: 'POST', body: typeof body === 'string' || body instanceof Uint8Array ? body as RequestInit['body'] : JSON.stringify(body), caller })
+  call('/v1/orders', {
+    method: 'POST',
+    body: typeof body === 'string' || body instanceof Uint8Array ? (body as RequestInit['body']) : JSON.stringify(body),
+    caller,
+  })
 
 describe('callers', () => {
   it('nobody is turned away with 401, and so is who brings another signature', async () => {
@@ -180,8 +184,14 @@ describe('problems', () => {
     const latin1 = await post(Buffer.from(orderOf('"Zoë"'), 'latin1'))
     expect(latin1).toMatchObject({ status: 400, body: { errors: [{ path: '', message: expect.stringContaining('UTF-8') }] } })
     expect(await post(orderOf('"Zoë"'))).toMatchObject({ status: 201, body: { orderNo: 'Zoë' } })
-    expect(await post(orderOf('"Ann \\ud83d"'))).toMatchObject({ status: 422, body: { errors: [{ path: '/orderNo', message: 'must not hold half a surrogate pair' }] } })
-    expect(await post(orderOf('"a\\u0000b"'))).toMatchObject({ status: 422, body: { errors: [{ path: '/orderNo', message: 'must not hold the character NUL' }] } })
+    expect(await post(orderOf('"Ann \\ud83d"'))).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: '/orderNo', message: 'must not hold half a surrogate pair' }] },
+    })
+    expect(await post(orderOf('"a\\u0000b"'))).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: '/orderNo', message: 'must not hold the character NUL' }] },
+    })
   })
 
   it('a value that only the database refuses is a 422 that does not repeat it', async () => {
@@ -231,7 +241,10 @@ describe('what HTTP has words for', () => {
   it('a known path with another method is a 405 that names those it takes; to whoever may do nothing there it is a 401 or 403', async () => {
     const refused = await answered('/v1/orders', { method: 'PATCH', caller: server })
     expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST'])
-    expect(await refused.json()).toMatchObject({ type: 'urn:stepcast:method-not-allowed', detail: 'This path takes GET, HEAD, POST, not PATCH.' })
+    expect(await refused.json()).toMatchObject({
+      type: 'urn:stepcast:method-not-allowed',
+      detail: 'This path takes GET, HEAD, POST, not PATCH.',
+    })
     expect((await answered('/v1/orders', { method: 'PATCH' })).status).toBe(401)
     expect((await answered('/v1/orders/mine', { method: 'PUT', caller: { ...server, scopes: [] } })).status).toBe(405)
     expect((await answered('/v1/orders', { method: 'PATCH', caller: { ...server, scopes: [] } })).status).toBe(403)
@@ -241,18 +254,28 @@ describe('what HTTP has words for', () => {
 
   it('who accepts no JSON is told so, where there is something to answer and the caller is not a stranger', async () => {
     const reader: CallerContext = { ...server, scopes: ['read'] }
-    for (const [accept, status] of [['application/xml', 406], ['text/html, application/xml;q=0.9', 406], ['application/json;q=0', 406], ['*/*', 200], ['application/*', 200], ['text/html, */*;q=0.1', 200]] as const) {
+    for (const [accept, status] of [
+      ['application/xml', 406],
+      ['text/html, application/xml;q=0.9', 406],
+      ['application/json;q=0', 406],
+      ['*/*', 200],
+      ['application/*', 200],
+      ['text/html, */*;q=0.1', 200],
+    ] as const) {
       expect([accept, (await answered('/v1/orders', { caller: reader, headers: { accept } })).status]).toEqual([accept, status])
     }
     expect((await answered('/healthz', { headers: { accept: 'text/plain' } })).status).toBe(200)
   })
 
   it('a body of another type, or compressed, is a 415; one that is nested too deep a 400', async () => {
-    const send = (body: string, headers: Record<string, string>) => answered('/v1/orders', { method: 'POST', caller: server, body, headers })
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', '']) expect((await send('{}', { 'content-type': type })).status).toBe(415)
+    const send = (body: string, headers: Record<string, string>) =>
+      answered('/v1/orders', { method: 'POST', caller: server, body, headers })
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', ''])
+      expect((await send('{}', { 'content-type': type })).status).toBe(415)
     expect((await send('{}', { 'content-type': 'application/json; charset=klingon' })).status).toBe(415)
     expect((await send('{}', { 'content-type': 'application/json', 'content-encoding': 'gzip' })).status).toBe(415)
-    for (const type of ['application/json', 'application/json;charset=UTF-8', 'Application/JSON', 'application/merge-patch+json']) expect((await send('{}', { 'content-type': type })).status).toBe(422)
+    for (const type of ['application/json', 'application/json;charset=UTF-8', 'Application/JSON', 'application/merge-patch+json'])
+      expect((await send('{}', { 'content-type': type })).status).toBe(422)
     const deep = await send('['.repeat(100) + ']'.repeat(100), { 'content-type': 'application/json' })
     expect([deep.status, await deep.text()]).toEqual([400, expect.stringContaining('64 levels')])
     expect((await send(`{"orderNo":"${'['.repeat(100)}"}`, { 'content-type': 'application/json' })).status).toBe(422)
@@ -270,7 +293,9 @@ describe('what HTTP has words for', () => {
   it('a header that is said twice means nothing', async () => {
     for (const name of ['Host', 'On-Behalf-Of', 'Idempotency-Key']) {
       const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
-      socket.write(`GET /v1/orders HTTP/1.1\r\n${name === 'Host' ? '' : 'Host: x\r\n'}${name}: a\r\n${name}: b\r\nConnection: close\r\n\r\n`)
+      socket.write(
+        `GET /v1/orders HTTP/1.1\r\n${name === 'Host' ? '' : 'Host: x\r\n'}${name}: a\r\n${name}: b\r\nConnection: close\r\n\r\n`,
+      )
       expect(await text(socket)).toMatch(/^HTTP\/1.1 400 /)
     }
   })

@@ -159,7 +159,12 @@ export function planOf(written: string, kind: Kind, isAddress: (name: string) =>
   const guards: Guard[] = []
   const problems: string[] = []
   const shown = (from: number, to: number): string =>
-    text.slice(from, to).split('').map((unit, i) => names.get(from + i)?.written ?? unit).join('').slice(0, 60)
+    text
+      .slice(from, to)
+      .split('')
+      .map((unit, i) => names.get(from + i)?.written ?? unit)
+      .join('')
+      .slice(0, 60)
 
   const leader = kind === 'url' ? names.get(0) : undefined
   const runs = leader === undefined ? runsIn(text, kind) : []
@@ -186,7 +191,10 @@ export function planOf(written: string, kind: Kind, isAddress: (name: string) =>
   return {
     literals: ends.map((end, i) => text.slice(i === 0 ? 0 : ends[i - 1]! + 1, end)),
     places: at.map((place) => ({ ...names.get(place)!, role: roles.get(place) ?? 'itself' })),
-    at, guards, problems, leader: leader?.name ?? null,
+    at,
+    guards,
+    problems,
+    leader: leader?.name ?? null,
   }
 }
 
@@ -197,17 +205,26 @@ function fixedProblems(text: string, run: Run, shown: (from: number, to: number)
   const address = `"${shown(from, to)}"`
   if (!hasFixedScheme) return [`must not make the scheme of an address of variables: write http:// or https:// in ${address}`]
   if (authority.includes(mask)) {
-    return [`must have no variable in the host, port or user name of an address: in ${address} a value could lead to another server; put it behind a /`]
+    return [
+      `must have no variable in the host, port or user name of an address: in ${address} a value could lead to another server; put it behind a /`,
+    ]
   }
-  if (authority.includes('@')) return [`must have no user name in an address: whoever reads ${address} takes what stands before the @ for its host`]
+  if (authority.includes('@'))
+    return [`must have no user name in an address: whoever reads ${address} takes what stands before the @ for its host`]
   // Browsers take it for a slash, others for a part of the user name or host.
-  if (authority !== '' && text.charAt(authorityTo) === '\\') return [`must have no \\ behind the host of an address, as in ${address}: write /`]
+  if (authority !== '' && text.charAt(authorityTo) === '\\')
+    return [`must have no \\ behind the host of an address, as in ${address}: write /`]
   return []
 }
 
 /** Addresses that begin with a variable which holds one. */
 function led(
-  text: string, names: Masked['names'], isAddress: (name: string) => boolean, runs: readonly Run[], roles: Map<number, Role>, guards: Guard[],
+  text: string,
+  names: Masked['names'],
+  isAddress: (name: string) => boolean,
+  runs: readonly Run[],
+  roles: Map<number, Role>,
+  guards: Guard[],
 ): void {
   let done = 0
   for (const [place, { name }] of names) {
@@ -223,7 +240,10 @@ function led(
 
 /** A value as a component of an address (RFC 3986), including what phones cut off at an address's end. */
 export const component = (value: string): string =>
-  encodeURIComponent(value.toWellFormed()).replace(/[!'()*]|\.(?=\.*$)/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  encodeURIComponent(value.toWellFormed()).replace(
+    /[!'()*]|\.(?=\.*$)/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 
 /** A value where only a path, a query or nothing is left to be: a place that templates of earlier versions may have. */
 export const besideAuthority = (value: string): string => value.toWellFormed().replace(/[\s"<>\\^`{|}\p{Cc}]/gu, encodeURIComponent)

@@ -23,7 +23,10 @@ const maxCharacters = 200_000
  * carries is `too_large`.
  */
 export function compose<C extends ChannelType>(
-  channelType: C, content: ContentOf[C], variables: Variables, schema: readonly Variable[],
+  channelType: C,
+  content: ContentOf[C],
+  variables: Variables,
+  schema: readonly Variable[],
 ): Composed<C> {
   if (isEndless(content, variables)) return { problem: 'too_large' }
   const { content: made, faults } = rendered(content, variables, { schema })

@@ -59,7 +59,12 @@ const measured: { readonly [C in ChannelType]: (content: ContentOf[C], names: Pu
 }
 
 const characters = (path: string, text: string, limit: number): Size => ({ path, unit: 'characters', size: text.length, limit })
-const bytes = (path: string, value: object, limit: number): Size => ({ path, unit: 'bytes', size: utf8Length(JSON.stringify(value)), limit })
+const bytes = (path: string, value: object, limit: number): Size => ({
+  path,
+  unit: 'bytes',
+  size: utf8Length(JSON.stringify(value)),
+  limit,
+})
 
 /** Bytes of a well-formed text in UTF-8. */
 export function utf8Length(text: string): number {

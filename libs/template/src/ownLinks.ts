@@ -30,7 +30,9 @@ const isSamePort = (a: string, b: string): boolean => a === b || [a, b].every((p
 // Without its scheme phones make a link of it as well.
 const bareLink = (hostname: string, port: string, base: string): RegExp => {
   const ports = ['', '80', '443'].includes(port) ? '(?::80|:443)?' : `:${port}`
-  return new RegExp(`(?<![\\w.-])${escaped(hostname)}\\.?${ports}${escaped(base.toLowerCase()).replaceAll('/', '[/\\\\]+')}[/\\\\]+l[/\\\\]`)
+  return new RegExp(
+    `(?<![\\w.-])${escaped(hostname)}\\.?${ports}${escaped(base.toLowerCase()).replaceAll('/', '[/\\\\]+')}[/\\\\]+l[/\\\\]`,
+  )
 }
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
@@ -38,4 +40,5 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\
 const addressesIn = (text: string): string[] => [...text.matchAll(/https?:[/\\]{2}[^\s"<>]+/g)].map(([url]) => url)
 
 // Letters in percent-encoding are the same letters to a server.
-const decoded = (text: string): string => text.replace(/%[2-7][0-9a-f]/gi, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))
+const decoded = (text: string): string =>
+  text.replace(/%[2-7][0-9a-f]/gi, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))

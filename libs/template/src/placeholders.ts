@@ -10,7 +10,8 @@ export const variableNamePattern = /^[a-zA-Z_][a-zA-Z0-9_]*$/
 export const variablesIn = (text: string): string[] => [...text.matchAll(placeholder)].map((match) => match[1]!)
 
 /** Replaces every placeholder of a text. */
-export const replaceVariables = (text: string, replace: (written: string, name: string) => string): string => text.replace(placeholder, replace)
+export const replaceVariables = (text: string, replace: (written: string, name: string) => string): string =>
+  text.replace(placeholder, replace)
 
 /** Every placeholder of a text replaced by the same word: what remains is the text's own. */
 export const withoutVariables = (text: string, word: string): string => text.replace(placeholder, () => word)
@@ -32,8 +33,16 @@ const name = String.raw`\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*`
 // Other templates' variables: KakaoTalk's, JavaScript's and the shell's, Ruby's, Mailchimp's, Handlebars' in full-width characters.
 const foreign = new RegExp(
   [
-    `[#$@%!]?\\{${name}\\}`, `%${name}%`, `<%[=-]?${name}%>`, `｛{1,2}${name}｝{1,2}`, `\\{?｛${name}｝\\}?`, `\\[\\[${name}\\]\\]`, `\\*\\|${name}\\|\\*`,
-    `<<${name}>>`, `&#123;${name}&#125;`, `\\{%${name}%\\}`,
+    `[#$@%!]?\\{${name}\\}`,
+    `%${name}%`,
+    `<%[=-]?${name}%>`,
+    `｛{1,2}${name}｝{1,2}`,
+    `\\{?｛${name}｝\\}?`,
+    `\\[\\[${name}\\]\\]`,
+    `\\*\\|${name}\\|\\*`,
+    `<<${name}>>`,
+    `&#123;${name}&#125;`,
+    `\\{%${name}%\\}`,
   ].join('|'),
   'gi',
 )
@@ -43,7 +52,10 @@ const foreign = new RegExp(
  * whose name is one of `names`, in whatever case.
  */
 export function nearMisses(text: string, names: readonly string[]): NearMiss[] {
-  const misses: NearMiss[] = [...text.matchAll(/\{\{\{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}\}/g)].map(([written, found]) => ({ written, name: found! }))
+  const misses: NearMiss[] = [...text.matchAll(/\{\{\{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}\}/g)].map(([written, found]) => ({
+    written,
+    name: found!,
+  }))
   const byLowerCase = new Map(names.map((one) => [one.toLowerCase(), one]))
   // What is a variable is none of these: `{{x}}` holds a `{x}`.
   for (const [written, ...found] of withoutVariables(text, '\n').matchAll(foreign)) {

@@ -33,7 +33,10 @@ const strings = (data: Readonly<Record<string, string | null>> | undefined): Rec
   Object.fromEntries(Object.entries(data ?? {}).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 
 /** What FCM counts of a message: its notification and its data. */
-export const fcmPayload = (content: PushContent, names: PushNames): { notification: { title: string; body: string }; data: Record<string, string> } => ({
+export const fcmPayload = (
+  content: PushContent,
+  names: PushNames,
+): { notification: { title: string; body: string }; data: Record<string, string> } => ({
   notification: { title: content.title, body: content.body },
   data: pushDataOf(content, names),
 })
@@ -41,5 +44,5 @@ export const fcmPayload = (content: PushContent, names: PushNames): { notificati
 /** The JSON payload of APNs. `mutable-content` wakes the app's notification extension, which alone can report `delivered`. */
 export const apnsPayload = (content: PushContent, names: PushNames): object => ({
   ...pushDataOf(content, names),
-  'aps': { 'alert': { title: content.title, body: content.body }, 'mutable-content': 1 },
+  aps: { alert: { title: content.title, body: content.body }, 'mutable-content': 1 },
 })

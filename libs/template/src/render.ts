@@ -1,6 +1,17 @@
 // Puts values into content: `{{name}}` and nothing else. No logic, no code; a value inside an address is percent-encoded, everywhere else it
 // stays as it is (each channel's client shows plain text).
-import { besideAuthority, component, endsInAddress, isHttpUrl, isPlainHttpUrl, isSameOrigin, planOf, type Guard, type Kind, type Plan } from './addresses'
+import {
+  besideAuthority,
+  component,
+  endsInAddress,
+  isHttpUrl,
+  isPlainHttpUrl,
+  isSameOrigin,
+  planOf,
+  type Guard,
+  type Kind,
+  type Plan,
+} from './addresses'
 import { replaceVariables } from './placeholders'
 import type { Variable } from './template'
 import { own, type Variables } from './variables'
@@ -54,7 +65,8 @@ export function rendered<C>(content: C, variables: Variables, { schema = noSchem
 }
 
 /** The content of {@link rendered}. */
-export const render = <C>(content: C, variables: Variables, schema?: readonly Variable[]): C => rendered(content, variables, schema && { schema }).content
+export const render = <C>(content: C, variables: Variables, schema?: readonly Variable[]): C =>
+  rendered(content, variables, schema && { schema }).content
 
 /** Renders as {@link render}, but leaves the named missing variables visible as `{{name}}`. For people, never for sending. */
 export const renderPreview = <C>(content: C, variables: Variables, missing: readonly string[], schema?: readonly Variable[]): C =>
@@ -137,7 +149,8 @@ function makePlans(schema: readonly Variable[]): Plans {
 }
 
 /** What of a text's own addresses is refused when a template is saved, each a sentence without its subject. */
-export const addressProblems = (text: string, kind: Kind, schema: readonly Variable[]): readonly string[] => plansOf(schema).of(text, kind).problems
+export const addressProblems = (text: string, kind: Kind, schema: readonly Variable[]): readonly string[] =>
+  plansOf(schema).of(text, kind).problems
 
 type Replace = (text: string, path: readonly (string | number)[], isUrl: boolean) => string | null
 
@@ -146,5 +159,7 @@ function deep(value: unknown, path: readonly (string | number)[], replace: Repla
   if (Array.isArray(value)) return value.map((item, i) => deep(item, [...path, i], replace))
   if (value === null || typeof value !== 'object') return value
   // What an app gets as data is its own: an entry called url is a text like any other.
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, deep(inner, [...path, name], replace, path.at(-1) === 'data')]))
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, deep(inner, [...path, name], replace, path.at(-1) === 'data')]),
+  )
 }

@@ -116,7 +116,10 @@ export interface TemplateVersion extends TemplateDefinition {
 /** Reads the event of an approval. Throws when its JSON text is not readable: only template-svc writes it, so that is a bug. */
 export function templateVersionOf(workspaceId: string, templateId: string, approved: TemplateApproved, archived: boolean): TemplateVersion {
   return {
-    workspaceId, templateId, version: approved.version, archived,
+    workspaceId,
+    templateId,
+    version: approved.version,
+    archived,
     name: approved.name,
     category: approved.category as Category,
     variableSchema: JSON.parse(approved.variableSchema) as Variable[],
@@ -128,7 +131,10 @@ export function templateVersionOf(workspaceId: string, templateId: string, appro
 /** Writes the event of an approval: the definition as JSON text in canonical form. */
 export function templateApproved(version: number, definition: TemplateDefinition): TemplateApproved {
   return {
-    type: 'TemplateApproved', version, name: definition.name, category: definition.category,
+    type: 'TemplateApproved',
+    version,
+    name: definition.name,
+    category: definition.category,
     variableSchema: JSON.stringify(definition.variableSchema),
     channels: JSON.stringify(definition.channels),
     config: JSON.stringify(definition.config),

@@ -30,8 +30,13 @@ export class Authority {
   /** A new one; takes 20 ms. */
   static async make(name = 'Private CA'): Promise<Authority> {
     const made = await selfsigned().generate([{ name: 'commonName', value: name }], {
-      keyType: 'ec', curve: 'P-256', algorithm: 'sha256',
-      extensions: [{ name: 'basicConstraints', cA: true, critical: true }, { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true }],
+      keyType: 'ec',
+      curve: 'P-256',
+      algorithm: 'sha256',
+      extensions: [
+        { name: 'basicConstraints', cA: true, critical: true },
+        { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+      ],
     })
     return new Authority({ cert: made.cert, key: made.private })
   }
@@ -43,7 +48,10 @@ export class Authority {
 
   async issue({ name, hosts = local, notAfter, passphrase }: Holder): Promise<Issued> {
     const made = await selfsigned().generate([{ name: 'commonName', value: name }], {
-      keyType: 'ec', curve: 'P-256', algorithm: 'sha256', ca: this.own,
+      keyType: 'ec',
+      curve: 'P-256',
+      algorithm: 'sha256',
+      ca: this.own,
       ...(notAfter && { notBeforeDate: new Date(notAfter.getTime() - 86_400_000), notAfterDate: notAfter }),
       ...(passphrase !== undefined && { passphrase }),
       extensions: [

@@ -2,7 +2,8 @@
 
 /** Asks again until the answer is truthy, and gives it; fails after `withinMs` (30 s) with the last error or answer. */
 export async function eventually<T>(
-  ask: () => T | Promise<T>, { withinMs = 30_000, everyMs = 50 }: { withinMs?: number; everyMs?: number } = {},
+  ask: () => T | Promise<T>,
+  { withinMs = 30_000, everyMs = 50 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + withinMs
   for (;;) {

@@ -45,8 +45,15 @@ const hostileNumbers = [2 ** 31, 2 ** 53, 1e15, 1e308, -1, 0.5]
 const hostileTimes = ['0000-01-01T00:00:00Z', '9999-12-31T23:59:59.999Z']
 const hostileValues = [...hostileTexts, ...hostileNumbers, ...hostileTimes, null, [], {}, '']
 /** In an address everything is text, and NUL is refused before anything is read. */
-const hostileWords = ['%00', '%ED%A0%BD', '%F0%9F', ...hostileValues.filter((value) => typeof value === 'string' && value.isWellFormed()).map((value) => encodeURIComponent(value as string)),
-  ...hostileNumbers.map(String), '1e400', 'x'.repeat(5_000)]
+const hostileWords = [
+  '%00',
+  '%ED%A0%BD',
+  '%F0%9F',
+  ...hostileValues.filter((value) => typeof value === 'string' && value.isWellFormed()).map((value) => encodeURIComponent(value as string)),
+  ...hostileNumbers.map(String),
+  '1e400',
+  'x'.repeat(5_000),
+]
 const keysetValues = ['x', '2026', 'a\u0000b', '\ud83d', ...hostileNumbers, null, {}]
 // What lists take, where their document does not say so.
 const queryNames = ['cursor', 'limit', 'sendId', 'userId', 'templateId', 'campaignId', 'outcome']
@@ -56,7 +63,7 @@ const queryNames = ['cursor', 'limit', 'sendId', 'userId', 'templateId', 'campai
  * @returns what was answered with 5xx, and how many requests were made.
  */
 export async function attack(options: AttackOptions): Promise<{ breaches: Breach[]; asked: number; byStatus: Record<number, number> }> {
-  const served = options.document ?? await (await fetch(`${options.url}/openapi.json`)).json()
+  const served = options.document ?? (await (await fetch(`${options.url}/openapi.json`)).json())
   const document = served as { paths: Record<string, Record<string, Operation>> }
   const breaches: Breach[] = []
   const byStatus: Record<number, number> = {}
@@ -75,7 +82,9 @@ export async function attack(options: AttackOptions): Promise<{ breaches: Breach
       const call = `${method.toUpperCase()} ${template}`
       // A stream has no end.
       if (template.endsWith('/stream')) continue
-      await inTurns([...requestsOf(call, template, operation, options)], ({ path, body, hostile }) => ask(method.toUpperCase(), path, body, call, hostile))
+      await inTurns([...requestsOf(call, template, operation, options)], ({ path, body, hostile }) =>
+        ask(method.toUpperCase(), path, body, call, hostile),
+      )
     }
   }
   return { breaches, asked, byStatus }
@@ -86,10 +95,18 @@ async function inTurns<T>(all: readonly T[], work: (one: T) => Promise<void>): P
   for (let from = 0; from < all.length; from += 8) await Promise.all(all.slice(from, from + 8).map(work))
 }
 
-function* requestsOf(call: string, template: string, { parameters = [], requestBody }: Operation, { known, bodies = {} }: AttackOptions): Generator<{ path: string; body: Uint8Array | undefined; hostile: string }> {
-  const given = (name: string, schema?: Schema): string => encodeURIComponent(String(known[name] ?? (schema === undefined ? 'x' : valid(schema, name, known))))
+function* requestsOf(
+  call: string,
+  template: string,
+  { parameters = [], requestBody }: Operation,
+  { known, bodies = {} }: AttackOptions,
+): Generator<{ path: string; body: Uint8Array | undefined; hostile: string }> {
+  const given = (name: string, schema?: Schema): string =>
+    encodeURIComponent(String(known[name] ?? (schema === undefined ? 'x' : valid(schema, name, known))))
   const pathWith = (name: string | null, word: string): string =>
-    template.replaceAll(/\{(\w+)\}/g, (_, each: string) => (each === name ? word : given(each, parameters.find((parameter) => parameter.name === each)?.schema)))
+    template.replaceAll(/\{(\w+)\}/g, (_, each: string) =>
+      each === name ? word : given(each, parameters.find((parameter) => parameter.name === each)?.schema),
+    )
   const schema = requestBody?.content?.['application/json']?.schema
   const base = bodies[call] ?? (schema === undefined ? undefined : valid(schema, '', known))
   const bytes = base === undefined ? undefined : Buffer.from(JSON.stringify(base))
@@ -100,13 +117,16 @@ function* requestsOf(call: string, template: string, { parameters = [], requestB
   const declared = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
   const names = new Set(declared.length === 0 && call.startsWith('GET') ? queryNames : declared)
   for (const name of names) {
-    for (const word of hostileWords) yield { path: `${pathWith(null, '')}?${name}=${word}`, body: bytes, hostile: `?${name}=${word.slice(0, 60)}` }
+    for (const word of hostileWords)
+      yield { path: `${pathWith(null, '')}?${name}=${word}`, body: bytes, hostile: `?${name}=${word.slice(0, 60)}` }
   }
   if (names.has('cursor')) {
-    for (const cursor of cursors()) yield { path: `${pathWith(null, '')}?cursor=${Buffer.from(cursor).toString('base64url')}`, body: bytes, hostile: `cursor ${cursor}` }
+    for (const cursor of cursors())
+      yield { path: `${pathWith(null, '')}?cursor=${Buffer.from(cursor).toString('base64url')}`, body: bytes, hostile: `cursor ${cursor}` }
   }
   if (base === undefined) return
-  for (const { path, value, whole } of variants(base)) yield { path: pathWith(null, ''), body: Buffer.from(JSON.stringify(whole)), hostile: `${path} ${JSON.stringify(value)?.slice(0, 60)}` }
+  for (const { path, value, whole } of variants(base))
+    yield { path: pathWith(null, ''), body: Buffer.from(JSON.stringify(whole)), hostile: `${path} ${JSON.stringify(value)?.slice(0, 60)}` }
   yield { path: pathWith(null, ''), body: Buffer.from(JSON.stringify(base).replace(/:"/, ':"\u00e9'), 'latin1'), hostile: 'latin1' }
 }
 
@@ -132,7 +152,9 @@ function* variants(base: unknown): Generator<{ path: string; value: unknown; who
     if (typeof name !== 'string') continue
     for (const hostile of hostileTexts.slice(0, 1)) {
       const whole = structuredClone(base)
-      const parent = place.slice(0, -1).reduce<Record<string, unknown>>((at, step) => at[step] as Record<string, unknown>, whole as Record<string, unknown>)
+      const parent = place
+        .slice(0, -1)
+        .reduce<Record<string, unknown>>((at, step) => at[step] as Record<string, unknown>, whole as Record<string, unknown>)
       parent[hostile] = parent[name]
       yield { path: `/${place.join('/')} as`, value: hostile, whole }
     }
@@ -142,12 +164,18 @@ function* variants(base: unknown): Generator<{ path: string; value: unknown; who
 function* placesOf(value: unknown, path: readonly (string | number)[]): Generator<readonly (string | number)[]> {
   if (path.length > 0) yield path
   if (typeof value !== 'object' || value === null) return
-  for (const name of Object.keys(value)) yield* placesOf((value as Record<string, unknown>)[name], [...path, Array.isArray(value) ? Number(name) : name])
+  for (const name of Object.keys(value))
+    yield* placesOf((value as Record<string, unknown>)[name], [...path, Array.isArray(value) ? Number(name) : name])
 }
 
 function replaced(base: unknown, place: readonly (string | number)[], value: unknown): unknown {
   const whole = structuredClone(base)
-  const parent = place.slice(0, -1).reduce<Record<string | number, unknown>>((at, step) => at[step] as Record<string | number, unknown>, whole as Record<string | number, unknown>)
+  const parent = place
+    .slice(0, -1)
+    .reduce<Record<string | number, unknown>>(
+      (at, step) => at[step] as Record<string | number, unknown>,
+      whole as Record<string | number, unknown>,
+    )
   parent[place.at(-1)!] = value
   return whole
 }
@@ -164,10 +192,16 @@ function valid(schema: Schema, name: string, known: Readonly<Record<string, unkn
       const more = typeof schema.additionalProperties === 'object' ? [['field', valid(schema.additionalProperties, 'field', known)]] : []
       return Object.fromEntries([...fields, ...more])
     }
-    case 'array': return schema.items === undefined ? [] : [valid(schema.items, name, known)]
-    case 'integer': case 'number': return schema.minimum ?? 1
-    case 'boolean': return true
-    case 'string': return schema.format === 'date-time' ? '2026-01-31T09:00:00Z' : 'x'
-    default: return 'x'
+    case 'array':
+      return schema.items === undefined ? [] : [valid(schema.items, name, known)]
+    case 'integer':
+    case 'number':
+      return schema.minimum ?? 1
+    case 'boolean':
+      return true
+    case 'string':
+      return schema.format === 'date-time' ? '2026-01-31T09:00:00Z' : 'x'
+    default:
+      return 'x'
   }
 }

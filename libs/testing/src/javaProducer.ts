@@ -58,8 +58,14 @@ export async function produceByJava(brokers: string, records: readonly JavaRecor
     const java = spawn('java', ['-Xmx600m', '-cp', join(jars, '*'), file, brokers], { stdio: ['pipe', 'ignore', 'pipe'] })
     let said = ''
     java.stderr.on('data', (bytes: Buffer) => (said += String(bytes)))
-    java.stdin.end(records.map(({ codec, topic, partition, count, value }) =>
-      `${codec} ${topic} ${partition} ${count} ${typeof value === 'number' ? `zeros:${value}` : value.toString('base64')}\n`).join(''))
+    java.stdin.end(
+      records
+        .map(
+          ({ codec, topic, partition, count, value }) =>
+            `${codec} ${topic} ${partition} ${count} ${typeof value === 'number' ? `zeros:${value}` : value.toString('base64')}\n`,
+        )
+        .join(''),
+    )
     const code = await new Promise<number | null>((resolve, reject) => java.on('error', reject).on('close', resolve))
     if (code !== 0) throw new Error(`Java's producer ended with ${code}: ${said}`)
   } finally {

@@ -17,7 +17,9 @@ export class LosableRegistry {
       void bodyOf(request).then((body) => {
         const answer = this.isAway ? null : this.answer(request, body)
         const status = this.isAway ? 503 : answer === null ? 404 : 200
-        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? { error_code: status * 100 + 3, message: 'none' }))
+        response
+          .writeHead(status, { 'content-type': 'application/json' })
+          .end(JSON.stringify(answer ?? { error_code: status * 100 + 3, message: 'none' }))
       })
     })
   }

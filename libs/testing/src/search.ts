@@ -92,10 +92,12 @@ async function topicsOf(connection: KafkaConnection): Promise<string[]> {
 export function searchFiles(directory: string, words: readonly string[]): string[] {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   if (files.length === 0) throw new Error(`${directory} has no files: nothing was searched`)
-  return files.map((file) => join(file.parentPath, file.name)).filter((path) => {
-    const text = readFileSync(path)
-    return words.some((word) => text.includes(word))
-  })
+  return files
+    .map((file) => join(file.parentPath, file.name))
+    .filter((path) => {
+      const text = readFileSync(path)
+      return words.some((word) => text.includes(word))
+    })
 }
 
 /**
@@ -107,11 +109,14 @@ export async function shortenRetention(connection: KafkaConnection): Promise<voi
   const isCompacted = (name: string): boolean =>
     Object.values(topics).some((topic) => topic.cleanup === 'compact' && connection.physical(topic.name) === name)
   // All of them anew: what an alteration leaves out falls back to the broker's default.
-  const entriesOf = (name: string): Record<string, string> => isCompacted(name)
-    ? { 'cleanup.policy': 'compact', 'max.compaction.lag.ms': '1000', 'delete.retention.ms': '1000', 'segment.ms': '1000' }
-    : { 'cleanup.policy': 'delete', 'retention.ms': '1000', 'segment.ms': '1000' }
+  const entriesOf = (name: string): Record<string, string> =>
+    isCompacted(name)
+      ? { 'cleanup.policy': 'compact', 'max.compaction.lag.ms': '1000', 'delete.retention.ms': '1000', 'segment.ms': '1000' }
+      : { 'cleanup.policy': 'delete', 'retention.ms': '1000', 'segment.ms': '1000' }
   const resources = (await topicsOf(connection)).map((name) => ({
-    type: ConfigResourceTypes.TOPIC, name, configEntries: Object.entries(entriesOf(name)).map(([entry, value]) => ({ name: entry, value })),
+    type: ConfigResourceTypes.TOPIC,
+    name,
+    configEntries: Object.entries(entriesOf(name)).map(([entry, value]) => ({ name: entry, value })),
   }))
   await (await connection.admin()).alterConfigs({ validateOnly: false, resources })
 }

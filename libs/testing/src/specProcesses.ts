@@ -36,15 +36,22 @@ export class SpecProcesses {
     const databaseUrl = new URL(this.stack.databaseUrl)
     databaseUrl.searchParams.set('application_name', name)
     const program = new Program({
-      name, home: this.home, command: process.execPath, args: [join(checkout, 'apps', service, 'dist', 'main.js')],
+      name,
+      home: this.home,
+      command: process.execPath,
+      args: [join(checkout, 'apps', service, 'dist', 'main.js')],
       env: { ...process.env, ...this.stack.env, LOG_LEVEL: 'info', DATABASE_URL: databaseUrl.toString(), PORT: String(port), ...env },
-      stopSignal: 'SIGTERM', stopTimeoutMs: 10_000, readyEveryMs: 100, readyTimeoutMs: 60_000,
+      stopSignal: 'SIGTERM',
+      stopTimeoutMs: 10_000,
+      readyEveryMs: 100,
+      readyTimeoutMs: 60_000,
       isReady: async () => (await fetch(`http://${loopback}:${port}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok,
     })
     this.programs.push(program)
     await program.start()
     return {
-      name, url: `http://${loopback}:${port}`,
+      name,
+      url: `http://${loopback}:${port}`,
       kill: (signal) => program.kill(signal),
       ended: () => program.ended(),
       start: () => program.start(),
@@ -73,6 +80,8 @@ export async function turnsOf(database: Client, { name }: SpecProcess): Promise<
   const { rows } = await database.query<Session>(
     `SELECT pid, state, wait_event_type, wait_event FROM pg_stat_activity a
      WHERE application_name = $1 AND EXISTS (
-       SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.relation = 'orchestrator.cursors'::regclass AND l.mode = 'RowShareLock')`, [name])
+       SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.relation = 'orchestrator.cursors'::regclass AND l.mode = 'RowShareLock')`,
+    [name],
+  )
   return rows
 }

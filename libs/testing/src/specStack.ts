@@ -27,14 +27,25 @@ export async function specStack(file: string): Promise<SpecStack> {
   if (!SPEC_KAFKA_BROKERS || !SPEC_SCHEMA_REGISTRY_URL || !SPEC_DATABASE_URL) {
     throw new Error('no stack: run integration specs by `npx jest --selectProjects integration`')
   }
-  const name = `${basename(file).replace(/\W+/g, '_').replace(/_int_spec_ts$/, '').toLowerCase()}_${randomBytes(4).toString('hex')}`
+  const name = `${basename(file)
+    .replace(/\W+/g, '_')
+    .replace(/_int_spec_ts$/, '')
+    .toLowerCase()}_${randomBytes(4).toString('hex')}`
   await sql(SPEC_DATABASE_URL, `CREATE DATABASE ${name}`)
   const databaseUrl = withDatabase(SPEC_DATABASE_URL, name)
   const env = {
-    NODE_ENV: 'test', HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent',
-    KAFKA_BROKERS: SPEC_KAFKA_BROKERS, SCHEMA_REGISTRY_URL: SPEC_SCHEMA_REGISTRY_URL, DATABASE_URL: databaseUrl,
-    STEPCAST_TOPIC_PREFIX: `${name}.`, STEPCAST_MINUTE_MS: '1000',
-    STEPCAST_INTERNAL_SECRET: 'a'.repeat(64), STEPCAST_ROOT_KEY: 'rk_spec', STEPCAST_PUBLIC_URL: 'http://127.0.0.1:1',
+    NODE_ENV: 'test',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    KAFKA_BROKERS: SPEC_KAFKA_BROKERS,
+    SCHEMA_REGISTRY_URL: SPEC_SCHEMA_REGISTRY_URL,
+    DATABASE_URL: databaseUrl,
+    STEPCAST_TOPIC_PREFIX: `${name}.`,
+    STEPCAST_MINUTE_MS: '1000',
+    STEPCAST_INTERNAL_SECRET: 'a'.repeat(64),
+    STEPCAST_ROOT_KEY: 'rk_spec',
+    STEPCAST_PUBLIC_URL: 'http://127.0.0.1:1',
   }
   const registry = registryConfigFromEnv(env)
   await setUpCluster({ kafka: kafkaConfigFromEnv(env, 'specs'), registry, partitions: specPartitions, replicationFactor: 1 })
@@ -44,7 +55,9 @@ export async function specStack(file: string): Promise<SpecStack> {
     env,
     connection(clientId = 'specs') {
       const connection = new KafkaConnection({
-        kafka: kafkaConfigFromEnv(env, clientId), registry, log: silentLog,
+        kafka: kafkaConfigFromEnv(env, clientId),
+        registry,
+        log: silentLog,
         onFatal: (error) => {
           throw error
         },

@@ -11,7 +11,9 @@ export async function readTopic<R extends RecordName>(connection: KafkaConnectio
   const found: IncomingRecord<R>[] = []
   const reached = new Map<number, number>()
   const consumer = await consumeRecords(connection, {
-    topic, groupId: `reader-${process.hrtime.bigint()}`, tombstones: true,
+    topic,
+    groupId: `reader-${process.hrtime.bigint()}`,
+    tombstones: true,
     handle: async (records, { partition, nextOffset }) => {
       found.push(...records)
       reached.set(partition, nextOffset)

@@ -76,7 +76,9 @@ export async function startTransactionPooler(databaseUrl: string, options: WithO
       server!.write(message('Q', Buffer.from(`SET search_path = ${/search_path=(\w+)/.exec(greeting)![1]}\0`)))
     } else if (isSignedIn) client.socket.write(Buffer.concat([authenticated, keyMadeUp, ready]))
     else {
-      server = connect(Number(target.port), target.hostname).on('data', fromServer).on('error', () => {})
+      server = connect(Number(target.port), target.hostname)
+        .on('data', fromServer)
+        .on('error', () => {})
       const kept = options === 'drop' ? greeting.slice(8).replace(/options\0[^\0]*\0/, '') : greeting.slice(8)
       server.write(Buffer.concat([int(kept.length + 8), chunk.subarray(4, 8), Buffer.from(kept, 'latin1')]))
     }
@@ -85,7 +87,10 @@ export async function startTransactionPooler(databaseUrl: string, options: WithO
   const listener = createServer((socket) => {
     clients.add(socket)
     const client: Client = { socket, greeted: false }
-    socket.on('data', (chunk) => fromClient(client, chunk)).on('error', () => {}).on('close', () => clients.delete(socket))
+    socket
+      .on('data', (chunk) => fromClient(client, chunk))
+      .on('error', () => {})
+      .on('close', () => clients.delete(socket))
   })
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
   const url = new URL(databaseUrl)

@@ -16,7 +16,9 @@ export interface WatchedTopic<R extends RecordName> {
 export async function watchTopic<R extends RecordName>(connection: KafkaConnection, topic: Topic<R>): Promise<WatchedTopic<R>> {
   const records: IncomingRecord<R>[] = []
   const consumer = await consumeRecords(connection, {
-    topic, groupId: `watch-${process.hrtime.bigint()}`, tombstones: true,
+    topic,
+    groupId: `watch-${process.hrtime.bigint()}`,
+    tombstones: true,
     handle: async (arrived) => void records.push(...arrived),
   })
   return { records, values: () => records.flatMap(({ value }) => (value === null ? [] : [value])), stop: () => consumer.stop() }

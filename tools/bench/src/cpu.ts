@@ -25,7 +25,11 @@ function timesOf(pid: number): ProcessTimes | null {
 
 /** CPU seconds used so far by a process and everything below it, ended children included. */
 export function cpuSeconds(pid: number): number {
-  const all = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => [Number(name), timesOf(Number(name))]))
+  const all = new Map(
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => [Number(name), timesOf(Number(name))]),
+  )
   const below = (parent: number): number => {
     let ticks = 0
     for (const [child, times] of all) if (times?.parent === parent) ticks += times.ownTicks + times.endedTicks + below(child)

@@ -10,7 +10,7 @@ export function percentile(numbers: readonly number[], share: number): number {
 export const largest = (numbers: readonly number[]): number => numbers.reduce((most, number) => Math.max(most, number), 0)
 
 /** Whole items a second. */
-export const perSecond = (count: number, ms: number): number => Math.round(count / ms * 1_000)
+export const perSecond = (count: number, ms: number): number => Math.round((count / ms) * 1_000)
 
 /** A number with so many digits behind the point. */
 export const round = (value: number, digits: number): number => Number(value.toFixed(digits))

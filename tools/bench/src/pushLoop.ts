@@ -127,7 +127,7 @@ function fcmCall({ accounts: { fcm } }: LoopTask, bearer: string, index: number)
     headers: {
       ':method': 'POST',
       ':path': `/v1/projects/${fcm.serviceAccount.project_id}/messages:send`,
-      'authorization': `Bearer ${bearer}`,
+      authorization: `Bearer ${bearer}`,
       'content-type': 'application/json',
     },
     body: JSON.stringify({
@@ -158,9 +158,9 @@ function apnsCall({ accounts: { apns } }: LoopTask, jwt: string, index: number):
       'apns-id': randomUUID(),
       'apns-collapse-id': id,
       'apns-expiration': inFiveMinutes(),
-      'authorization': `bearer ${jwt}`,
+      authorization: `bearer ${jwt}`,
     },
-    body: JSON.stringify({ ...data(id, index), aps: { 'alert': shown(), 'mutable-content': 1 } }),
+    body: JSON.stringify({ ...data(id, index), aps: { alert: shown(), 'mutable-content': 1 } }),
   }
 }
 

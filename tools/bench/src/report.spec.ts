@@ -38,7 +38,7 @@ describe('targets', () => {
     Object.fromEntries(judge(stepcast, ratios).map(({ what, verdict }) => [what, verdict]))
 
   it('are met at the bound itself, and their goals likewise', () => {
-    expect(verdicts({ 'limit': 0.5, 'naive': 11, 'dbos': 19.99, 'bullmq per-step': 0.9 })).toEqual({
+    expect(verdicts({ limit: 0.5, naive: 11, dbos: 19.99, 'bullmq per-step': 0.9 })).toEqual({
       'sequences/s against limit': 'met',
       'sequences/s against naive': 'goal met',
       'sequences/s against dbos': 'not met',

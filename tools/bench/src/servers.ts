@@ -12,7 +12,10 @@ export type CpuUse = Readonly<Record<string, number>>
 
 /** The running servers. */
 export class Servers {
-  private constructor(readonly home: string, readonly stack: Stack) {}
+  private constructor(
+    readonly home: string,
+    readonly stack: Stack,
+  ) {}
 
   /**
    * Starts broker, registry and PostgreSQL in a directory of their own.
@@ -80,9 +83,9 @@ export class Servers {
 
 /** What was used between two looks, per 1,000 sequences, with the total. */
 export function spentPer1000(spent: CpuUse, n: number): Record<string, number> {
-  const parts = Object.entries(spent).map(([name, seconds]) => [name, Number((seconds / n * 1_000).toFixed(4))] as const)
+  const parts = Object.entries(spent).map(([name, seconds]) => [name, Number(((seconds / n) * 1_000).toFixed(4))] as const)
   const total = Object.values(spent).reduce((sum, seconds) => sum + seconds, 0)
-  return { ...Object.fromEntries(parts), total: Number((total / n * 1_000).toFixed(4)) }
+  return { ...Object.fromEntries(parts), total: Number(((total / n) * 1_000).toFixed(4)) }
 }
 
 /** The later use minus the earlier, part by part. */

@@ -1,6 +1,15 @@
 // Stepcast on the workload: the real broker, database and orchestrator processes, nothing in between.
 import {
-  commonHeaders, encodeRecord, messageIdOf, newTraceparent, partitionOf, sequenceIdOf, topics, type EngagementKind, type TemplateChanged, type Topic,
+  commonHeaders,
+  encodeRecord,
+  messageIdOf,
+  newTraceparent,
+  partitionOf,
+  sequenceIdOf,
+  topics,
+  type EngagementKind,
+  type TemplateChanged,
+  type Topic,
 } from '@stepcast/contracts'
 import {
   consumeRecords,

@@ -14,7 +14,10 @@ interface SchemaObject {
 
 /** A branch of a union, a symbol of an enum, by its place, whether there is one or not. */
 export class Place {
-  constructor(readonly index: number, readonly value: unknown = undefined) {}
+  constructor(
+    readonly index: number,
+    readonly value: unknown = undefined,
+  ) {}
 }
 
 /** A map by its entries: any bytes as names, one name twice. */
@@ -22,7 +25,7 @@ export class Entries {
   constructor(readonly all: readonly (readonly [string | Buffer, unknown])[]) {}
 }
 
-const zigzag = (value: bigint): bigint => (value >= 0n ? value << 1n : ((-value) << 1n) - 1n)
+const zigzag = (value: bigint): bigint => (value >= 0n ? value << 1n : (-value << 1n) - 1n)
 
 /** A whole number as Avro and Kafka write it. */
 export function varint(value: bigint | number): Buffer {
@@ -64,7 +67,8 @@ function collect(schema: Schema, found: Map<string, SchemaObject>): void {
   if (typeof schema === 'string') return
   if (!isObject(schema)) return schema.forEach((branch: Schema) => collect(branch, found))
   if (schema.name !== undefined) found.set(schema.name, schema)
-  for (const part of [schema.type, schema.items, schema.values, ...(schema.fields ?? []).map(({ type }) => type)]) if (part !== undefined) collect(part, found)
+  for (const part of [schema.type, schema.items, schema.values, ...(schema.fields ?? []).map(({ type }) => type)])
+    if (part !== undefined) collect(part, found)
 }
 
 /** The simple type of a schema: names of named types are looked up. */
@@ -113,7 +117,8 @@ function simpleBytes(type: string, value: unknown): Buffer {
   throw new Error(`no way to write ${type}`)
 }
 
-const branchName = (branch: Schema): string => (typeof branch === 'string' ? branch : isObject(branch) ? (branch.name ?? String(branch.type)) : '')
+const branchName = (branch: Schema): string =>
+  typeof branch === 'string' ? branch : isObject(branch) ? (branch.name ?? String(branch.type)) : ''
 
 function unionBytes(branches: readonly Schema[], value: unknown, named: Named): Buffer {
   if (value instanceof Place) {

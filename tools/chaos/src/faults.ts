@@ -218,7 +218,10 @@ const groupReset = (service: 'inapp-dispatcher' | 'push-dispatcher'): Fault => (
       // A member that was killed just before stays one until its session timeout is over.
       const admin = await connection().admin()
       for (const deadline = at + 40_000; ; await sleep(500)) {
-        const error = await admin.resetOffsets({ groupId: service, topic, earliest: true }).then(() => null, (failure: Error) => failure)
+        const error = await admin.resetOffsets({ groupId: service, topic, earliest: true }).then(
+          () => null,
+          (failure: Error) => failure,
+        )
         if (error === null) break
         if (Date.now() > deadline) throw error
       }

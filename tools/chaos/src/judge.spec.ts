@@ -591,9 +591,15 @@ describe('the checker', () => {
     it('knows a record by where it stood when its letter has no bytes, and takes either of two reasons', () => {
       const either = [{ ...poison[0]!, reason: 'not_avro or too_large' }]
       const at = { ...letter, digest: 'none', place: '0/7' }
-      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'too_large' }] })))).toEqual([])
-      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'unreadable' }] })))).toEqual([promise])
-      expect(broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, place: '0/8' }] })))).toEqual([promise])
+      expect(
+        broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'too_large' }] }))),
+      ).toEqual([])
+      expect(
+        broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, reason: 'unreadable' }] }))),
+      ).toEqual([promise])
+      expect(
+        broken(historyOf([stopped(1)], (made) => Object.assign(made, { poison: either, deadLetters: [{ ...at, place: '0/8' }] }))),
+      ).toEqual([promise])
     })
   })
 

@@ -330,7 +330,10 @@ const harmless = new Set(['step_never_commanded'])
 
 /** Every malformed record is a dead letter with its reason; nothing else is. */
 function deadLetters({ history }: Known): Breach[] {
-  const named = ({ topic, digest, place }: { topic: string; digest: string; place: string }): string[] => [`${topic} ${digest}`, `${topic} at ${place}`]
+  const named = ({ topic, digest, place }: { topic: string; digest: string; place: string }): string[] => [
+    `${topic} ${digest}`,
+    `${topic} at ${place}`,
+  ]
   const reasons = new Map(history.poison.flatMap((poison) => named(poison).map((name) => [name, poison.reason] as const)))
   const letters = history.deadLetters.flatMap((letter): Breach[] => {
     const { topic, reason, detail } = letter
@@ -392,7 +395,13 @@ function complete({ history, walks, messages }: Known): Breach[] {
   // What people's phones report says nothing of what a dispatcher did.
   const reported = new Set(history.receipts.map(({ messageId, kind }) => `${messageId} ${kind}`))
   for (const { messageId, sequenceId, channelType, kinds } of messages.values()) {
-    if (isPaid(channelType) && kinds.includes('unknown') && !kinds.includes('requested') && !listed.has(messageId) && !reported.has(`${messageId} unknown`)) {
+    if (
+      isPaid(channelType) &&
+      kinds.includes('unknown') &&
+      !kinds.includes('requested') &&
+      !listed.has(messageId) &&
+      !reported.has(`${messageId} unknown`)
+    ) {
       breaches.push({ promise: 'what is possibly sent is listed as unknown', what: `${messageId} is unknown, and not listed`, sequenceId })
     }
     if (reported.has(`${messageId} requested`)) continue

@@ -140,7 +140,8 @@ export class Load {
     // One in ten as other teams' producers write them, compressed.
     const codec = random.chance(0.1) ? random.pick(codecs) : undefined
     const copies = random.chance(0.1) ? 2 : 1
-    const send = (): void => this.produceSend({ workspaceId, sendId, userId, templateId, ...(partition !== undefined && { partition }), ...(codec && { codec }) })
+    const send = (): void =>
+      this.produceSend({ workspaceId, sendId, userId, templateId, ...(partition !== undefined && { partition }), ...(codec && { codec }) })
     send()
     if (copies === 2) this.later(random.between(0, 8_000), send)
   }
@@ -362,7 +363,14 @@ export class Load {
           await api.call('DELETE', `/v1/users/${userId}`)
           this.cancels.push({ workspaceId, scope: 'user', id: userId, answeredAt: Date.now() })
         })
-      this.produceSend({ workspaceId, sendId, userId, templateId: 'slow', aheadMs: clockAheadMs, onAccepted: () => this.later(erasedAfterMs, erase) })
+      this.produceSend({
+        workspaceId,
+        sendId,
+        userId,
+        templateId: 'slow',
+        aheadMs: clockAheadMs,
+        onAccepted: () => this.later(erasedAfterMs, erase),
+      })
     })
   }
 

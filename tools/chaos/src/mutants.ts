@@ -164,7 +164,11 @@ export const mutants: readonly Mutant[] = [
     name: 'no-last-resort',
     what: 'input that fails for its own sake is tried for ever; and NUL in variables is not refused at the edge, so that some does',
     edits: [
-      { file: rules, text: '    if (problem) return { reason: \'invalid_send\', detail: `variables ${problem}` }\n', instead: '    void problem\n' },
+      {
+        file: rules,
+        text: "    if (problem) return { reason: 'invalid_send', detail: `variables ${problem}` }\n",
+        instead: '    void problem\n',
+      },
       {
         file: lastResort,
         text: 'const isEnough = this.failures >= triesOfAll || (this.failures > 1 && now - this.failingSince >= giveUpAfterMs)',
@@ -180,8 +184,8 @@ export const mutants: readonly Mutant[] = [
       { file: turn, text: 'size, startedAt: this.now, events: []', instead: 'size, startedAt: send.requestedAt, events: []' },
       {
         file: turn,
-        text: 'if (draft?.state.status === \'running\') this.put',
-        instead: 'if (draft?.state.status === \'running\' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put',
+        text: "if (draft?.state.status === 'running') this.put",
+        instead: "if (draft?.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put",
       },
       { file: cancellations, text: 'if (tombstone.sendsEnds === null) return send', instead: 'return send' },
     ],

@@ -85,7 +85,9 @@ export class Outbox {
     for (const { topic, partition, record, codec, onSent } of all) {
       const sentAt = Date.now()
       while (!this.stopped) {
-        const { error, offset } = await this.wire.produce(topic, partition, batchOf([record], Date.now(), { codec })).catch(() => ({ error: -1, offset: -1 }))
+        const { error, offset } = await this.wire
+          .produce(topic, partition, batchOf([record], Date.now(), { codec }))
+          .catch(() => ({ error: -1, offset: -1 }))
         if (error === 0) {
           onSent(offset, sentAt, Date.now())
           break
@@ -99,9 +101,7 @@ export class Outbox {
     const sentAt = Date.now()
     while (!this.stopped) {
       try {
-        await (
-          await this.connection().producer()
-        ).sendRaw(
+        await (await this.connection().producer()).sendRaw(
           topic,
           batch.map(({ record }) => record),
         )

@@ -80,7 +80,9 @@ function addNoSense(add: Add, random: Random): void {
     add(topic, 'unknown_schema', orphan())
     for (const codec of codecs) add(topic, 'not_avro', garbage(random), { codec })
     add(topic, 'not_avro', garbage(random), { key: 'a\0b', headers: [['c\0d', Buffer.from('e\0f')]] })
-    add(topic, 'not_avro', garbage(random), { headers: ['origin-topic', 'origin-partition', 'origin-offset'].map((name): RawHeader => [name, Buffer.from('a\0b')]) })
+    add(topic, 'not_avro', garbage(random), {
+      headers: ['origin-topic', 'origin-partition', 'origin-offset'].map((name): RawHeader => [name, Buffer.from('a\0b')]),
+    })
   }
 }
 
@@ -89,7 +91,12 @@ function addLarge(add: Add, random: Random): void {
   const around = batchOf([{ key: Buffer.from('big'), value: Buffer.alloc(4_000_000), headers: [] }], 0).length - 4_000_000
   // Eight megabytes each time are enough.
   for (const less of [0, 120])
-    add(random.pick([topics.sends, topics.pushCommands, topics.users]), 'not_avro or too_large', garbage(random, maxMessageBytes - around - less - 1), { key: 'big' })
+    add(
+      random.pick([topics.sends, topics.pushCommands, topics.users]),
+      'not_avro or too_large',
+      garbage(random, maxMessageBytes - around - less - 1),
+      { key: 'big' },
+    )
   add(topics.sends, 'not_avro or too_large', garbage(random, 6_000_000), { codec: 'gzip' })
   add(topics.engagements, 'not_avro or too_large', garbage(random, 6_000_000), { codec: 'gzip' })
   add(topics.sends, 'not_avro or too_large', garbage(random), { headers: [['pad', Buffer.alloc(4_190_000, 'x')]] })
@@ -120,7 +127,9 @@ async function addSends(add: Add, { connection, workspaceId, random, partitions 
   // Refused at the edge; a build without that rule sets it aside when its turn has failed.
   add(topics.sends, 'invalid_send or unprocessable', encoded({ userId: 'nul', variables: { orderNo: 'a\0b' } }))
   const times = [Date.now() * microseconds, 8.9e15, -6.3e13, Date.UTC(10_000, 0, 1)]
-  times.forEach((requestedAt, index) => add(topics.sends, 'invalid_time', encoded({ userId: `late-${index}`, variables: { orderNo: '1' }, requestedAt })))
+  times.forEach((requestedAt, index) =>
+    add(topics.sends, 'invalid_time', encoded({ userId: `late-${index}`, variables: { orderNo: '1' }, requestedAt })),
+  )
   // Small, and on each partition, so that most of them are away from home: what is sent home is larger than it was.
   for (let partition = 0; partition < partitions; partition++)
     add(topics.sends, 'too_large', encoded({ userId: `heavy-${partition}`, variables: { orderNo: '1' } }), {
@@ -146,15 +155,29 @@ async function addEngagements(add: Add, { connection, workspaceId, otherWorkspac
   const nobodys = `00000000-0000-5000-8000-${String(random.below(1_000_000_000)).padStart(12, '0')}.1.in_app`
   add(topics.engagements, 'invalid_engagement', encoded({ messageId: nobodys, detail: { 'a\0b': 'c' } }))
   add(topics.engagements, 'invalid_engagement', encoded({ messageId: nobodys, detail: { a: 'b\0c' } }))
-  for (const occurredAt of [9e15, -9e15, Date.now() * microseconds]) add(topics.engagements, 'invalid_time', encoded({ messageId: nobodys, occurredAt }))
-  if (messageId !== null) add(topics.engagements, 'wrong_workspace', encoded({ workspaceId: otherWorkspaceId, messageId, source: `${random.below(1_000_000_000)}` }))
+  for (const occurredAt of [9e15, -9e15, Date.now() * microseconds])
+    add(topics.engagements, 'invalid_time', encoded({ messageId: nobodys, occurredAt }))
+  if (messageId !== null)
+    add(
+      topics.engagements,
+      'wrong_workspace',
+      encoded({ workspaceId: otherWorkspaceId, messageId, source: `${random.below(1_000_000_000)}` }),
+    )
 }
 
 async function addCancels(add: Add, { connection, workspaceId, random, partitions }: PoisonOptions): Promise<void> {
-  const cancel = { cancelId: `poison-${random.below(1_000_000_000)}`, workspaceId, scope: 'send' as const, id: 'nobody', requestedBy: 'chaos', requestedAt: Date.now() }
+  const cancel = {
+    cancelId: `poison-${random.below(1_000_000_000)}`,
+    workspaceId,
+    scope: 'send' as const,
+    id: 'nobody',
+    requestedBy: 'chaos',
+    requestedAt: Date.now(),
+  }
   const id = await writerIdOf(() => connection, topics.controls)
   const encoded = (more: Partial<typeof cancel>): Buffer => encodeRecord('CancelRequested', id, { ...cancel, ...more })
-  for (let partition = 0; partition < partitions; partition++) add(topics.controls, 'invalid_cancel', encoded({ requestedBy: `a\0${partition}` }), { partition })
+  for (let partition = 0; partition < partitions; partition++)
+    add(topics.controls, 'invalid_cancel', encoded({ requestedBy: `a\0${partition}` }), { partition })
   for (const requestedAt of [Date.now() * microseconds, 8.9e15, -6.3e13]) add(topics.controls, 'invalid_time', encoded({ requestedAt }))
 }
 
@@ -187,7 +210,9 @@ async function addWorkspaces(add: Add, { connection, random }: PoisonOptions): P
   const id = await writerIdOf(() => connection, topics.workspaces)
   const workspaceId = `poison-${random.below(1_000_000_000)}`
   for (const settings of ['no JSON', '', '{"a":"\\u0000"}', '[]'])
-    add(topics.workspaces, 'invalid_workspace', encodeRecord('WorkspaceChanged', id, { workspaceId, settings, updatedAt: Date.now() }), { key: workspaceId })
+    add(topics.workspaces, 'invalid_workspace', encodeRecord('WorkspaceChanged', id, { workspaceId, settings, updatedAt: Date.now() }), {
+      key: workspaceId,
+    })
 }
 
 /** The id of our own schema of a topic, asked until the registry answers: its database is stopped as well. */

@@ -1,6 +1,13 @@
 import { countsFrom, type StruckFault } from './recoveryClock'
 
-const fault = (area: string, works: string[], at: number, more: Partial<StruckFault> = {}): StruckFault => ({ area, works, at, overAt: at, recoveredAt: null, ...more })
+const fault = (area: string, works: string[], at: number, more: Partial<StruckFault> = {}): StruckFault => ({
+  area,
+  works,
+  at,
+  overAt: at,
+  recoveredAt: null,
+  ...more,
+})
 const inApp = fault('inapp-dispatcher', ['in_app'], 1_000)
 const from = (one: StruckFault, others: StruckFault[], now = 60_000): number => countsFrom(one, others, now, 75_000)
 

@@ -69,7 +69,11 @@ interface Striking {
 }
 
 const struck = ({ fault: { area, works }, done: { at, recoveredAfterMs }, overAt }: Striking): StruckFault => ({
-  area, works, at, overAt, recoveredAt: recoveredAfterMs === null ? null : at + recoveredAfterMs,
+  area,
+  works,
+  at,
+  overAt,
+  recoveredAt: recoveredAfterMs === null ? null : at + recoveredAfterMs,
 })
 
 class Running {
@@ -186,7 +190,10 @@ class Running {
         done.recoveredAfterMs = now - done.at
         return false
       }
-      if (now - countsFrom(struck(striking), this.strikings.filter((other) => other !== striking).map(struck), now, recoverWithinMs) > recoverWithinMs) {
+      if (
+        now - countsFrom(struck(striking), this.strikings.filter((other) => other !== striking).map(struck), now, recoverWithinMs) >
+        recoverWithinMs
+      ) {
         this.late.push({
           promise: 'the product recovers by itself',
           what: `${recoverWithinMs / 1_000} s after ${done.kind} it does not work again: ${this.missing(fault, overAt)}`,
@@ -201,7 +208,9 @@ class Running {
   private missing({ area, works }: Fault, overAt: number | null): string {
     if (overAt === null) return 'it is not over'
     if (!this.options.stage.keeper.isUp(pairOf(area))) return `${area} is not up`
-    const parts = works.map((work) => ({ work, partitions: this.progress.missing(work, overAt) })).filter(({ partitions }) => partitions.length > 0)
+    const parts = works
+      .map((work) => ({ work, partitions: this.progress.missing(work, overAt) }))
+      .filter(({ partitions }) => partitions.length > 0)
     return parts.map(({ work, partitions }) => `${work} in partitions ${partitions.join(', ')}`).join('; ')
   }
 

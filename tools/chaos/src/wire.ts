@@ -18,8 +18,15 @@ export interface Fetched {
 const timeoutMs = 30_000
 /** Errors of the protocol by number, as far as a broker gives them to records. */
 export const errorNames: Readonly<Record<number, string>> = {
-  [-1]: 'UNKNOWN_SERVER_ERROR', 2: 'CORRUPT_MESSAGE', 10: 'MESSAGE_TOO_LARGE', 17: 'INVALID_TOPIC', 18: 'RECORD_LIST_TOO_LARGE', 32: 'INVALID_TIMESTAMP',
-  43: 'UNSUPPORTED_FOR_MESSAGE_FORMAT', 76: 'UNSUPPORTED_COMPRESSION_TYPE', 87: 'INVALID_RECORD',
+  [-1]: 'UNKNOWN_SERVER_ERROR',
+  2: 'CORRUPT_MESSAGE',
+  10: 'MESSAGE_TOO_LARGE',
+  17: 'INVALID_TOPIC',
+  18: 'RECORD_LIST_TOO_LARGE',
+  32: 'INVALID_TIMESTAMP',
+  43: 'UNSUPPORTED_FOR_MESSAGE_FORMAT',
+  76: 'UNSUPPORTED_COMPRESSION_TYPE',
+  87: 'INVALID_RECORD',
 }
 
 class Body {
@@ -117,8 +124,24 @@ export class Wire {
 
   /** Reads committed batches of a topic from these offsets on. */
   async fetch(topic: string, from: ReadonlyMap<number, number>): Promise<Fetched[]> {
-    const body = new Body().int32(-1).int32(200).int32(1).int32(32 * 1024 * 1024).int8(1).int32(0).int32(-1).int32(1).text(topic).int32(from.size)
-    for (const [partition, offset] of from) body.int32(partition).int32(-1).int64(BigInt(offset)).int64(-1n).int32(8 * 1024 * 1024)
+    const body = new Body()
+      .int32(-1)
+      .int32(200)
+      .int32(1)
+      .int32(32 * 1024 * 1024)
+      .int8(1)
+      .int32(0)
+      .int32(-1)
+      .int32(1)
+      .text(topic)
+      .int32(from.size)
+    for (const [partition, offset] of from)
+      body
+        .int32(partition)
+        .int32(-1)
+        .int64(BigInt(offset))
+        .int64(-1n)
+        .int32(8 * 1024 * 1024)
     const answer = await this.call(1, 10, body.int32(0))
     answer.int32()
     answer.int16()
@@ -141,7 +164,11 @@ export class Wire {
 
   /** Puts a batch on a topic-partition inside a transaction of its own, and ends that. */
   async produceInTransaction(
-    id: string, topic: string, partition: number, isCommitted: boolean, batchOf: (producerId: bigint, epoch: number) => Buffer,
+    id: string,
+    topic: string,
+    partition: number,
+    isCommitted: boolean,
+    batchOf: (producerId: bigint, epoch: number) => Buffer,
   ): Promise<Produced> {
     const { producerId, epoch } = await this.producer(id)
     const of = (): Body => new Body().text(id).int64(producerId).int16(epoch)
@@ -186,11 +213,13 @@ export class Wire {
     length.writeInt32BE(request.length)
     const answered = new Promise<Buffer>((done, fail) => {
       const timer = setTimeout(() => fail(new Error(`Kafka did not answer within ${timeoutMs} ms`)), timeoutMs + 5_000)
-      const end = <T>(then: (value: T) => void) => (value: T): void => {
-        clearTimeout(timer)
-        this.waiting.delete(correlation)
-        then(value)
-      }
+      const end =
+        <T>(then: (value: T) => void) =>
+        (value: T): void => {
+          clearTimeout(timer)
+          this.waiting.delete(correlation)
+          then(value)
+        }
       this.waiting.set(correlation, { done: end(done), fail: end(fail) })
     })
     socket.write(Buffer.concat([length, request]))

@@ -23,7 +23,10 @@ export interface Call {
 
 /** The product refused, or was away for longer than a restart takes. */
 export class CallFailed extends Error {
-  constructor(readonly status: number | null, message: string) {
+  constructor(
+    readonly status: number | null,
+    message: string,
+  ) {
     super(message)
   }
 }
@@ -51,10 +54,12 @@ export class Api {
     const deadline = Date.now() + (call.patienceMs ?? usualPatienceMs)
     for (let waitMs = 250; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       // Whoever waits for a service to come back does not stand in the others' way.
-      const answer = await this.turns.take(() => this.once(method, path, call)).catch((error: Error) => {
-        call.signal?.throwIfAborted()
-        return new CallFailed(null, `${method} ${path}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
-      })
+      const answer = await this.turns
+        .take(() => this.once(method, path, call))
+        .catch((error: Error) => {
+          call.signal?.throwIfAborted()
+          return new CallFailed(null, `${method} ${path}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
+        })
       if (!(answer instanceof CallFailed)) return answer as T
       const passes = answer.status === null || passing.has(answer.status) || (answer.status === 409 && call.idempotencyKey !== undefined)
       if (!passes || Date.now() > deadline) throw answer
@@ -82,7 +87,10 @@ export class Api {
   tokenOf(userId: string): Promise<string> {
     const { signingKid, signingSecret } = this.access
     return new SignJWT({})
-      .setProtectedHeader({ alg: 'HS256', kid: signingKid }).setSubject(userId).setExpirationTime('1h').sign(Buffer.from(signingSecret))
+      .setProtectedHeader({ alg: 'HS256', kid: signingKid })
+      .setSubject(userId)
+      .setExpirationTime('1h')
+      .sign(Buffer.from(signingSecret))
   }
 
   private async once(method: string, path: string, { body, idempotencyKey, onBehalfOf, token, signal }: Call): Promise<unknown> {

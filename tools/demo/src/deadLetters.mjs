@@ -24,15 +24,25 @@ if (left.size > 0) {
   await consumer.subscribe({ topics: [topic] })
   await new Promise((done, fail) => {
     consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error))
-    consumer.run({
-      autoCommit: false,
-      eachMessage: async ({ partition, message }) => {
-        const { topic: from, partition: fromPartition, offset, reason, detail } = message.headers
-        console.log(JSON.stringify({ topic: `${from}`, partition: Number(fromPartition), offset: `${offset}`, reason: `${reason}`, detail: `${detail}` }))
-        if (Number(message.offset) + 1 >= left.get(partition)) left.delete(partition)
-        if (left.size === 0) done()
-      },
-    }).catch(fail)
+    consumer
+      .run({
+        autoCommit: false,
+        eachMessage: async ({ partition, message }) => {
+          const { topic: from, partition: fromPartition, offset, reason, detail } = message.headers
+          console.log(
+            JSON.stringify({
+              topic: `${from}`,
+              partition: Number(fromPartition),
+              offset: `${offset}`,
+              reason: `${reason}`,
+              detail: `${detail}`,
+            }),
+          )
+          if (Number(message.offset) + 1 >= left.get(partition)) left.delete(partition)
+          if (left.size === 0) done()
+        },
+      })
+      .catch(fail)
     for (const partition of left.keys()) consumer.seek({ topic, partition, offset: String(begin.get(partition)) })
   }).catch((error) => {
     console.error(`The dead letters cannot be read in the consumer group ${groupId}: ${error.message}. docs/topics.md lists the rights.`)

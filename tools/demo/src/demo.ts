@@ -32,8 +32,10 @@ async function onOwn(options: Options, screen: Screen, signal: AbortSignal): Pro
     if (kill !== null && service === undefined) {
       throw new Error(`--kill ${kill}: there is no such service. There are ${Object.keys(system.services).join(', ')}.`)
     }
-    screen.print(`\nGateway ${system.url}; kill -9 any service in ${join(home, 'services.json')}\n` +
-      '(but the sandbox, which plays the world outside): no number will change.')
+    screen.print(
+      `\nGateway ${system.url}; kill -9 any service in ${join(home, 'services.json')}\n` +
+        '(but the sandbox, which plays the world outside): no number will change.',
+    )
     const onMiddle = (): void => {
       if (service === undefined) return
       screen.print(`kill -9 ${service.pid} (${service.name})`)

@@ -4,8 +4,9 @@ import { Kafka, Partitioners } from 'kafkajs'
 import { kafkaOf, physical } from './signIn.mjs'
 
 const topic = 'stepcast.sends.v1'
-const producer = new Kafka({ clientId: 'broken-backend', ...kafkaOf(process.env) })
-  .producer({ createPartitioner: Partitioners.DefaultPartitioner })
+const producer = new Kafka({ clientId: 'broken-backend', ...kafkaOf(process.env) }).producer({
+  createPartitioner: Partitioners.DefaultPartitioner,
+})
 await producer.connect()
 const values = [
   Buffer.from('{"userId":"user-1"}'),

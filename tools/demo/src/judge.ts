@@ -10,7 +10,15 @@ import { repeatedPerWave, waitMinutes, type Malformed } from './sends'
 import { readStory, segmentsIn, storyLines } from './story'
 import type { Screen } from './table'
 import {
-  checkLines, judgeArrivals, judgeDeadLetters, judgeNumbers, judgePaid, judgePreviews, judgeSegments, judgeSend, type Check,
+  checkLines,
+  judgeArrivals,
+  judgeDeadLetters,
+  judgeNumbers,
+  judgePaid,
+  judgePreviews,
+  judgeSegments,
+  judgeSend,
+  type Check,
 } from './verdict'
 
 /** What came of sending. */
@@ -67,10 +75,14 @@ export async function judge(played: Played, system: RunningSystem, screen: Scree
 
 /** What is wrong with the metrics of each send. */
 const sendsOf = ({ world: { api, signal }, accounts }: Played): Promise<string[][]> =>
-  Promise.all([...new Set(accounts.map(({ sendId }) => sendId))].map(async (sendId) => judgeSend(
-    accounts.filter((account) => account.sendId === sendId),
-    await api.call<Numbers>('GET', `/v1/metrics/sends/${encodeURIComponent(sendId)}`, { signal }),
-  )))
+  Promise.all(
+    [...new Set(accounts.map(({ sendId }) => sendId))].map(async (sendId) =>
+      judgeSend(
+        accounts.filter((account) => account.sendId === sendId),
+        await api.call<Numbers>('GET', `/v1/metrics/sends/${encodeURIComponent(sendId)}`, { signal }),
+      ),
+    ),
+  )
 
 async function paidOf({ world: { sandbox }, accounts, begin }: Played): Promise<Check> {
   const messageIds = new Set(accounts.flatMap((account) => [messageOf(account, 3), messageOf(account, 4)]))
@@ -79,8 +91,14 @@ async function paidOf({ world: { sandbox }, accounts, begin }: Played): Promise<
 
 async function segmentsOf({ world: { api, signal }, accounts }: Played): Promise<Check> {
   const texted = accounts.filter((account) => courseOf(account).steps[2]?.answers.has('requested'))
-  return judgeSegments(await Promise.all(texted.map(async ({ person, sequenceId }) =>
-    ({ userId: person.userId, segments: segmentsIn(await readStory(api, sequenceId, signal)) }))))
+  return judgeSegments(
+    await Promise.all(
+      texted.map(async ({ person, sequenceId }) => ({
+        userId: person.userId,
+        segments: segmentsIn(await readStory(api, sequenceId, signal)),
+      })),
+    ),
+  )
 }
 
 /** Whom a broadcast to every channel would have sent to. */

@@ -63,8 +63,9 @@ export interface Account {
 /** Opens the account of a person. */
 export function accountOf(person: Person, sendId: string, sequenceId: string): Account {
   const isLate = [person.conduct === 'late', person.onPush === 'late', person.onSms === 'late', true]
-  const steps = isLate.map((late): Happened =>
-    ({ reported: new Set(), arrivals: [], isPreviewed: false, isLate: late, actedAt: null, windowEndsAt: null }))
+  const steps = isLate.map(
+    (late): Happened => ({ reported: new Set(), arrivals: [], isPreviewed: false, isLate: late, actedAt: null, windowEndsAt: null }),
+  )
   return { person, sendId, sequenceId, steps, told: null }
 }
 
@@ -76,19 +77,29 @@ export const stoppedAt = (account: Account): number | null =>
   account.told === null ? ([1, 2, 3].find((step) => stopsAt(account, step)) ?? null) : null
 
 const answersToSms: Readonly<Record<Person['smsNumber'], readonly string[]>> = {
-  works: ['requested'], unreachable: ['requested', 'failed'], invalid: ['failed'], none: ['skipped'], optedOut: ['skipped'],
+  works: ['requested'],
+  unreachable: ['requested', 'failed'],
+  invalid: ['failed'],
+  none: ['skipped'],
+  optedOut: ['skipped'],
 }
 const answersToKakao: Readonly<Record<Person['kakaoTalk'], readonly string[]>> = {
-  works: ['requested'], noKakaoTalk: ['requested', 'failed'], refused: ['failed'],
+  works: ['requested'],
+  noKakaoTalk: ['requested', 'failed'],
+  refused: ['failed'],
 }
 
 /** What a dispatcher and its provider must report of a step's message to this person. */
 export function answersOf(person: Person, step: number): readonly string[] {
   switch (step) {
-    case 1: return ['requested']
-    case 2: return [isPushable(person) ? 'requested' : person.devices === 'none' ? 'skipped' : 'failed']
-    case 3: return answersToSms[person.smsNumber]
-    default: return person.smsNumber === 'none' ? ['skipped'] : answersToKakao[person.kakaoTalk]
+    case 1:
+      return ['requested']
+    case 2:
+      return [isPushable(person) ? 'requested' : person.devices === 'none' ? 'skipped' : 'failed']
+    case 3:
+      return answersToSms[person.smsNumber]
+    default:
+      return person.smsNumber === 'none' ? ['skipped'] : answersToKakao[person.kakaoTalk]
   }
 }
 
@@ -117,11 +128,12 @@ export function courseOf(account: Account): Course {
   const last = stoppedAt(account) ?? channels.length
   const steps = channels.slice(0, last).map((_, index) => {
     const answers = answersOf(person, index + 1)
-    return { answers: new Set(answers), end: stopsAt(account, index + 1) ? 'stopped' as const : endOf(answers, index + 1) }
+    return { answers: new Set(answers), end: stopsAt(account, index + 1) ? ('stopped' as const) : endOf(answers, index + 1) }
   })
   // The condition met after the step's end, with something sent meanwhile.
   const isRegretted = (index: number): boolean =>
-    happened[index]!.reported.has(index === 0 ? 'viewed' : 'clicked') && steps[index]!.end !== 'stopped' &&
+    happened[index]!.reported.has(index === 0 ? 'viewed' : 'clicked') &&
+    steps[index]!.end !== 'stopped' &&
     steps.slice(index + 1).some(({ answers }) => answers.has('requested'))
   return {
     outcome: stoppedAt(account) === null ? 'exhausted' : 'stopped',
@@ -137,7 +149,10 @@ export function numbersOf(accounts: readonly Account[]): Numbers {
   return {
     recipients: accounts.length,
     outcomes: {
-      running: outcome('running'), stopped: outcome('stopped'), exhausted: outcome('exhausted'), unreachable: outcome('unreachable'),
+      running: outcome('running'),
+      stopped: outcome('stopped'),
+      exhausted: outcome('exhausted'),
+      unreachable: outcome('unreachable'),
       cancelled: outcome('cancelled'),
     },
     steps: channels.map((channelType, index) => {
@@ -145,19 +160,37 @@ export function numbersOf(accounts: readonly Account[]): Numbers {
       const answered = (kind: string): number => count(entered, ({ answers }) => answers.has(kind))
       const reported = (kind: Report): number => count(accounts, ({ steps }) => steps[index]!.reported.has(kind))
       return {
-        ...stepNumbers(entered.map(({ end }) => end)), step: index + 1, regretted: count(entered, ({ regretted }) => regretted),
-        channels: [{
-          channelType,
-          requested: answered('requested'), failed: answered('failed'), skipped: answered('skipped'), unknown: answered('unknown'),
-          delivered: reported('delivered'), viewed: channelType === 'in_app' ? reported('viewed') : null, clicked: reported('clicked'),
-        } satisfies ChannelNumbers],
+        ...stepNumbers(entered.map(({ end }) => end)),
+        step: index + 1,
+        regretted: count(entered, ({ regretted }) => regretted),
+        channels: [
+          {
+            channelType,
+            requested: answered('requested'),
+            failed: answered('failed'),
+            skipped: answered('skipped'),
+            unknown: answered('unknown'),
+            delivered: reported('delivered'),
+            viewed: channelType === 'in_app' ? reported('viewed') : null,
+            clicked: reported('clicked'),
+          } satisfies ChannelNumbers,
+        ],
       }
     }),
   }
 }
 
 const noStep: Omit<StepNumbers, 'step' | 'channels'> = {
-  entered: 0, running: 0, stopped: 0, waitElapsed: 0, failed: 0, skipped: 0, expired: 0, superseded: 0, cancelled: 0, completed: 0,
+  entered: 0,
+  running: 0,
+  stopped: 0,
+  waitElapsed: 0,
+  failed: 0,
+  skipped: 0,
+  expired: 0,
+  superseded: 0,
+  cancelled: 0,
+  completed: 0,
   regretted: 0,
 }
 

@@ -135,12 +135,16 @@ const isOvertaken = (account: Account): boolean => {
  * @param unknown whether any message is counted as possibly sent: then every story is read for it
  */
 export async function askStories(accounts: readonly Account[], unknown: boolean, { api, signal }: World): Promise<void> {
-  await Promise.all(accounts.filter((account) => unknown || isOvertaken(account)).map(async (account) => {
-    const told: Course | null = courseIn(await readStory(api, account.sequenceId, signal))
-    if (told === null) return
-    const possiblySent = told.steps.some(({ answers }) => answers.has('unknown'))
-    // Reached after all, a moment before the window ended: then the demo was right.
-    const wasInTime = told.steps[(stoppedAt(account) ?? 0) - 1]?.end === 'stopped'
-    if (possiblySent || (isOvertaken(account) && !wasInTime)) account.told = told
-  }))
+  await Promise.all(
+    accounts
+      .filter((account) => unknown || isOvertaken(account))
+      .map(async (account) => {
+        const told: Course | null = courseIn(await readStory(api, account.sequenceId, signal))
+        if (told === null) return
+        const possiblySent = told.steps.some(({ answers }) => answers.has('unknown'))
+        // Reached after all, a moment before the window ended: then the demo was right.
+        const wasInTime = told.steps[(stoppedAt(account) ?? 0) - 1]?.end === 'stopped'
+        if (possiblySent || (isOvertaken(account) && !wasInTime)) account.told = told
+      }),
+  )
 }

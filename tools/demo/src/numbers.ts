@@ -11,7 +11,17 @@ export const outcomes = ['running', 'stopped', 'exhausted', 'unreachable', 'canc
 export type Outcome = (typeof outcomes)[number]
 
 export const stepCounts = [
-  'entered', 'running', 'stopped', 'waitElapsed', 'failed', 'skipped', 'expired', 'superseded', 'cancelled', 'completed', 'regretted',
+  'entered',
+  'running',
+  'stopped',
+  'waitElapsed',
+  'failed',
+  'skipped',
+  'expired',
+  'superseded',
+  'cancelled',
+  'completed',
+  'regretted',
 ] as const
 export const channelCounts = ['requested', 'delivered', 'viewed', 'clicked', 'failed', 'skipped', 'unknown'] as const
 

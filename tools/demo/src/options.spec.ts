@@ -2,9 +2,14 @@
 import { optionsOf } from './options'
 
 const devEnv = {
-  STEPCAST_URL: 'http://localhost:8080/', STEPCAST_SANDBOX_URL: 'http://localhost:8091',
-  STEPCAST_WORKSPACE_ID: 'demo', STEPCAST_API_KEY: 'sk_1', STEPCAST_SIGNING_KID: 'demo.1', STEPCAST_SIGNING_SECRET: 's',
-  KAFKA_BROKERS: 'localhost:9092', SCHEMA_REGISTRY_URL: 'http://localhost:8085/apis/ccompat/v7',
+  STEPCAST_URL: 'http://localhost:8080/',
+  STEPCAST_SANDBOX_URL: 'http://localhost:8091',
+  STEPCAST_WORKSPACE_ID: 'demo',
+  STEPCAST_API_KEY: 'sk_1',
+  STEPCAST_SIGNING_KID: 'demo.1',
+  STEPCAST_SIGNING_SECRET: 's',
+  KAFKA_BROKERS: 'localhost:9092',
+  SCHEMA_REGISTRY_URL: 'http://localhost:8085/apis/ccompat/v7',
 }
 
 it('by default it starts a system of its own, with short minutes', () => {

@@ -31,8 +31,13 @@ STEPCAST_MINUTE_MS is the length of a minute: 2500 of its own system, else what 
 const ownMinuteMs = 2_500
 const realMinuteMs = 60_000
 const needed = [
-  'STEPCAST_WORKSPACE_ID', 'STEPCAST_API_KEY', 'STEPCAST_SIGNING_KID', 'STEPCAST_SIGNING_SECRET', 'STEPCAST_SANDBOX_URL',
-  'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL',
+  'STEPCAST_WORKSPACE_ID',
+  'STEPCAST_API_KEY',
+  'STEPCAST_SIGNING_KID',
+  'STEPCAST_SIGNING_SECRET',
+  'STEPCAST_SANDBOX_URL',
+  'KAFKA_BROKERS',
+  'SCHEMA_REGISTRY_URL',
 ] as const
 
 /** @throws Error naming the argument or variable that cannot be used; null: help is wanted */
@@ -41,7 +46,7 @@ export function optionsOf(args: readonly string[], env: NodeJS.ProcessEnv): Opti
   if (given === null) return null
   const running = runningSystem(env)
   if (running !== null && given.has('--kill')) {
-    throw new Error('--kill is for the demo\'s own system: unset STEPCAST_URL, or kill a service by hand.')
+    throw new Error("--kill is for the demo's own system: unset STEPCAST_URL, or kill a service by hand.")
   }
   return {
     seed: whole('--seed', given.get('--seed'), 1),
@@ -70,10 +75,17 @@ function runningSystem(env: NodeJS.ProcessEnv): RunningSystem | null {
   if (missing.length > 0) throw new Error(`STEPCAST_URL is set, but not ${missing.join(', ')}: source the dev.env of that system.`)
   const of = (name: (typeof needed)[number]): string => env[name]!
   return {
-    url: url.replace(/\/+$/, ''), workspaceId: of('STEPCAST_WORKSPACE_ID'),
-    apiKey: of('STEPCAST_API_KEY'), signingKid: of('STEPCAST_SIGNING_KID'), signingSecret: of('STEPCAST_SIGNING_SECRET'),
+    url: url.replace(/\/+$/, ''),
+    workspaceId: of('STEPCAST_WORKSPACE_ID'),
+    apiKey: of('STEPCAST_API_KEY'),
+    signingKid: of('STEPCAST_SIGNING_KID'),
+    signingSecret: of('STEPCAST_SIGNING_SECRET'),
     sandboxUrl: of('STEPCAST_SANDBOX_URL').replace(/\/+$/, ''),
-    addresses: { KAFKA_BROKERS: of('KAFKA_BROKERS'), SCHEMA_REGISTRY_URL: of('SCHEMA_REGISTRY_URL'), ...signInsOf(env, { kafka: true, registry: true, database: false }) },
+    addresses: {
+      KAFKA_BROKERS: of('KAFKA_BROKERS'),
+      SCHEMA_REGISTRY_URL: of('SCHEMA_REGISTRY_URL'),
+      ...signInsOf(env, { kafka: true, registry: true, database: false }),
+    },
   }
 }
 

@@ -28,7 +28,10 @@ type Program = ChildProcessByStdio<Writable, Readable, null>
 function start(file: string, args: readonly string[], addresses: Addresses): Program {
   // The sources: what is to be copied is what runs.
   const path = join(__dirname, '..', 'src', file)
-  return spawn(process.execPath, [path, ...args], { env: { ...withoutStraySignIns(process.env, nobodys), ...addresses }, stdio: ['pipe', 'pipe', 'inherit'] })
+  return spawn(process.execPath, [path, ...args], {
+    env: { ...withoutStraySignIns(process.env, nobodys), ...addresses },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
 }
 
 const finished = (file: string, program: Program): Promise<void> =>

@@ -11,8 +11,9 @@ import { kafkaOf, physical, registryOf } from './signIn.mjs'
 
 const topic = 'stepcast.sends.v1'
 
-const producer = new Kafka({ clientId: 'shop-backend', ...kafkaOf(process.env) })
-  .producer({ createPartitioner: Partitioners.DefaultPartitioner })
+const producer = new Kafka({ clientId: 'shop-backend', ...kafkaOf(process.env) }).producer({
+  createPartitioner: Partitioners.DefaultPartitioner,
+})
 const registry = new SchemaRegistry(registryOf(process.env))
 await producer.connect()
 const schemaId = await registry.getLatestSchemaId(`${topic}-value`)

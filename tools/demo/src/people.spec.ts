@@ -39,7 +39,7 @@ it('dead tokens are those that the sandbox refuses; no token of ours answers by 
   }
 })
 
-it('every number is one that the product takes and that is nobody\'s', () => {
+it("every number is one that the product takes and that is nobody's", () => {
   for (const person of peopleOf(1, 600)) {
     const [sms, kakao] = [phoneNumberOf(person), kakaoPhoneNumberOf(person)]
     expect(sms === null).toBe(person.smsNumber === 'none')

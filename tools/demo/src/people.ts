@@ -47,19 +47,57 @@ export interface Person {
 type Shares<T extends string> = readonly (readonly [T, number])[]
 
 const conducts: Shares<Conduct> = [
-  ['clicks', 0.15], ['views', 0.3], ['late', 0.08], ['receives', 0.24], ['away', 0.2], ['asleep', 0.03],
+  ['clicks', 0.15],
+  ['views', 0.3],
+  ['late', 0.08],
+  ['receives', 0.24],
+  ['away', 0.2],
+  ['asleep', 0.03],
 ]
 const devices: Shares<Devices> = [
-  ['android', 0.48], ['iphone', 0.34], ['both', 0.08], ['none', 0.05], ['badAndroid', 0.03], ['badIphone', 0.02],
+  ['android', 0.48],
+  ['iphone', 0.34],
+  ['both', 0.08],
+  ['none', 0.05],
+  ['badAndroid', 0.03],
+  ['badIphone', 0.02],
 ]
-const smsNumbers: Shares<SmsNumber> = [['works', 0.8], ['none', 0.05], ['optedOut', 0.06], ['invalid', 0.04], ['unreachable', 0.05]]
-const kakaoTalks: Shares<KakaoTalk> = [['works', 0.84], ['refused', 0.06], ['noKakaoTalk', 0.1]]
-const onPush: Shares<OnMessage> = [['clicks', 0.25], ['late', 0.05], ['receives', 0.6], ['nothing', 0.1]]
-const onSms: Shares<OnMessage> = [['clicks', 0.3], ['late', 0.05], ['receives', 0.55], ['nothing', 0.1]]
-const onKakao: Shares<OnMessage> = [['clicks', 0.3], ['receives', 0.6], ['nothing', 0.1]]
+const smsNumbers: Shares<SmsNumber> = [
+  ['works', 0.8],
+  ['none', 0.05],
+  ['optedOut', 0.06],
+  ['invalid', 0.04],
+  ['unreachable', 0.05],
+]
+const kakaoTalks: Shares<KakaoTalk> = [
+  ['works', 0.84],
+  ['refused', 0.06],
+  ['noKakaoTalk', 0.1],
+]
+const onPush: Shares<OnMessage> = [
+  ['clicks', 0.25],
+  ['late', 0.05],
+  ['receives', 0.6],
+  ['nothing', 0.1],
+]
+const onSms: Shares<OnMessage> = [
+  ['clicks', 0.3],
+  ['late', 0.05],
+  ['receives', 0.55],
+  ['nothing', 0.1],
+]
+const onKakao: Shares<OnMessage> = [
+  ['clicks', 0.3],
+  ['receives', 0.6],
+  ['nothing', 0.1],
+]
 const previewedShare = 0.3
 // A stream costs a connection: 30 of them show that it works.
-const apps: Shares<Person['app']> = [['stream', 0.05], ['token', 0.45], ['backend', 0.5]]
+const apps: Shares<Person['app']> = [
+  ['stream', 0.05],
+  ['token', 0.45],
+  ['backend', 0.5],
+]
 
 // The window is 12.5 s in the demo's own system, and a busy machine needs some of it.
 const longestHesitationMs = 1_500
@@ -99,12 +137,18 @@ export function devicesOf({ devices: which, userId }: Person): Device[] {
   const android = (prefix: string): Device => ({ deviceId: 'android', platform: 'fcm', token: `${prefix}_${userId}_android` })
   const iphone = (prefix: string): Device => ({ deviceId: 'iphone', platform: 'apns', token: `${prefix}_${userId}_iphone` })
   switch (which) {
-    case 'android': return [android('phone')]
-    case 'iphone': return [iphone('phone')]
-    case 'both': return [android('phone'), iphone('phone')]
-    case 'badAndroid': return [android('bad')]
-    case 'badIphone': return [iphone('bad')]
-    case 'none': return []
+    case 'android':
+      return [android('phone')]
+    case 'iphone':
+      return [iphone('phone')]
+    case 'both':
+      return [android('phone'), iphone('phone')]
+    case 'badAndroid':
+      return [android('bad')]
+    case 'badIphone':
+      return [iphone('bad')]
+    case 'none':
+      return []
   }
 }
 
@@ -116,11 +160,15 @@ const areas = [201, 202, 203, 205, 206, 207, 208, 209]
 export function phoneNumberOf({ smsNumber, no }: Person): string | null {
   switch (smsNumber) {
     case 'works':
-    case 'optedOut': return `+1${areas[Math.floor((no - 1) / 100) % areas.length]}5550${100 + ((no - 1) % 100)}`
+    case 'optedOut':
+      return `+1${areas[Math.floor((no - 1) / 100) % areas.length]}5550${100 + ((no - 1) % 100)}`
     // Answered by the sandbox with Twilio's 21211, and with 30003 in a status callback.
-    case 'invalid': return '+15550000001'
-    case 'unreachable': return '+15550300031'
-    case 'none': return null
+    case 'invalid':
+      return '+15550000001'
+    case 'unreachable':
+      return '+15550300031'
+    case 'none':
+      return null
   }
 }
 
@@ -128,10 +176,13 @@ export function phoneNumberOf({ smsNumber, no }: Person): string | null {
 export function kakaoPhoneNumberOf({ smsNumber, kakaoTalk, no }: Person): string | null {
   if (smsNumber === 'none') return null
   switch (kakaoTalk) {
-    case 'works': return `+82100001${String(no % 10_000).padStart(4, '0')}`
+    case 'works':
+      return `+82100001${String(no % 10_000).padStart(4, '0')}`
     // Answered by the sandbox with these codes of Solapi, the second by a webhook.
-    case 'refused': return '+821000001062'
-    case 'noKakaoTalk': return '+821000003104'
+    case 'refused':
+      return '+821000001062'
+    case 'noKakaoTalk':
+      return '+821000003104'
   }
 }
 
@@ -142,10 +193,14 @@ export const isPushable = ({ devices: which }: Person): boolean => which === 'an
 export function actsInTime(person: Person, step: number): boolean {
   if (person.conduct === 'asleep') return false
   switch (step) {
-    case 1: return person.conduct === 'clicks' || person.conduct === 'views'
-    case 2: return person.onPush === 'clicks' && isPushable(person)
-    case 3: return person.onSms === 'clicks' && person.smsNumber === 'works'
-    default: return false
+    case 1:
+      return person.conduct === 'clicks' || person.conduct === 'views'
+    case 2:
+      return person.onPush === 'clicks' && isPushable(person)
+    case 3:
+      return person.onSms === 'clicks' && person.smsNumber === 'works'
+    default:
+      return false
   }
 }
 

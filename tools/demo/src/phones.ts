@@ -21,7 +21,11 @@ export class Phones {
   private readonly acts: Promise<void>[] = []
   private readonly messages: ReadonlyMap<string, { readonly account: Account; readonly step: number }>
 
-  constructor(accounts: readonly Account[], private readonly world: World, private readonly since: Date) {
+  constructor(
+    accounts: readonly Account[],
+    private readonly world: World,
+    private readonly since: Date,
+  ) {
     const steps = channels.map((_, index) => index + 1).slice(1)
     this.messages = new Map(accounts.flatMap((account) => steps.map((step) => [messageOf(account, step), { account, step }])))
   }

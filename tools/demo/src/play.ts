@@ -59,11 +59,13 @@ export async function play({ system, seed, minuteMs, screen, onMiddle, signal: s
   await registerPeople(world.api, people, (n) => {
     if (n % 200 === 0) screen.print(`${n} of ${peopleCount} people are registered.`)
   })
-  screen.print([
-    `Template ${templateId}: in-app until viewed, push and SMS until clicked, KakaoTalk last; windows of ${waitMinutes} minutes,`,
-    `${minuteMs / 1000} s each. Half of the people over HTTP, half over Kafka by a program that knows nothing of us:`,
-    `tools/demo/src/outsider.mjs. Their phones, live: ${system.sandboxUrl}\n`,
-  ].join('\n'))
+  screen.print(
+    [
+      `Template ${templateId}: in-app until viewed, push and SMS until clicked, KakaoTalk last; windows of ${waitMinutes} minutes,`,
+      `${minuteMs / 1000} s each. Half of the people over HTTP, half over Kafka by a program that knows nothing of us:`,
+      `tools/demo/src/outsider.mjs. Their phones, live: ${system.sandboxUrl}\n`,
+    ].join('\n'),
+  )
 
   const outsider = new Outsider(system.addresses)
   try {
@@ -124,7 +126,10 @@ async function watch({ world, templateId, accounts, sent, phones, lives, screen,
   let numbers: Numbers | null = null
   let middle = false
   let lived = false
-  lives.then(() => (lived = true), () => undefined)
+  lives.then(
+    () => (lived = true),
+    () => undefined,
+  )
 
   const look = async (): Promise<void> => {
     const asked = api.call<Numbers>('GET', `/v1/metrics/templates/${templateId}`, { patienceMs: 0, signal }).catch(() => null)

@@ -55,7 +55,7 @@ export class Sandbox {
     const answer = await this.call('GET', `/phones?to=${encodeURIComponent(number)}&limit=100`)
     const { items } = (await answer.json()) as { items: { messageId: string; links: { url: string; tracked: boolean }[] }[] }
     const links = items.find((message) => message.messageId === messageId)?.links ?? []
-    return links.flatMap(({ url, tracked }) => tracked ? [url] : [])
+    return links.flatMap(({ url, tracked }) => (tracked ? [url] : []))
   }
 
   /** The phone that got this message reports what its owner did; answers once the product has it. */
@@ -67,7 +67,8 @@ export class Sandbox {
     const deadline = Date.now() + patienceMs
     for (;;) {
       const answer = await fetch(this.url + path, {
-        method, signal: AbortSignal.timeout(20_000),
+        method,
+        signal: AbortSignal.timeout(20_000),
         ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       }).catch((error: Error) => error)
       if (answer instanceof Response && answer.ok) return answer

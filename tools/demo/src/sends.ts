@@ -19,7 +19,9 @@ export async function makeTemplate(api: Api, templateId: string): Promise<void> 
   await api.call('POST', '/v1/templates', {
     idempotencyKey: `${templateId}-make`,
     body: {
-      templateId, name: 'Demo: order shipped', category: 'Transactional',
+      templateId,
+      name: 'Demo: order shipped',
+      category: 'Transactional',
       variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
       channels: [
         { channelType: 'in_app', content: { title: 'Shipped', body: text, imageUrl: null, buttons } },
@@ -46,18 +48,20 @@ export async function makeTemplate(api: Api, templateId: string): Promise<void> 
 /** Registers everybody with their numbers, devices and preferences. @param onDone called with how many are done */
 export async function registerPeople(api: Api, people: readonly Person[], onDone: (n: number) => void): Promise<void> {
   let done = 0
-  await Promise.all(people.map(async (person) => {
-    const path = `/v1/users/${person.userId}`
-    const timezone = person.conduct === 'asleep' ? sleepersZone : null
-    await api.call('PUT', path, {
-      body: { phoneNumber: phoneNumberOf(person), kakaoPhoneNumber: kakaoPhoneNumberOf(person), locale: 'en', timezone },
-    })
-    for (const { deviceId, ...device } of devicesOf(person)) await api.call('PUT', `${path}/devices/${deviceId}`, { body: device })
-    const optOut = { channels: person.smsNumber === 'optedOut' ? ['sms'] : [] }
-    const quietHours = person.conduct === 'asleep' ? quietHoursAt(new Date()) : null
-    if (optOut.channels.length > 0 || quietHours !== null) await api.call('PUT', `${path}/preferences`, { body: { optOut, quietHours } })
-    onDone(++done)
-  }))
+  await Promise.all(
+    people.map(async (person) => {
+      const path = `/v1/users/${person.userId}`
+      const timezone = person.conduct === 'asleep' ? sleepersZone : null
+      await api.call('PUT', path, {
+        body: { phoneNumber: phoneNumberOf(person), kakaoPhoneNumber: kakaoPhoneNumberOf(person), locale: 'en', timezone },
+      })
+      for (const { deviceId, ...device } of devicesOf(person)) await api.call('PUT', `${path}/devices/${deviceId}`, { body: device })
+      const optOut = { channels: person.smsNumber === 'optedOut' ? ['sms'] : [] }
+      const quietHours = person.conduct === 'asleep' ? quietHoursAt(new Date()) : null
+      if (optOut.channels.length > 0 || quietHours !== null) await api.call('PUT', `${path}/preferences`, { body: { optOut, quietHours } })
+      onDone(++done)
+    }),
+  )
 }
 
 /** Where the demo's sleepers live: one of the zones that never change their clocks. */
@@ -67,8 +71,11 @@ const hourMs = 3_600_000
 /** Quiet hours that hold now and for as long as any demo lasts, by the clocks there. */
 export function quietHoursAt(now: Date): { start: string; end: string } {
   const clock = (hoursFromNow: number): string =>
-    new Date(now.getTime() + hoursFromNow * hourMs)
-      .toLocaleTimeString('en-GB', { timeZone: sleepersZone, hour: '2-digit', minute: '2-digit' })
+    new Date(now.getTime() + hoursFromNow * hourMs).toLocaleTimeString('en-GB', {
+      timeZone: sleepersZone,
+      hour: '2-digit',
+      minute: '2-digit',
+    })
   return { start: clock(-2), end: clock(4) }
 }
 
@@ -88,7 +95,8 @@ export function wavesOf(people: readonly Person[], size: number, workspaceId: st
     for (let begin = 0; begin < onRoute.length; begin += size) {
       const idempotencyKey = route === 'http' ? `${run}-wave-${begin / size + 1}` : null
       const sendId = idempotencyKey === null ? `${run}-kafka` : sendIdOf(workspaceId, idempotencyKey)
-      const accounts = onRoute.slice(begin, begin + size)
+      const accounts = onRoute
+        .slice(begin, begin + size)
         .map((person) => accountOf(person, sendId, sequenceIdOf(workspaceId, sendId, person.userId)))
       waves.push({ sendId, idempotencyKey, accounts })
     }
@@ -130,15 +138,23 @@ export const repeatedPerWave = 10
 
 /** Sends a wave over Kafka, its first people twice. @param onSent called for everybody once Kafka has it */
 export async function sendOverKafka(
-  outsider: Outsider, workspaceId: string, templateId: string, { accounts, sendId }: Wave, onSent: (account: Account) => void,
+  outsider: Outsider,
+  workspaceId: string,
+  templateId: string,
+  { accounts, sendId }: Wave,
+  onSent: (account: Account) => void,
 ): Promise<void> {
   const turns = new Turns(inFlight)
   const send = ({ person }: Account): Promise<Stored> =>
     outsider.send({ workspaceId, sendId, userId: person.userId, templateId, variables: { orderNo: orderNoOf(person) }, tag: 'demo' })
-  await Promise.all(accounts.map((account) => turns.take(async () => {
-    await send(account)
-    onSent(account)
-  })))
+  await Promise.all(
+    accounts.map((account) =>
+      turns.take(async () => {
+        await send(account)
+        onSent(account)
+      }),
+    ),
+  )
   await Promise.all(accounts.slice(0, repeatedPerWave).map(send))
 }
 
@@ -152,11 +168,13 @@ export interface Malformed {
 /** Sends that mean nothing: well-formed records that no one can carry out. */
 export async function sendNonsense(outsider: Outsider, workspaceId: string, templateId: string): Promise<Malformed[]> {
   const send = { workspaceId, sendId: `${templateId}-nonsense`, userId: 'demo-nobody', templateId, variables: { orderNo: '1' } }
-  return Promise.all([
-    { reason: 'unknown_template', send: { ...send, templateId: `${templateId}-never-made` } },
-    { reason: 'missing_variables', send: { ...send, variables: {} } },
-    { reason: 'invalid_send', send: { ...send, userId: 'demo\u0000nobody' } },
-  ].map(async ({ reason, send: nonsense }) => ({ reason, stored: await outsider.send(nonsense) })))
+  return Promise.all(
+    [
+      { reason: 'unknown_template', send: { ...send, templateId: `${templateId}-never-made` } },
+      { reason: 'missing_variables', send: { ...send, variables: {} } },
+      { reason: 'invalid_send', send: { ...send, userId: 'demo\u0000nobody' } },
+    ].map(async ({ reason, send: nonsense }) => ({ reason, stored: await outsider.send(nonsense) })),
+  )
 }
 
 /** Who has been sent to, as far as the product or Kafka has said so. */

@@ -7,7 +7,8 @@ export function kafkaOf(env) {
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username, KAFKA_SASL_PASSWORD: password } = env
   const files = { ...(ca && { ca: readFileSync(ca) }), ...(cert && key && { cert: readFileSync(cert), key: readFileSync(key) }) }
   const ssl = Object.keys(files).length > 0 ? files : KAFKA_SSL === 'true'
-  if (mechanism?.toLowerCase() === 'oauthbearer') throw new Error('KAFKA_SASL_MECHANISM=oauthbearer: this program signs in by plain or scram only.')
+  if (mechanism?.toLowerCase() === 'oauthbearer')
+    throw new Error('KAFKA_SASL_MECHANISM=oauthbearer: this program signs in by plain or scram only.')
   return { brokers: KAFKA_BROKERS.split(','), ssl, ...(mechanism && { sasl: { mechanism: mechanism.toLowerCase(), username, password } }) }
 }
 

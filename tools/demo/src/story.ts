@@ -46,12 +46,17 @@ export function courseIn({ outcome, history }: Story): Course | null {
   const ends = history.filter(({ type }) => type === 'StepEnded')
   return {
     outcome,
-    steps: ends.map(({ step, reason }): StepCourse => ({
-      end: reason as keyof StepNumbers,
-      regretted: history.some((event) => event.type === 'EscalationRegretted' && event.step === step),
-      answers: new Set(history.flatMap((event) =>
-        event.type === 'EngagementRecorded' && event.step === step && answers.includes(event.kind!) ? [event.kind!] : [])),
-    })),
+    steps: ends.map(
+      ({ step, reason }): StepCourse => ({
+        end: reason as keyof StepNumbers,
+        regretted: history.some((event) => event.type === 'EscalationRegretted' && event.step === step),
+        answers: new Set(
+          history.flatMap((event) =>
+            event.type === 'EngagementRecorded' && event.step === step && answers.includes(event.kind!) ? [event.kind!] : [],
+          ),
+        ),
+      }),
+    ),
   }
 }
 

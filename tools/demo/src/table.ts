@@ -17,13 +17,22 @@ export interface Progress {
 type Table<T> = readonly (readonly [title: string, of: (one: T) => number | null])[]
 
 const ofSteps: Table<StepNumbers> = [
-  ['entered', ({ entered }) => entered], ['running', ({ running }) => running], ['stopped', ({ stopped }) => stopped],
-  ['waitElapsed', ({ waitElapsed }) => waitElapsed], ['failed', ({ failed }) => failed], ['skipped', ({ skipped }) => skipped],
-  ['completed', ({ completed }) => completed], ['regretted', ({ regretted }) => regretted],
+  ['entered', ({ entered }) => entered],
+  ['running', ({ running }) => running],
+  ['stopped', ({ stopped }) => stopped],
+  ['waitElapsed', ({ waitElapsed }) => waitElapsed],
+  ['failed', ({ failed }) => failed],
+  ['skipped', ({ skipped }) => skipped],
+  ['completed', ({ completed }) => completed],
+  ['regretted', ({ regretted }) => regretted],
 ]
 const ofMessages: Table<ChannelNumbers> = [
-  ['requested', ({ requested }) => requested], ['delivered', ({ delivered }) => delivered], ['viewed', ({ viewed }) => viewed],
-  ['clicked', ({ clicked }) => clicked], ['failed', ({ failed }) => failed], ['skipped', ({ skipped }) => skipped],
+  ['requested', ({ requested }) => requested],
+  ['delivered', ({ delivered }) => delivered],
+  ['viewed', ({ viewed }) => viewed],
+  ['clicked', ({ clicked }) => clicked],
+  ['failed', ({ failed }) => failed],
+  ['skipped', ({ skipped }) => skipped],
   ['unknown', ({ unknown }) => unknown],
 ]
 
@@ -33,7 +42,8 @@ const nameWidth = 9
 const lines = <T>(head: string, table: Table<T>, all: readonly (readonly [name: string, one: T])[]): string[] => [
   [head.padEnd(nameWidth), ...table.map(([title]) => title)].join(' '),
   ...all.map(([name, one]) =>
-    [name.padEnd(nameWidth), ...table.map(([title, of]) => String(of(one) ?? '–').padStart(title.length))].join(' ')),
+    [name.padEnd(nameWidth), ...table.map(([title, of]) => String(of(one) ?? '–').padStart(title.length))].join(' '),
+  ),
 ]
 
 const nameOf = ({ step, channels }: StepNumbers): string => `${step} ${channels.map(({ channelType }) => channelType).join(', ')}`
@@ -45,10 +55,22 @@ export function rows({ elapsedS, people, sent, numbers, stale }: Progress): stri
   const head = `${clock}   sent ${sent}/${people}   ended ${ended}/${people}   ${bar(ended, people)}${stale ? '   no answer' : ''}`
   if (numbers === null) return [head]
   return [
-    head, '',
-    ...lines('step', ofSteps, numbers.steps.map((step) => [nameOf(step), step])), '',
-    ...lines('messages', ofMessages, numbers.steps.flatMap((step) =>
-      step.channels.map((channel): [string, ChannelNumbers] => [`${step.step} ${channel.channelType}`, channel]))), '',
+    head,
+    '',
+    ...lines(
+      'step',
+      ofSteps,
+      numbers.steps.map((step) => [nameOf(step), step]),
+    ),
+    '',
+    ...lines(
+      'messages',
+      ofMessages,
+      numbers.steps.flatMap((step) =>
+        step.channels.map((channel): [string, ChannelNumbers] => [`${step.step} ${channel.channelType}`, channel]),
+      ),
+    ),
+    '',
     `outcomes  ${outcomes.map((outcome) => `${outcome} ${numbers.outcomes[outcome]}`).join('   ')}`,
   ]
 }
@@ -56,8 +78,10 @@ export function rows({ elapsedS, people, sent, numbers, stale }: Progress): stri
 /** The table as one line, for a log. */
 export function oneLine({ elapsedS, people, sent, numbers, stale }: Progress): string {
   if (numbers === null) return `${elapsedS} s: sent ${sent}/${people}`
-  const steps = numbers.steps.map((step) =>
-    `step ${nameOf(step)}: ${step.entered} entered, ${step.running} running, ${step.stopped} stopped, ${step.completed} completed`)
+  const steps = numbers.steps.map(
+    (step) =>
+      `step ${nameOf(step)}: ${step.entered} entered, ${step.running} running, ${step.stopped} stopped, ${step.completed} completed`,
+  )
   const ended = numbers.recipients - numbers.outcomes.running
   return `${elapsedS} s: sent ${sent}/${people}, ended ${ended}; ${steps.join('; ')}${stale ? ' (no answer: older numbers)' : ''}`
 }

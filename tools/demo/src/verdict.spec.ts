@@ -5,8 +5,14 @@ import { devicesOf, peopleOf, type Person } from './people'
 import { checkLines, differences, judgeArrivals, judgeDeadLetters, judgeNumbers, judgePaid, judgePreviews, judgeSegments } from './verdict'
 
 const somebody: Person = {
-  ...peopleOf(1, 1)[0]!, conduct: 'away', devices: 'iphone', smsNumber: 'works', kakaoTalk: 'works',
-  onPush: 'receives', onSms: 'receives', onKakao: 'receives',
+  ...peopleOf(1, 1)[0]!,
+  conduct: 'away',
+  devices: 'iphone',
+  smsNumber: 'works',
+  kakaoTalk: 'works',
+  onPush: 'receives',
+  onSms: 'receives',
+  onKakao: 'receives',
 }
 const taken = (to: string): Arrived => ({ to, accepted: true, answer: '200' })
 const refused = (to: string): Arrived => ({ to, accepted: false, answer: '410 Unregistered' })
@@ -24,7 +30,9 @@ const everybody = [
   account({ conduct: 'asleep' }),
   account({ onPush: 'clicks' }, [taken(iphone)]),
   account(
-    { onSms: 'clicks', devices: 'both' }, devicesOf({ ...somebody, devices: 'both' }).map(({ token }) => taken(token)), [taken(number)],
+    { onSms: 'clicks', devices: 'both' },
+    devicesOf({ ...somebody, devices: 'both' }).map(({ token }) => taken(token)),
+    [taken(number)],
   ),
   account({ devices: 'badAndroid', smsNumber: 'invalid', kakaoTalk: 'refused' }, [refused('bad')], [refused(number)], [refused(number)]),
   account({ devices: 'none', smsNumber: 'none' }),
@@ -44,7 +52,7 @@ it.each<[string, Account]>([
   ['a push on one phone of two', account({ devices: 'both' }, ...every)],
   ['no push for somebody with a phone', account({}, [], ...every.slice(1))],
   ['a dead token tried twice', account({ devices: 'badIphone' }, [refused('bad'), refused('bad')], ...every.slice(1))],
-  ['a push for nobody\'s phone', account({ devices: 'none' }, ...every)],
+  ["a push for nobody's phone", account({ devices: 'none' }, ...every)],
   ['an SMS sent twice', account({}, every[0]!, [taken(number), taken(number)], every[2]!)],
   ['an SMS for somebody who opted out', account({ smsNumber: 'optedOut' }, ...every)],
   ['an SMS left out', account({}, every[0]!, [], every[2]!)],
@@ -65,8 +73,12 @@ it('what costs money arrived once, for everybody, whatever the demo knows of the
 })
 
 it('an SMS that does not tell its segments is named', () => {
-  expect(judgeSegments([{ userId: 'u1', segments: 2 }, { userId: 'u2', segments: 1 }]))
-    .toEqual({ promise: 'each of 2 SMS tells its segments: 3 in all', broken: [] })
+  expect(
+    judgeSegments([
+      { userId: 'u1', segments: 2 },
+      { userId: 'u2', segments: 1 },
+    ]),
+  ).toEqual({ promise: 'each of 2 SMS tells its segments: 3 in all', broken: [] })
   expect(judgeSegments([{ userId: 'u1', segments: null }]).broken).toEqual(['u1: the SMS told none'])
 })
 

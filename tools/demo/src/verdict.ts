@@ -17,7 +17,8 @@ export interface Check {
 export function differences(told: Numbers, expected: Numbers): string[] {
   const numbers = byName(told)
   return [...byName(expected)].flatMap(([name, n]) =>
-    numbers.get(name) === n ? [] : [`${name}: the API says ${numbers.get(name) ?? 'nothing'}, the people make it ${n}`])
+    numbers.get(name) === n ? [] : [`${name}: the API says ${numbers.get(name) ?? 'nothing'}, the people make it ${n}`],
+  )
 }
 
 /** All sequences ended, and the numbers of the template are what the people did. */
@@ -52,8 +53,11 @@ export function judgeArrivals(accounts: readonly Account[]): Check[] {
   return [
     {
       promise: `none of the ${stopped.length} people whom a message had reached got a later one`,
-      broken: stopped.flatMap(({ account, step }) => account.steps.slice(step).some(({ arrivals }) => arrivals.length > 0)
-        ? [`${told(account)}: reached by step ${step}, but sent more`] : []),
+      broken: stopped.flatMap(({ account, step }) =>
+        account.steps.slice(step).some(({ arrivals }) => arrivals.length > 0)
+          ? [`${told(account)}: reached by step ${step}, but sent more`]
+          : [],
+      ),
     },
     {
       promise: `each of the other ${sent(2).length} with a working phone got one push on it; ${dead} dead tokens were tried once`,
@@ -75,7 +79,9 @@ function wrongArrivals(account: Account, step: number): string[] {
   const { arrivals } = steps[step - 1]!
   const answers = answersAt(account, step)
   const due = answers.includes('skipped') ? 0 : step === 2 ? devicesOf(person).length : 1
-  const isRight = arrivals.length === due && new Set(arrivals.map(({ to }) => to)).size === due &&
+  const isRight =
+    arrivals.length === due &&
+    new Set(arrivals.map(({ to }) => to)).size === due &&
     arrivals.every(({ accepted }) => accepted === answers.includes('requested'))
   const got = arrivals.length === 0 ? 'nothing' : arrivals.map(({ answer }) => answer).join(', ')
   return isRight ? [] : [`${told(account)}: the log has ${got} for step ${step}, due were ${due}`]
@@ -90,7 +96,8 @@ export function judgePaid(messageIds: ReadonlySet<string>, counts: readonly Arri
   return {
     promise: `no SMS and no KakaoTalk message was sent twice: ${ours.length} came to the providers, once each; ${accepted} were accepted`,
     broken: ours.flatMap(({ provider, messageId, arrived }) =>
-      arrived === 1 ? [] : [`${messageId} arrived ${arrived} times at ${provider}`]),
+      arrived === 1 ? [] : [`${messageId} arrived ${arrived} times at ${provider}`],
+    ),
   }
 }
 
@@ -99,7 +106,7 @@ export function judgeSegments(stories: readonly { readonly userId: string; reado
   const sum = stories.reduce((all, { segments }) => all + (segments ?? 0), 0)
   return {
     promise: `each of ${stories.length} SMS tells its segments: ${sum} in all`,
-    broken: stories.flatMap(({ userId, segments }) => segments === null ? [`${userId}: the SMS told none`] : []),
+    broken: stories.flatMap(({ userId, segments }) => (segments === null ? [`${userId}: the SMS told none`] : [])),
   }
 }
 

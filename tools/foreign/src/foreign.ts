@@ -33,7 +33,7 @@ type Undo = (() => Promise<void> | void)[]
 
 async function check(home: string, checks: Checks, undo: Undo, signal: AbortSignal): Promise<void> {
   const version = await pythonVersion(signal)
-  const authority = await Authority.make('Somebody else\'s authority')
+  const authority = await Authority.make("Somebody else's authority")
   const servers = join(home, 'servers')
   checks.say('Starting a Kafka with SASL_SSL, mTLS and ACLs, a PostgreSQL with an ordinary role, a registry; fetching librdkafka …')
   const [kafka, database, python] = await allOf([
@@ -44,34 +44,60 @@ async function check(home: string, checks: Checks, undo: Undo, signal: AbortSign
   await giveRights(kafka)
   const scram = signIn(kafka, 'stepcast', kafka.passwords.stepcast)
 
-  await checks.that('a wrong password is told at once, in a sentence', () => expectRefused(signIn(kafka, 'stepcast', 'wrong'), /authentication failed/i))
+  await checks.that('a wrong password is told at once, in a sentence', () =>
+    expectRefused(signIn(kafka, 'stepcast', 'wrong'), /authentication failed/i),
+  )
   await checks.that('SCRAM-SHA-512 over TLS with a private authority', () => seesTheCluster(scram))
-  await checks.that('a certificate of our own (mTLS)', () => seesTheCluster({
-    KAFKA_BROKERS: kafka.mutualTls, KAFKA_SSL_CA: kafka.ca, KAFKA_SSL_CERT: kafka.own.stepcast.cert, KAFKA_SSL_KEY: kafka.own.stepcast.key,
-  }))
+  await checks.that('a certificate of our own (mTLS)', () =>
+    seesTheCluster({
+      KAFKA_BROKERS: kafka.mutualTls,
+      KAFKA_SSL_CA: kafka.ca,
+      KAFKA_SSL_CERT: kafka.own.stepcast.cert,
+      KAFKA_SSL_KEY: kafka.own.stepcast.key,
+    }),
+  )
   const oauth = checks.that(`OAUTHBEARER, over tokens of ${tokenLifeS} s`, () => signsInAnew(kafka, undo))
 
   checks.say('Starting the system on them …')
-  const installation = await startInstallation(join(home, 'stepcast'), {
-    ...scram, SCHEMA_REGISTRY_URL: database.registryUrl, DATABASE_URL: database.databaseUrl, DATABASE_CA: kafka.ca, STEPCAST_MINUTE_MS: '100',
-  }, (line) => checks.say(`      ${line.slice(0, 160)}`), signal)
+  const installation = await startInstallation(
+    join(home, 'stepcast'),
+    {
+      ...scram,
+      SCHEMA_REGISTRY_URL: database.registryUrl,
+      DATABASE_URL: database.databaseUrl,
+      DATABASE_CA: kafka.ca,
+      STEPCAST_MINUTE_MS: '100',
+    },
+    (line) => checks.say(`      ${line.slice(0, 160)}`),
+    signal,
+  )
   undo.push(() => installation.stop())
-  await checks.that('npm start on them: every part is ready', async () => expectSame('GET /readyz', (await fetch(`${installation.url}/readyz`)).status, 200))
+  await checks.that('npm start on them: every part is ready', async () =>
+    expectSame('GET /readyz', (await fetch(`${installation.url}/readyz`)).status, 200),
+  )
   await prepare(installation)
   const sent = await send(checks, installation, python, { kafka, registryUrl: database.registryUrl, home, signal })
   await checks.that('every send is one sequence that ran over three channels to its end', () => everySendEnds(installation, sent.sequences))
   await checks.that(`the metrics count ${sent.sequences.length} of each`, () => numbersEqual(installation, sent.sequences.length))
   await checks.that('each message reached its provider once', () => eachArrivedOnce(installation, sent.sequences.length))
   await checks.that('nothing was put aside', () => nothingPutAside(kafka, sent.written))
-  await checks.that('a dead letter is read by the demo\'s program and by replay-dead-letters, which know dev.env alone', () => deadLettersAreRead(kafka, installation))
-  await checks.that('who may only send may not read', () => expectRefused(signIn(kafka, 'shop', kafka.passwords.shop), /authoriz/i, 'stepcast.users.v1'))
-  await checks.that('the database was reached by TLS, and PostgreSQL\'s 100 connections were enough', () => ordinaryConnections(database))
+  await checks.that("a dead letter is read by the demo's program and by replay-dead-letters, which know dev.env alone", () =>
+    deadLettersAreRead(kafka, installation),
+  )
+  await checks.that('who may only send may not read', () =>
+    expectRefused(signIn(kafka, 'shop', kafka.passwords.shop), /authoriz/i, 'stepcast.users.v1'),
+  )
+  await checks.that("the database was reached by TLS, and PostgreSQL's 100 connections were enough", () => ordinaryConnections(database))
   await oauth
   await checks.that('it stops in order', () => installation.stop())
 }
 
 const signIn = (kafka: ForeignKafka, name: string, password: string): NodeJS.ProcessEnv => ({
-  KAFKA_BROKERS: kafka.sasl, KAFKA_SSL_CA: kafka.ca, KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_SASL_USERNAME: name, KAFKA_SASL_PASSWORD: password,
+  KAFKA_BROKERS: kafka.sasl,
+  KAFKA_SSL_CA: kafka.ca,
+  KAFKA_SASL_MECHANISM: 'scram-sha-512',
+  KAFKA_SASL_USERNAME: name,
+  KAFKA_SASL_PASSWORD: password,
 })
 
 /** Waits for all also when one fails: what they start must be known before it is stopped. */
@@ -95,7 +121,10 @@ async function expectRefused(env: NodeJS.ProcessEnv, words: RegExp, topic?: stri
   const connection = connectionAs(env)
   const begin = Date.now()
   try {
-    const problem = await (topic === undefined ? connection.clusterId() : connection.endOffsets(topic)).then(() => null, (error: Error) => error.message)
+    const problem = await (topic === undefined ? connection.clusterId() : connection.endOffsets(topic)).then(
+      () => null,
+      (error: Error) => error.message,
+    )
     if (problem === null) throw new Error('it was let in')
     if (!words.test(problem)) throw new Error(`it says: ${problem}`)
     if (Date.now() - begin > 15_000) throw new Error(`it took ${Date.now() - begin} ms`)
@@ -109,8 +138,12 @@ async function signsInAnew(kafka: ForeignKafka, undo: Undo): Promise<void> {
   const tokens = await startTokenServer('stepcast', tokenLifeS)
   undo.push(() => tokens.stop())
   const connection = connectionAs({
-    KAFKA_BROKERS: kafka.oauth, KAFKA_SSL_CA: kafka.ca, KAFKA_SASL_MECHANISM: 'oauthbearer', KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT: tokens.url,
-    KAFKA_SASL_OAUTHBEARER_CLIENT_ID: tokens.clientId, KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: tokens.clientSecret,
+    KAFKA_BROKERS: kafka.oauth,
+    KAFKA_SSL_CA: kafka.ca,
+    KAFKA_SASL_MECHANISM: 'oauthbearer',
+    KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT: tokens.url,
+    KAFKA_SASL_OAUTHBEARER_CLIENT_ID: tokens.clientId,
+    KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET: tokens.clientSecret,
   })
   try {
     const until = Date.now() + tokenLifeS * 2_000
@@ -125,8 +158,9 @@ async function signsInAnew(kafka: ForeignKafka, undo: Undo): Promise<void> {
 }
 
 async function send(checks: Checks, installation: Installation, python: string, around: Surroundings) {
-  const [lz4, zstd, snappy, gzip] = ['python-lz4', 'python-zstd', 'java-snappy', 'java-gzip'].map((name) => sendsOf(installation, name, sendsEach)) as
-    [ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>]
+  const [lz4, zstd, snappy, gzip] = ['python-lz4', 'python-zstd', 'java-snappy', 'java-gzip'].map((name) =>
+    sendsOf(installation, name, sendsEach),
+  ) as [ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>, ReturnType<typeof sendsOf>]
   const again = [...gzip, ...lz4.slice(0, repeated)]
   const acknowledges = (what: string, sends: typeof lz4, by: () => Promise<number>) =>
     checks.that(`${what}: ${sends.length} acknowledged`, async () => expectSame('acknowledged', await by(), sends.length))
@@ -147,7 +181,9 @@ async function ordinaryConnections({ superuserUrl, databaseUrl }: ForeignServers
   try {
     const { rows } = await client.query<{ open: string; plain: string; superuser: boolean }>(
       `SELECT count(*) AS open, count(*) FILTER (WHERE NOT ssl) AS plain, bool_or(rolsuper OR rolcreatedb) AS superuser
-       FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) JOIN pg_roles ON rolname = usename WHERE usename = $1`, [new URL(databaseUrl).username])
+       FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) JOIN pg_roles ON rolname = usename WHERE usename = $1`,
+      [new URL(databaseUrl).username],
+    )
     const { open, plain, superuser } = rows[0]!
     if (Number(open) === 0) throw new Error('nobody is connected')
     expectSame('connections without TLS', Number(plain), 0)

@@ -23,12 +23,27 @@ export interface Installation {
 const stopWithinMs = 40_000
 
 /** Starts it; resolves when everything is ready. @throws Error with its last words */
-export async function startInstallation(home: string, variables: NodeJS.ProcessEnv, onLine: (line: string) => void, signal: AbortSignal): Promise<Installation> {
+export async function startInstallation(
+  home: string,
+  variables: NodeJS.ProcessEnv,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Installation> {
   mkdirSync(home, { recursive: true })
   const ports = ['HTTP', 'GRPC', 'SANDBOX', 'SANDBOX_TLS'].map(async (name) => [`STEPCAST_${name}_PORT`, String(await freePort())] as const)
-  const env = { ...withoutOurs(process.env), ...Object.fromEntries(await Promise.all(ports)), STEPCAST_HOME: home, ...variables, npm_lifecycle_event: 'start' }
+  const env = {
+    ...withoutOurs(process.env),
+    ...Object.fromEntries(await Promise.all(ports)),
+    STEPCAST_HOME: home,
+    ...variables,
+    npm_lifecycle_event: 'start',
+  }
   // By that name it ends when we do, also when we are killed.
-  const child = spawn(process.execPath, [join(checkout, 'tools', 'local', 'dist', 'start.js')], { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const child = spawn(process.execPath, [join(checkout, 'tools', 'local', 'dist', 'start.js')], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   const last: string[] = []
   let isReady = false
   const stop = (): Promise<void> => end(child)
@@ -51,12 +66,23 @@ export async function startInstallation(home: string, variables: NodeJS.ProcessE
   })
   signal.removeEventListener('abort', abort)
   const made: NodeJS.ProcessEnv = parseEnv(readFileSync(join(home, 'dev.env'), 'utf8'))
-  return { url: made['STEPCAST_URL']!, sandboxUrl: made['STEPCAST_SANDBOX_URL']!, workspaceId: made['STEPCAST_WORKSPACE_ID']!, apiKey: made['STEPCAST_API_KEY']!, env: { ...withoutOurs(process.env), ...made }, stop }
+  return {
+    url: made['STEPCAST_URL']!,
+    sandboxUrl: made['STEPCAST_SANDBOX_URL']!,
+    workspaceId: made['STEPCAST_WORKSPACE_ID']!,
+    apiKey: made['STEPCAST_API_KEY']!,
+    env: { ...withoutOurs(process.env), ...made },
+    stop,
+  }
 }
 
 /** Nothing of the caller's own installation comes along. */
 const withoutOurs = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !/^(STEPCAST|KAFKA|SCHEMA_REGISTRY|DATABASE|FCM|APNS|TWILIO|SOLAPI|PG)[A-Z_]*/.test(name) && !name.startsWith('npm_')))
+  Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^(STEPCAST|KAFKA|SCHEMA_REGISTRY|DATABASE|FCM|APNS|TWILIO|SOLAPI|PG)[A-Z_]*/.test(name) && !name.startsWith('npm_'),
+    ),
+  )
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return

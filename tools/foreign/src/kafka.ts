@@ -52,7 +52,10 @@ export async function startForeignKafka(home: string, authority: Authority, sign
   const own = { stepcast: await tls.certificateOf(authority, 'stepcast'), warehouse: await tls.certificateOf(authority, 'warehouse') }
   const passwords: Passwords = { admin: password(), stepcast: password(), shop: password() }
   const [sasl, mutualTls, oauth, controller] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
-  const settings = tls.write('server.properties', settingsOf({ data: join(home, 'kafka'), sasl, mutualTls, oauth, controller, ca, keystore }))
+  const settings = tls.write(
+    'server.properties',
+    settingsOf({ data: join(home, 'kafka'), sasl, mutualTls, oauth, controller, ca, keystore }),
+  )
 
   const { broker: jars } = await fetchJars(() => {}, signal)
   const java = javaCommand(process.env)
@@ -60,20 +63,53 @@ export async function startForeignKafka(home: string, authority: Authority, sign
   const logging = `-Dlog4j2.configurationFile=${join(checkout, 'tools', 'stack', 'broker-log.properties')}`
   // Passwords are arguments here as Kafka's tool wants them: they live as long as this check.
   const users = Object.entries(passwords).flatMap(([name, secret]) => ['--add-scram', `SCRAM-SHA-512=[name=${name},password=${secret}]`])
-  await run(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classPath, logging, 'kafka.tools.StorageTool', 'format',
-    `--cluster-id=${randomBytes(16).toString('base64url')}`, '--config', settings, ...users], signal)
+  await run(
+    java,
+    [
+      '-Xshare:auto',
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      classPath,
+      logging,
+      'kafka.tools.StorageTool',
+      'format',
+      `--cluster-id=${randomBytes(16).toString('base64url')}`,
+      '--config',
+      settings,
+      ...users,
+    ],
+    signal,
+  )
   const admin = {
-    KAFKA_BROKERS: `${loopback}:${sasl}`, KAFKA_SSL_CA: ca, KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_SASL_USERNAME: 'admin', KAFKA_SASL_PASSWORD: passwords.admin,
+    KAFKA_BROKERS: `${loopback}:${sasl}`,
+    KAFKA_SSL_CA: ca,
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_SASL_USERNAME: 'admin',
+    KAFKA_SASL_PASSWORD: passwords.admin,
   }
   const program = new Program({
-    name: 'foreign-kafka', home, command: java, args: [...jvmFlags, logging, '-cp', classPath, 'kafka.Kafka', settings], env: process.env,
-    stopSignal: 'SIGTERM', stopTimeoutMs: 15_000, isReady: () => answers(admin), readyEveryMs: 500, readyTimeoutMs: 90_000,
+    name: 'foreign-kafka',
+    home,
+    command: java,
+    args: [...jvmFlags, logging, '-cp', classPath, 'kafka.Kafka', settings],
+    env: process.env,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 15_000,
+    isReady: () => answers(admin),
+    readyEveryMs: 500,
+    readyTimeoutMs: 90_000,
   })
   const abort = (): void => void program.stop()
   signal.addEventListener('abort', abort)
   await program.start().finally(() => signal.removeEventListener('abort', abort))
   return {
-    sasl: `${loopback}:${sasl}`, mutualTls: `${loopback}:${mutualTls}`, oauth: `${loopback}:${oauth}`, passwords, ca, own, admin,
+    sasl: `${loopback}:${sasl}`,
+    mutualTls: `${loopback}:${mutualTls}`,
+    oauth: `${loopback}:${oauth}`,
+    passwords,
+    ca,
+    own,
+    admin,
     stop: () => program.stop(),
   }
 }
@@ -81,7 +117,11 @@ export async function startForeignKafka(home: string, authority: Authority, sign
 /** Connects as somebody; nothing connects before it is used. */
 export const connectionAs = (env: NodeJS.ProcessEnv): KafkaConnection =>
   // No registry is asked here.
-  new KafkaConnection({ kafka: kafkaConfigFromEnv(env, 'foreign-check'), registry: { url: 'http://127.0.0.1:1', auth: null }, log: silentLog })
+  new KafkaConnection({
+    kafka: kafkaConfigFromEnv(env, 'foreign-check'),
+    registry: { url: 'http://127.0.0.1:1', auth: null },
+    log: silentLog,
+  })
 
 async function answers(admin: NodeJS.ProcessEnv): Promise<boolean> {
   const connection = connectionAs(admin)
@@ -101,22 +141,47 @@ const allow = 3
 
 // As docs/operations.md says; their names begin so.
 const groups = [
-  'orchestrator', 'template-svc', 'people-svc', 'send-svc', 'gateway', 'inapp-dispatcher', 'push-dispatcher', 'sms-dispatcher', 'messenger-dispatcher', 'metrics-svc',
+  'orchestrator',
+  'template-svc',
+  'people-svc',
+  'send-svc',
+  'gateway',
+  'inapp-dispatcher',
+  'push-dispatcher',
+  'sms-dispatcher',
+  'messenger-dispatcher',
+  'metrics-svc',
 ]
 
 /** Gives each name what it may do: our installation its topics, which it makes, and its groups; senders the one topic they write. */
 export async function giveRights({ admin: env }: ForeignKafka): Promise<void> {
   const connection = connectionAs(env)
   try {
-    const rights = (principal: string, resourceType: number, resourceName: string, resourcePatternType: number, operations: readonly number[]) =>
-      operations.map((one) => ({ principal: `User:${principal}`, host: '*', operation: one, permissionType: allow, resourceType, resourceName, resourcePatternType }))
+    const rights = (
+      principal: string,
+      resourceType: number,
+      resourceName: string,
+      resourcePatternType: number,
+      operations: readonly number[],
+    ) =>
+      operations.map((one) => ({
+        principal: `User:${principal}`,
+        host: '*',
+        operation: one,
+        permissionType: allow,
+        resourceType,
+        resourceName,
+        resourcePatternType,
+      }))
     const { read, write, create, delete: remove, describe, describeConfigs } = operation
     const acl = ['stepcast', 'CN=stepcast'].flatMap((name) => [
       ...rights(name, resource.topic, 'stepcast.', pattern.prefixed, [create, read, write, describe, describeConfigs]),
       ...groups.flatMap((group) => rights(name, resource.group, group, pattern.prefixed, [read, describe])),
       ...rights(name, resource.group, 'replay-dead-letters-', pattern.prefixed, [read, remove]),
     ])
-    const senders = ['shop', 'CN=warehouse'].flatMap((name) => rights(name, resource.topic, 'stepcast.sends.v1', pattern.literal, [write, describe]))
+    const senders = ['shop', 'CN=warehouse'].flatMap((name) =>
+      rights(name, resource.topic, 'stepcast.sends.v1', pattern.literal, [write, describe]),
+    )
     await (await connection.admin()).createAcls({ acl: [...acl, ...senders] })
   } finally {
     await connection.close()
@@ -138,11 +203,13 @@ const oauthModule = 'org.apache.kafka.common.security.oauthbearer.OAuthBearerLog
 /** Kafka's defaults but for what one broker alone needs (replication) and for who may come in. */
 function settingsOf({ data, sasl, mutualTls, oauth, controller, ca, keystore }: Layout): string {
   const listeners = { SASL: sasl, MTLS: mutualTls, OAUTH: oauth }
-  const at = Object.entries(listeners).map(([name, port]) => `${name}://${loopback}:${port}`).join(',')
+  const at = Object.entries(listeners)
+    .map(([name, port]) => `${name}://${loopback}:${port}`)
+    .join(',')
   const settings: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'listeners': `${at},CONTROLLER://${loopback}:${controller}`,
+    listeners: `${at},CONTROLLER://${loopback}:${controller}`,
     'advertised.listeners': at,
     'listener.security.protocol.map': 'SASL:SASL_SSL,MTLS:SSL,OAUTH:SASL_SSL,CONTROLLER:PLAINTEXT',
     'inter.broker.listener.name': 'MTLS',
@@ -167,7 +234,9 @@ function settingsOf({ data, sasl, mutualTls, oauth, controller, ca, keystore }: 
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
   }
-  return Object.entries(settings).map(([name, value]) => `${name}=${value}\n`).join('')
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
 }
 
 class Files {
@@ -187,6 +256,8 @@ class Files {
 
 function run(command: string, args: readonly string[], signal: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
-    execFile(command, [...args], { signal }, (error, stdout, stderr) => (error === null ? done() : fail(new Error(`The foreign Kafka could not be made:\n${stdout}${stderr}`))))
+    execFile(command, [...args], { signal }, (error, stdout, stderr) =>
+      error === null ? done() : fail(new Error(`The foreign Kafka could not be made:\n${stdout}${stderr}`)),
+    )
   })
 }

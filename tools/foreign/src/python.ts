@@ -9,14 +9,22 @@ const folder = join(checkout, 'tools', 'foreign')
 const requirements = join(folder, 'requirements.txt')
 
 /** Runs a program; answers what it printed. @throws Error with its last lines */
-export function run(command: string, args: readonly string[], { input = '', signal }: { readonly input?: string; readonly signal?: AbortSignal } = {}): Promise<string> {
+export function run(
+  command: string,
+  args: readonly string[],
+  { input = '', signal }: { readonly input?: string; readonly signal?: AbortSignal } = {},
+): Promise<string> {
   return new Promise((done, fail) => {
     const child = spawn(command, args, { signal, stdio: ['pipe', 'pipe', 'pipe'] })
     let [output, problems] = ['', '']
     child.stdout.on('data', (data: Buffer) => (output += data.toString()))
     child.stderr.on('data', (data: Buffer) => (problems = (problems + data.toString()).slice(-4_000)))
     child.once('error', fail)
-    child.once('close', (code) => (code === 0 ? done(output) : fail(new Error(`${command} ended with ${code}:\n${problems || output}`.split('\n').slice(-12).join('\n')))))
+    child.once('close', (code) =>
+      code === 0
+        ? done(output)
+        : fail(new Error(`${command} ended with ${code}:\n${problems || output}`.split('\n').slice(-12).join('\n'))),
+    )
     child.stdin.on('error', () => {})
     child.stdin.end(input)
   })
@@ -25,7 +33,9 @@ export function run(command: string, args: readonly string[], { input = '', sign
 /** Which Python there is, as `3.11`. @throws Error in a sentence when there is none */
 export function pythonVersion(signal: AbortSignal): Promise<string> {
   return run('python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])'], { signal }).catch(() => {
-    throw new Error('Python 3 is missing: librdkafka is tried by its package confluent-kafka. Install it (Debian and Ubuntu: apt-get install python3 python3-venv).')
+    throw new Error(
+      'Python 3 is missing: librdkafka is tried by its package confluent-kafka. Install it (Debian and Ubuntu: apt-get install python3 python3-venv).',
+    )
   })
 }
 
@@ -45,10 +55,13 @@ export async function pythonWithPackages(version: string, signal: AbortSignal): 
     await run('python3', ['-m', 'venv', '--copies', partial], { signal }).catch((error: Error) => {
       throw new Error(`Python cannot make an environment (Debian and Ubuntu: apt-get install python3-venv): ${error.message}`)
     })
-    await run(join(partial, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:', '-r', requirements], { signal })
-      .catch((error: Error) => {
-        throw new Error(`The packages of ${requirements} could not be fetched from PyPI: ${error.message}`)
-      })
+    await run(
+      join(partial, 'bin', 'python'),
+      ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--only-binary', ':all:', '-r', requirements],
+      { signal },
+    ).catch((error: Error) => {
+      throw new Error(`The packages of ${requirements} could not be fetched from PyPI: ${error.message}`)
+    })
     if (!existsSync(home)) renameSync(partial, home)
   } finally {
     rmSync(partial, { recursive: true, force: true })

@@ -23,18 +23,28 @@ export async function startTokenServer(principal: string, lifeS: number): Promis
     let body = ''
     request.on('data', (chunk: Buffer) => (body += chunk.toString()))
     request.on('end', () => {
-      const isGood = request.method === 'POST' && request.headers.authorization === right && new URLSearchParams(body).get('grant_type') === 'client_credentials'
+      const isGood =
+        request.method === 'POST' &&
+        request.headers.authorization === right &&
+        new URLSearchParams(body).get('grant_type') === 'client_credentials'
       const now = Math.floor(Date.now() / 1_000)
       if (isGood) given++
       const answer = isGood
-        ? { access_token: `${encoded({ alg: 'none' })}.${encoded({ sub: principal, iat: now, exp: now + lifeS, scope: [] })}.`, token_type: 'Bearer', expires_in: lifeS }
+        ? {
+            access_token: `${encoded({ alg: 'none' })}.${encoded({ sub: principal, iat: now, exp: now + lifeS, scope: [] })}.`,
+            token_type: 'Bearer',
+            expires_in: lifeS,
+          }
         : { error: 'invalid_client' }
       response.writeHead(isGood ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
     })
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`, clientId, clientSecret, given: () => given,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,
+    clientId,
+    clientSecret,
+    given: () => given,
     stop: () => {
       server.closeAllConnections()
       server.close()

@@ -21,7 +21,9 @@ function lines({ seed, shots, onTopics, letters, stories, kept, restarts, larges
     ...table,
     '',
     ...problems.flatMap(({ what, places }) => [`broken: ${what}`, ...places.map((place) => `    ${place}`)]),
-    ...(problems.length === 0 ? ['KEPT: nothing stood still, nothing of the neighbour changed'] : ['', `BROKEN: ${problems.length} promises`, `Again: ${again}`]),
+    ...(problems.length === 0
+      ? ['KEPT: nothing stood still, nothing of the neighbour changed']
+      : ['', `BROKEN: ${problems.length} promises`, `Again: ${again}`]),
   ]
 }
 

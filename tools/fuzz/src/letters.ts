@@ -31,7 +31,8 @@ export function recordsOf(bytes: Buffer): Read[] {
     const attributes = bytes.readInt16BE(at + 21)
     // Nobody compresses dead letters, and a topic that did it would be found by this.
     if ((attributes & 7) !== 0) throw new Error(`a batch of dead letters is compressed with codec ${attributes & 7}`)
-    if ((attributes & 0x20) === 0) readRecords(Number(bytes.readBigInt64BE(at)), bytes.subarray(at + 61, at + length), bytes.readInt32BE(at + 57), records)
+    if ((attributes & 0x20) === 0)
+      readRecords(Number(bytes.readBigInt64BE(at)), bytes.subarray(at + 61, at + length), bytes.readInt32BE(at + 57), records)
     at += length
   }
   return records
@@ -112,7 +113,12 @@ function letterOf(partition: number, { offset, key, value, headers }: Read): Let
   // A forged header comes first, the writer's own last.
   const header = (name: string): string | null => headers.findLast(([one]) => one.toString() === name)?.[1]?.toString() ?? null
   return {
-    partition, offset, place: `${header('topic')}/${header('partition')}/${header('offset')}`, reason: header('reason') ?? 'none', detail: (header('detail') ?? '').slice(0, 200),
-    id: header(idHeader), holds: (text) => value?.includes(text) === true || key?.includes(text) === true,
+    partition,
+    offset,
+    place: `${header('topic')}/${header('partition')}/${header('offset')}`,
+    reason: header('reason') ?? 'none',
+    detail: (header('detail') ?? '').slice(0, 200),
+    id: header(idHeader),
+    holds: (text) => value?.includes(text) === true || key?.includes(text) === true,
   }
 }

@@ -10,7 +10,13 @@ const foreign = ['11111111-1111-5111-8111-111111111111.1.in_app']
 
 const mutator = (seed: number): Mutator =>
   new Mutator({
-    random: new Random(seed), run: `s${seed}`, partitions: 3, now: () => 1_800_000_000_000, schemaIds, known: () => ({ sequences: [], foreign }), repeatable: () => [],
+    random: new Random(seed),
+    run: `s${seed}`,
+    partitions: 3,
+    now: () => 1_800_000_000_000,
+    schemaIds,
+    known: () => ({ sequences: [], foreign }),
+    repeatable: () => [],
   })
 
 const drawn = (seed: number, count: number): Shot[] => {
@@ -40,8 +46,25 @@ describe('mutations', () => {
   })
 
   it.each([
-    'codecs/gzip', 'codecs/snappy', 'codecs/snappy-java', 'codecs/lz4', 'codecs/zstd', 'codecs/corrupt', 'codecs/unknownCodec', 'sizes/deadWeight', 'sizes/gzipped', 'bursts/early',
-    'transactions/goodAborted', 'transactions/badCommitted', 'keys/null', 'keys/nul', 'headers/originNul', 'schemaIds/ofAnother', 'clocks/requestedAt', 'bytes/null', 'bytes/flip',
+    'codecs/gzip',
+    'codecs/snappy',
+    'codecs/snappy-java',
+    'codecs/lz4',
+    'codecs/zstd',
+    'codecs/corrupt',
+    'codecs/unknownCodec',
+    'sizes/deadWeight',
+    'sizes/gzipped',
+    'bursts/early',
+    'transactions/goodAborted',
+    'transactions/badCommitted',
+    'keys/null',
+    'keys/nul',
+    'headers/originNul',
+    'schemaIds/ofAnother',
+    'clocks/requestedAt',
+    'bytes/null',
+    'bytes/flip',
   ])('%s occurs', (kind) => {
     expect(all.some((shot) => shot.kind.startsWith(kind))).toBe(true)
   })
@@ -68,7 +91,9 @@ describe('mutations', () => {
   })
 
   it('come up to the largest batch that a topic takes, and not above it', () => {
-    const largest = all.filter(({ kind }) => /^sizes\/(value|headers)/.test(kind)).map(({ records, front }) => batchOf(records, 0, front).length)
+    const largest = all
+      .filter(({ kind }) => /^sizes\/(value|headers)/.test(kind))
+      .map(({ records, front }) => batchOf(records, 0, front).length)
     expect(Math.max(...largest)).toBeLessThanOrEqual(4 * 1024 * 1024)
     expect(Math.min(...largest)).toBeGreaterThan(4 * 1024 * 1024 - 500)
   })
@@ -76,16 +101,26 @@ describe('mutations', () => {
 
 describe('boundary values', () => {
   const now = 1_800_000_000_000
-  const bases = new Bases('spec', new Random(3), () => now, () => ({ sequences: [], foreign: [] }), 3)
+  const bases = new Bases(
+    'spec',
+    new Random(3),
+    () => now,
+    () => ({ sequences: [], foreign: [] }),
+    3,
+  )
   const mutationsOf = (topic: Topic) => fieldMutations(avroSchemas[topic.record] as Schema, bases.of(topic).value, now)
 
   it.each(allTopics.map((topic) => [topic.name, topic] as const))('replace every field of a record of %s', (_, topic) => {
     const paths = mutationsOf(topic).map(({ path }) => path.split(/[#.[]/)[1])
-    for (const { name } of (avroTypes[topic.record as RecordName] as unknown as { fields: { name: string }[] }).fields) expect(paths).toContain(name)
+    for (const { name } of (avroTypes[topic.record as RecordName] as unknown as { fields: { name: string }[] }).fields)
+      expect(paths).toContain(name)
   })
 
   it('hold what has stopped a partition before', () => {
-    const values = (topic: Topic, field: string): unknown[] => mutationsOf(topic).filter(({ path }) => path.startsWith(`.${field}#`)).map(({ value }) => (value as Record<string, unknown>)[field])
+    const values = (topic: Topic, field: string): unknown[] =>
+      mutationsOf(topic)
+        .filter(({ path }) => path.startsWith(`.${field}#`))
+        .map(({ value }) => (value as Record<string, unknown>)[field])
     expect(values(topics.sends, 'requestedAt')).toEqual(expect.arrayContaining([now * 1_000, 8.9e15, -6.3e13, 253_402_300_800_000]))
     expect(values(topics.engagements, 'occurredAt')).toEqual(expect.arrayContaining([9e15, -9e15]))
     expect(values(topics.controls, 'requestedBy')).toContain('a\0b')

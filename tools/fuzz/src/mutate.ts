@@ -1,6 +1,26 @@
 // Random mutations of every record kind on every topic, drawn from a seed. Pure: the same seed and clock give the same records.
-import { avroSchemas, avroTypes, deadLetterTopic, instantProblem, maxMessageBytes, partitionOf, topics, wireHeader, type Topic } from '@stepcast/contracts'
-import { avroBytes, batchOf, codecs, type BatchFront, type Codec, type Random, type RawHeader, type Schema, type WireRecord } from '@stepcast/chaos'
+import {
+  avroSchemas,
+  avroTypes,
+  deadLetterTopic,
+  instantProblem,
+  maxMessageBytes,
+  partitionOf,
+  topics,
+  wireHeader,
+  type Topic,
+} from '@stepcast/contracts'
+import {
+  avroBytes,
+  batchOf,
+  codecs,
+  type BatchFront,
+  type Codec,
+  type Random,
+  type RawHeader,
+  type Schema,
+  type WireRecord,
+} from '@stepcast/chaos'
 import { clocks, fieldMutations, texts } from './boundaries'
 import { allTopics, attacked, Bases, type Base, type Known } from './records'
 
@@ -46,7 +66,19 @@ export interface MutatorOptions {
 
 // How often of two hundred; one burst is 5 MB, a size up to 4 MB, a bomb 66 MB to whoever unpacks it.
 const weights = {
-  fields: 74, bytes: 28, headers: 24, codecs: 18, keys: 14, clocks: 14, repeats: 10, schemaIds: 8, transactions: 5, sizes: 3, deadLetters: 3, bursts: 1, bombs: 1,
+  fields: 74,
+  bytes: 28,
+  headers: 24,
+  codecs: 18,
+  keys: 14,
+  clocks: 14,
+  repeats: 10,
+  schemaIds: 8,
+  transactions: 5,
+  sizes: 3,
+  deadLetters: 3,
+  bursts: 1,
+  bombs: 1,
 } as const
 /** A family of mutations. */
 export type Family = keyof typeof weights
@@ -55,7 +87,10 @@ export const families = Object.keys(weights) as readonly Family[]
 
 const rememberedShots = 100
 const bombBytes = 66 * 1024 * 1024
-const header = (name: string | Buffer, value: string | Buffer | null): RawHeader => [name, typeof value === 'string' ? Buffer.from(value) : value]
+const header = (name: string | Buffer, value: string | Buffer | null): RawHeader => [
+  name,
+  typeof value === 'string' ? Buffer.from(value) : value,
+]
 
 interface Making {
   readonly kind: string
@@ -99,7 +134,8 @@ export class Mutator {
       Array.from({ length: topic.partitions === 'single' ? 1 : this.options.partitions }, (_, partition) => {
         const base = this.harmless(topic, partition)
         return this.shot({ kind: 'flush', ...homeOf(base), partition, value: this.encoded(base), expected: 'used', ...startsOf(base) })
-      }))
+      }),
+    )
   }
 
   private of(family: Family): readonly Shot[] {
@@ -137,7 +173,10 @@ export class Mutator {
 
   private bytes(): Shot {
     const { random } = this.options
-    const [topic, how] = [this.draw('topics of bytes', () => allTopics), this.draw('bytes', () => ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const)]
+    const [topic, how] = [
+      this.draw('topics of bytes', () => allTopics),
+      this.draw('bytes', () => ['flip', 'cut', 'append', 'random', 'noSense', 'empty', 'null', 'zeros'] as const),
+    ]
     const base = this.bases.of(topic)
     const good = this.encoded(base)
     const [at, noise] = [random.below(good.length), random.bytes(1 + random.below(64))]
@@ -182,10 +221,18 @@ export class Mutator {
 
   private keys(): Shot {
     const { random } = this.options
-    const [topic, how] = [this.draw('topics of keys', () => allTopics), this.draw('keys', () => ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const)]
+    const [topic, how] = [
+      this.draw('topics of keys', () => allTopics),
+      this.draw('keys', () => ['null', 'empty', 'nul', 'notUtf8', 'other', 'slashes', 'long'] as const),
+    ]
     const base = this.bases.of(topic)
     const keys: Readonly<Record<typeof how, Buffer | null>> = {
-      null: null, empty: Buffer.alloc(0), nul: Buffer.from('a\0b'), notUtf8: Buffer.from([0xff, 0xfe]), other: random.bytes(16), slashes: Buffer.from(`${attacked}//`),
+      null: null,
+      empty: Buffer.alloc(0),
+      nul: Buffer.from('a\0b'),
+      notUtf8: Buffer.from([0xff, 0xfe]),
+      other: random.bytes(16),
+      slashes: Buffer.from(`${attacked}//`),
       long: Buffer.alloc(70_000, 'x'),
     }
     // Where any key will do, the record does what it always does.
@@ -196,7 +243,10 @@ export class Mutator {
   }
 
   private headers(): Shot {
-    const [topic, how] = [this.draw('topics of headers', () => allTopics), this.draw('headers', () => headerMutations.map((_, index) => index))]
+    const [topic, how] = [
+      this.draw('topics of headers', () => allTopics),
+      this.draw('headers', () => headerMutations.map((_, index) => index)),
+    ]
     const mutation = headerMutations[how]!
     // Half of them on a record that must become a dead letter with all its headers, half on a good one.
     const base = this.bases.of(topic)
@@ -211,7 +261,14 @@ export class Mutator {
     const [topic, which] = [this.draw('topics of codecs', () => allTopics), this.draw('codecs', () => how)]
     const base = this.harmless(topic)
     const make = (front: BatchFront, expected: Expected): Shot =>
-      this.shot({ kind: `codecs/${which}`, ...homeOf(base), value: this.encoded(base), front, expected, ...(expected === 'used' && startsOf(base)) })
+      this.shot({
+        kind: `codecs/${which}`,
+        ...homeOf(base),
+        value: this.encoded(base),
+        front,
+        expected,
+        ...(expected === 'used' && startsOf(base)),
+      })
     const codec = this.options.random.pick(codecs.filter((one) => one !== 'none'))
     switch (which) {
       case 'corrupt':
@@ -230,7 +287,12 @@ export class Mutator {
   private clocks(): Shot {
     const { now } = this.options
     const places = ['record', 'requestedAt', 'occurredAt', 'cancelledAt'] as const
-    const [place, number] = this.draw('clocks', () => pairs(places, clocks(0).map((_, index) => index)))
+    const [place, number] = this.draw('clocks', () =>
+      pairs(
+        places,
+        clocks(0).map((_, index) => index),
+      ),
+    )
     const at = clocks(now())[number]!
     const kind = `clocks/${place}`
     const bytesOf = (base: Base, more: object): Buffer => this.encoded({ ...base, value: { ...base.value, ...more } })
@@ -238,7 +300,15 @@ export class Mutator {
     const base = isSend ? this.steadySend() : place === 'occurredAt' ? this.bases.of(topics.engagements) : this.bases.of(topics.controls)
     const key = Buffer.from(base.key)
     if (place === 'record')
-      return this.shot({ kind, topic: base.topic, key, value: this.encoded(base), front: { timestamp: at }, expected: 'used', ...startsOf(base) })
+      return this.shot({
+        kind,
+        topic: base.topic,
+        key,
+        value: this.encoded(base),
+        front: { timestamp: at },
+        expected: 'used',
+        ...startsOf(base),
+      })
     const isTaken = instantProblem(at) === null
     const value = bytesOf(base, place === 'occurredAt' ? { occurredAt: at } : { requestedAt: at })
     // Reports of messages that nobody knows may also be set aside for other reasons.
@@ -247,11 +317,21 @@ export class Mutator {
   }
 
   private schemaIds(): Shot {
-    const [topic, how] = [this.draw('topics of schemaIds', () => allTopics), this.draw('schemaIds', () => ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const)]
+    const [topic, how] = [
+      this.draw('topics of schemaIds', () => allTopics),
+      this.draw('schemaIds', () => ['zero', 'unknown', 'negative', 'ofAnother', 'noHeader'] as const),
+    ]
     const base = this.bases.of(topic)
-    const [body, other] = [this.encoded(base).subarray(5), this.options.random.pick(allTopics.filter(({ record }) => record !== topic.record))]
+    const [body, other] = [
+      this.encoded(base).subarray(5),
+      this.options.random.pick(allTopics.filter(({ record }) => record !== topic.record)),
+    ]
     const headers: Readonly<Record<typeof how, Buffer>> = {
-      zero: wireHeader(0), unknown: wireHeader(0x7fffffff), negative: wireHeader(-1), ofAnother: wireHeader(this.options.schemaIds.get(other.name)!), noHeader: Buffer.alloc(0),
+      zero: wireHeader(0),
+      unknown: wireHeader(0x7fffffff),
+      negative: wireHeader(-1),
+      ofAnother: wireHeader(this.options.schemaIds.get(other.name)!),
+      noHeader: Buffer.alloc(0),
     }
     const expected = how === 'unknown' ? 'letter' : 'either'
     return this.shot({ kind: `schemaIds/${how}`, ...homeOf(base), value: Buffer.concat([headers[how], body]), expected })
@@ -263,7 +343,11 @@ export class Mutator {
     const isGood = how.startsWith('good')
     const transaction = how.endsWith('Committed') ? 'committed' : 'aborted'
     return this.shot({
-      kind: `transactions/${how}`, topic: topics.sends, key: Buffer.from(base.key), value: isGood ? this.encoded(base) : this.garbage(30), transaction,
+      kind: `transactions/${how}`,
+      topic: topics.sends,
+      key: Buffer.from(base.key),
+      value: isGood ? this.encoded(base) : this.garbage(30),
+      transaction,
       expected: transaction === 'aborted' ? 'invisible' : isGood ? 'used' : 'letter',
       ...(isGood && (transaction === 'aborted' ? { neverStarts: [base.sequenceId!] } : startsOf(base))),
     })
@@ -271,22 +355,46 @@ export class Mutator {
 
   private repeats(): Shot {
     const { random, repeatable } = this.options
-    const [how, dice] = [this.draw('repeats', () => ['again', 'again', 'together', 'ofTheNeighbour', 'ofTheNeighbour'] as const), random.next()]
+    const [how, dice] = [
+      this.draw('repeats', () => ['again', 'again', 'together', 'ofTheNeighbour', 'ofTheNeighbour'] as const),
+      random.next(),
+    ]
     const good = repeatable()
     if (how === 'ofTheNeighbour' && good.length > 0) {
       const { topic, partition, record } = good[Math.floor(dice * good.length)]!
       const { key, value } = record
-      return this.shot({ kind: 'repeats/ofTheNeighbour', topic: { name: topic, partitions: 'home' }, partition, key, value, expected: 'used' })
+      return this.shot({
+        kind: 'repeats/ofTheNeighbour',
+        topic: { name: topic, partitions: 'home' },
+        partition,
+        key,
+        value,
+        expected: 'used',
+      })
     }
     const of = this.earlier.filter(({ transaction }) => transaction === null)
     const one = of[Math.floor(dice * of.length)]
     if (one === undefined) return this.bytes()
     const id = this.id()
     // Some of one topic-partition in the other order, in one batch.
-    const some = how === 'together' ? of.filter(({ topic, partition }) => topic === one.topic && partition === one.partition).slice(-5).reverse() : [one]
-    const records = some.flatMap((shot) => shot.records).map((record) => ({ ...record, headers: [...record.headers.filter(([name]) => name !== idHeader), header(idHeader, id)] }))
+    const some =
+      how === 'together'
+        ? of
+            .filter(({ topic, partition }) => topic === one.topic && partition === one.partition)
+            .slice(-5)
+            .reverse()
+        : [one]
+    const records = some
+      .flatMap((shot) => shot.records)
+      .map((record) => ({ ...record, headers: [...record.headers.filter(([name]) => name !== idHeader), header(idHeader, id)] }))
     return {
-      ...one, id, kind: `repeats/${how === 'ofTheNeighbour' ? 'again' : how}`, records, front: some.length === 1 ? one.front : {}, starts: [], neverStarts: [],
+      ...one,
+      id,
+      kind: `repeats/${how === 'ofTheNeighbour' ? 'again' : how}`,
+      records,
+      front: some.length === 1 ? one.front : {},
+      starts: [],
+      neverStarts: [],
       expected: some.length === 1 && one.expected === 'letter' ? 'letter' : 'either',
     }
   }
@@ -295,7 +403,10 @@ export class Mutator {
     const how = ['value', 'headers', 'gzipped', 'deadWeight', 'variables', 'quarter', 'mega'] as const
     const which = this.draw('sizes', () => how)
     const topic = this.draw('topics of sizes', () => [topics.sends, topics.engagements, topics.controls, topics.pushCommands, topics.users])
-    const less = which === 'value' || which === 'headers' ? this.draw('bytes less', () => [0, 20, 60, 110, 150, 200, 260, 400]) : this.draw('bytes more', () => [0, 1])
+    const less =
+      which === 'value' || which === 'headers'
+        ? this.draw('bytes less', () => [0, 20, 60, 110, 150, 200, 260, 400])
+        : this.draw('bytes more', () => [0, 1])
     const base = this.harmless(topic)
     const key = Buffer.from(base.key)
     const kind = `sizes/${which}${less === 0 ? '' : `-${less}`}`
@@ -308,16 +419,46 @@ export class Mutator {
       case 'value':
         return fits((bytes) => this.shot({ kind, topic, key, value: this.garbage(bytes), expected: 'letter' }))
       case 'headers':
-        return fits((bytes) => this.shot({ kind, topic, key, value: this.encoded(base), headers: [header('pad', Buffer.alloc(bytes, 'x'))], expected: 'either' }))
+        return fits((bytes) =>
+          this.shot({
+            kind,
+            topic,
+            key,
+            value: this.encoded(base),
+            headers: [header('pad', Buffer.alloc(bytes, 'x'))],
+            expected: 'either',
+          }),
+        )
       case 'deadWeight':
-        return this.shot({ kind, topic, key, value: this.garbage(40), headers: [header('pad', Buffer.alloc(4_100_000, 'x'))], expected: 'letter' })
+        return this.shot({
+          kind,
+          topic,
+          key,
+          value: this.garbage(40),
+          headers: [header('pad', Buffer.alloc(4_100_000, 'x'))],
+          expected: 'letter',
+        })
       case 'gzipped':
-        return this.shot({ kind, topic, key, value: this.garbage(6_000_000), front: { codec: this.options.random.pick(['gzip', 'zstd', 'lz4', 'snappy-java']) }, expected: 'letter' })
+        return this.shot({
+          kind,
+          topic,
+          key,
+          value: this.garbage(6_000_000),
+          front: { codec: this.options.random.pick(['gzip', 'zstd', 'lz4', 'snappy-java']) },
+          expected: 'letter',
+        })
       case 'variables': {
         const send = this.steadySend()
         const variables = { orderNo: 'x'.repeat(64 * 1024 - 'orderNo'.length + less) }
         const value = this.encoded({ ...send, value: { ...send.value, variables } })
-        return this.shot({ kind, topic: topics.sends, key, value, expected: less === 0 ? 'used' : 'letter', ...(less === 0 && startsOf(send)) })
+        return this.shot({
+          kind,
+          topic: topics.sends,
+          key,
+          value,
+          expected: less === 0 ? 'used' : 'letter',
+          ...(less === 0 && startsOf(send)),
+        })
       }
       case 'quarter':
         return this.shot({ kind, topic, key, value: this.garbage(256 * 1024 + less * 1_000), expected: 'letter' })
@@ -331,7 +472,14 @@ export class Mutator {
     const how = this.draw('deadLetters', () => ['noSense', 'null', 'forged'] as const)
     const topic = { name: deadLetterTopic.name, partitions: 'home' as const }
     const headers = how === 'forged' ? ['topic', 'partition', 'offset', 'reason', 'detail'].map((name) => header(name, 'a\0b')) : []
-    return this.shot({ kind: `deadLetters/${how}`, topic, key: null, value: how === 'null' ? null : this.garbage(30), headers, expected: 'either' })
+    return this.shot({
+      kind: `deadLetters/${how}`,
+      topic,
+      key: null,
+      value: how === 'null' ? null : this.garbage(30),
+      headers,
+      expected: 'either',
+    })
   }
 
   /** So many early reports of one sequence, each within its limit, that together they do not fit into one record; then its send. */
@@ -339,32 +487,86 @@ export class Mutator {
     const send = this.bases.send(`burst-${this.options.random.below(1_000)}`)
     const wide = { ...send, value: { ...send.value, templateId: 'wide' } }
     const partition = partitionOf(send.sequenceId!, this.options.partitions)
-    const reports = pairs(['in_app', 'push', 'sms', 'kakao'], ['requested', 'delivered', 'viewed', 'clicked', 'unknown', 'failed']).slice(0, 21)
+    const reports = pairs(['in_app', 'push', 'sms', 'kakao'], ['requested', 'delivered', 'viewed', 'clicked', 'unknown', 'failed']).slice(
+      0,
+      21,
+    )
     const shots = reports.map(([channel, kindOfReport]) => {
       const report = this.bases.engagement(`${send.sequenceId}.1.${channel}`, { pad: 'x'.repeat(250_000) })
       const value = this.encoded({ ...report, value: { ...report.value, kind: kindOfReport } })
-      return this.shot({ kind: 'bursts/early', topic: topics.engagements, partition, key: Buffer.from(send.key), value, expected: 'either' })
+      return this.shot({
+        kind: 'bursts/early',
+        topic: topics.engagements,
+        partition,
+        key: Buffer.from(send.key),
+        value,
+        expected: 'either',
+      })
     })
-    return [...shots, this.shot({ kind: 'bursts/send', topic: topics.sends, partition, key: Buffer.from(send.key), value: this.encoded(wide), expected: 'used', ...startsOf(wide) })]
+    return [
+      ...shots,
+      this.shot({
+        kind: 'bursts/send',
+        topic: topics.sends,
+        partition,
+        key: Buffer.from(send.key),
+        value: this.encoded(wide),
+        expected: 'used',
+        ...startsOf(wide),
+      }),
+    ]
   }
 
   /** Little on the wire, more than anybody should unpack. */
   private bombs(): Shot {
-    const [topic, codec] = this.draw('bombs', () => pairs([topics.sends, topics.engagements, topics.controls, topics.users, topics.inAppCommands, topics.sequences], ['gzip', 'zstd', 'lz4'] as const))
-    return this.shot({ kind: `bombs/${codec}`, topic, key: Buffer.from(this.bases.of(topic).key), value: (bomb ??= Buffer.alloc(bombBytes)), front: { codec }, expected: 'letter' })
+    const [topic, codec] = this.draw('bombs', () =>
+      pairs([topics.sends, topics.engagements, topics.controls, topics.users, topics.inAppCommands, topics.sequences], [
+        'gzip',
+        'zstd',
+        'lz4',
+      ] as const),
+    )
+    return this.shot({
+      kind: `bombs/${codec}`,
+      topic,
+      key: Buffer.from(this.bases.of(topic).key),
+      value: (bomb ??= Buffer.alloc(bombBytes)),
+      front: { codec },
+      expected: 'letter',
+    })
   }
 
   // ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private shot({ kind, topic, key, value, headers = [], partition, front = {}, transaction = null, expected, starts = [], neverStarts = [] }: Making): Shot {
+  private shot({
+    kind,
+    topic,
+    key,
+    value,
+    headers = [],
+    partition,
+    front = {},
+    transaction = null,
+    expected,
+    starts = [],
+    neverStarts = [],
+  }: Making): Shot {
     const { random, partitions } = this.options
     const id = this.id()
     this.sequences.push(...starts)
     const drawn = random.below(partitions)
     const safe = topic.name === topics.sequences.name && isPositioned(value) ? this.garbage(20) : value
     return {
-      id, kind, topic: topic.name, partition: topic.partitions === 'single' ? 0 : (partition ?? drawn),
-      records: [{ key, value: safe, headers: [...headers, header(idHeader, id)] }], front, transaction, expected: safe === value ? expected : 'letter', starts, neverStarts,
+      id,
+      kind,
+      topic: topic.name,
+      partition: topic.partitions === 'single' ? 0 : (partition ?? drawn),
+      records: [{ key, value: safe, headers: [...headers, header(idHeader, id)] }],
+      front,
+      transaction,
+      expected: safe === value ? expected : 'letter',
+      starts,
+      neverStarts,
     }
   }
 
@@ -410,9 +612,14 @@ export class Mutator {
 
 let bomb: Buffer | null = null
 
-const startsOf = ({ sequenceId }: Base): { readonly starts?: readonly string[] } => (sequenceId === undefined ? {} : { starts: [sequenceId] })
+const startsOf = ({ sequenceId }: Base): { readonly starts?: readonly string[] } =>
+  sequenceId === undefined ? {} : { starts: [sequenceId] }
 
-const homeOf = ({ topic, key, partition }: Base): Pick<Making, 'topic' | 'key' | 'partition'> => ({ topic, key: Buffer.from(key), ...(partition !== undefined && { partition }) })
+const homeOf = ({ topic, key, partition }: Base): Pick<Making, 'topic' | 'key' | 'partition'> => ({
+  topic,
+  key: Buffer.from(key),
+  ...(partition !== undefined && { partition }),
+})
 
 const sizeOf = ({ records, front }: Shot): number => batchOf(records, 0, front).length
 
@@ -431,7 +638,11 @@ function isPositioned(value: Buffer | null): boolean {
 }
 
 const traceparents = ['', 'x', '00-', '00-0-0-0', `00-${'0'.repeat(32)}-${'0'.repeat(16)}-00`, 'a\0b', '\n', 'x'.repeat(20_000)]
-const origins = (topic: string, partition: string, offset: string): RawHeader[] => [header('origin-topic', topic), header('origin-partition', partition), header('origin-offset', offset)]
+const origins = (topic: string, partition: string, offset: string): RawHeader[] => [
+  header('origin-topic', topic),
+  header('origin-partition', partition),
+  header('origin-offset', offset),
+]
 
 const headerMutations: readonly { readonly name: string; readonly headers: readonly RawHeader[] }[] = [
   ...texts.filter((text) => text.length < 1_000).map((name, index) => ({ name: `name#${index}`, headers: [header(name, 'x')] })),
@@ -448,6 +659,12 @@ const headerMutations: readonly { readonly name: string; readonly headers: reado
   { name: 'originNumbers', headers: origins(topics.sends.name, '-1', '1e309') },
   { name: 'originLong', headers: origins('x'.repeat(100_000), 'NaN', '') },
   { name: 'originNull', headers: [header('origin-topic', null), header('origin-partition', null), header('origin-offset', null)] },
-  ...['ce_id', 'ce_type', 'ce_source', 'ce_time', 'ce_specversion', 'content-type'].map((name) => ({ name, headers: [header(name, 'a\0b'), header(name, Buffer.from([0xff]))] })),
-  { name: 'letter', headers: ['topic', 'partition', 'offset', 'reason', 'detail', 'value-sha256', 'value-bytes'].map((name) => header(name, 'forged')) },
+  ...['ce_id', 'ce_type', 'ce_source', 'ce_time', 'ce_specversion', 'content-type'].map((name) => ({
+    name,
+    headers: [header(name, 'a\0b'), header(name, Buffer.from([0xff]))],
+  })),
+  {
+    name: 'letter',
+    headers: ['topic', 'partition', 'offset', 'reason', 'detail', 'value-sha256', 'value-bytes'].map((name) => header(name, 'forged')),
+  },
 ]

@@ -13,10 +13,12 @@ interface Script {
   readonly play: (stage: Stage, story: Story, send: () => Promise<void>) => Promise<void>
 }
 
-const reacting = (react: (stage: Stage, story: Story) => Promise<unknown>): Script['play'] => async (stage, story, send) => {
-  await send()
-  await react(stage, story)
-}
+const reacting =
+  (react: (stage: Stage, story: Story) => Promise<unknown>): Script['play'] =>
+  async (stage, story, send) => {
+    await send()
+    await react(stage, story)
+  }
 
 /** Whether each of these messages was taken once by its provider. */
 async function arrivedOnce(stage: Stage, { sequenceId }: Story, messages: readonly (readonly [number, ChannelType])[]): Promise<void> {
@@ -29,18 +31,41 @@ async function arrivedOnce(stage: Stage, { sequenceId }: Story, messages: readon
 const scripts: readonly Script[] = [
   { name: 'viewed', templateId: 'feed-first', expected: '1 stopped, stopped', play: reacting((stage, story) => stage.view(story)) },
   {
-    name: 'nobody reacts', templateId: 'quick-chain', expected: '1 waitElapsed, 2 waitElapsed, 3 waitElapsed, 4 completed, exhausted',
+    name: 'nobody reacts',
+    templateId: 'quick-chain',
+    expected: '1 waitElapsed, 2 waitElapsed, 3 waitElapsed, 4 completed, exhausted',
     play: async (stage, story, send) => {
       await send()
       await stage.ended(story)
-      await arrivedOnce(stage, story, [[2, 'push'], [3, 'sms'], [4, 'kakao']])
+      await arrivedOnce(stage, story, [
+        [2, 'push'],
+        [3, 'sms'],
+        [4, 'kakao'],
+      ])
     },
   },
-  { name: 'push tapped', templateId: 'push-first', expected: '1 stopped, stopped', play: reacting((stage, story) => stage.tap(story, 1, 'push')) },
-  { name: 'text tapped', templateId: 'text-first', expected: '1 stopped, stopped', play: reacting((stage, story) => stage.tap(story, 1, 'sms')) },
-  { name: 'Alimtalk tapped', templateId: 'kakao-first', expected: '1 stopped, stopped', play: reacting((stage, story) => stage.tap(story, 1, 'kakao')) },
   {
-    name: 'cancelled', templateId: 'feed-first', expected: '1 cancelled, cancelled',
+    name: 'push tapped',
+    templateId: 'push-first',
+    expected: '1 stopped, stopped',
+    play: reacting((stage, story) => stage.tap(story, 1, 'push')),
+  },
+  {
+    name: 'text tapped',
+    templateId: 'text-first',
+    expected: '1 stopped, stopped',
+    play: reacting((stage, story) => stage.tap(story, 1, 'sms')),
+  },
+  {
+    name: 'Alimtalk tapped',
+    templateId: 'kakao-first',
+    expected: '1 stopped, stopped',
+    play: reacting((stage, story) => stage.tap(story, 1, 'kakao')),
+  },
+  {
+    name: 'cancelled',
+    templateId: 'feed-first',
+    expected: '1 cancelled, cancelled',
     play: async (stage, story, send) => {
       await send()
       await stage.requested(story)
@@ -48,7 +73,9 @@ const scripts: readonly Script[] = [
     },
   },
   {
-    name: 'erased', templateId: 'feed-first', expected: '1 cancelled, cancelled',
+    name: 'erased',
+    templateId: 'feed-first',
+    expected: '1 cancelled, cancelled',
     play: async (stage, story, send) => {
       await send()
       await stage.requested(story)
@@ -56,7 +83,9 @@ const scripts: readonly Script[] = [
     },
   },
   {
-    name: 'viewed early', templateId: 'feed-first', expected: '1 stopped, stopped',
+    name: 'viewed early',
+    templateId: 'feed-first',
+    expected: '1 stopped, stopped',
     play: async (stage, story, send) => {
       await stage.report(messageIdOf(story.sequenceId, 1, 'in_app'), 'viewed')
       await send()
@@ -108,7 +137,8 @@ export class Neighbour {
       let counts = numbers.get(templateId)
       if (counts === undefined) numbers.set(templateId, (counts = new Map()))
       const ends = expected.split(', ')
-      for (const name of ['recipients', `outcomes.${ends.pop()}`, ...ends.map((end) => end.replace(' ', '.'))]) counts.set(name, (counts.get(name) ?? 0) + 1)
+      for (const name of ['recipients', `outcomes.${ends.pop()}`, ...ends.map((end) => end.replace(' ', '.'))])
+        counts.set(name, (counts.get(name) ?? 0) + 1)
     }
     return numbers
   }

@@ -14,21 +14,27 @@ const probes: readonly Probe[] = [
   // The step after the window goes by push: whether it can be sent is a matter of accounts, which the workspace under attack may have lost.
   { name: 'timer', templateId: 'probe', expected: /^1 waitElapsed, 2 (completed|failed|skipped), exhausted$/, play: async () => undefined },
   {
-    name: 'receipt', templateId: 'probe-patient', expected: /^1 stopped, stopped$/,
+    name: 'receipt',
+    templateId: 'probe-patient',
+    expected: /^1 stopped, stopped$/,
     play: async (stage, story) => {
       await stage.requested(story)
       await stage.report(messageIdOf(story.sequenceId, 1, 'in_app'), 'viewed')
     },
   },
   {
-    name: 'cancel', templateId: 'probe-patient', expected: /^1 cancelled, cancelled$/,
+    name: 'cancel',
+    templateId: 'probe-patient',
+    expected: /^1 cancelled, cancelled$/,
     play: async (stage, story) => {
       await stage.requested(story)
       await stage.of.api.call('POST', `/v1/sequences/${story.sequenceId}/cancel`)
     },
   },
   {
-    name: 'cancel over Kafka', templateId: 'probe-patient', expected: /^1 cancelled, cancelled$/,
+    name: 'cancel over Kafka',
+    templateId: 'probe-patient',
+    expected: /^1 cancelled, cancelled$/,
     play: async (stage, story, partition) => {
       await stage.requested(story)
       await stage.cancelOverKafka(story, partition)
@@ -39,17 +45,35 @@ const probes: readonly Probe[] = [
 /** Makes new templates, tries everything in every partition. @returns what did not work, as `cancel in partition 2: …` */
 export async function probe(stage: Stage): Promise<string[]> {
   const { workspaceId, api, partitions } = stage.of
-  const failed = (what: string) => (error: Error): string[] => [`${workspaceId}: ${what}: ${error.message}`]
+  const failed =
+    (what: string) =>
+    (error: Error): string[] => [`${workspaceId}: ${what}: ${error.message}`]
   // Whatever was forged about it, this is what it is.
   const ready = await Promise.all([
     api.call('PUT', '/v1/workspace', { body: { name: `${workspaceId} afterwards` }, patienceMs: 20_000 }),
     approve(api, 'probe'),
     approve(api, 'probe-patient'),
-  ]).then(() => null, (error: Error) => error)
+  ]).then(
+    () => null,
+    (error: Error) => error,
+  )
   if (ready !== null) return failed('its templates')(ready)
   const all = Array.from({ length: partitions }, (_, partition) => partition)
-  const failures = (await Promise.all(all.flatMap((partition) => probes.map((one) => tried(stage, one, partition).then(() => [], failed(`${one.name} in partition ${partition}`)))))).flat()
-  return [...failures, ...(await Promise.all((['probe', 'probe-patient'] as const).map((name) => counted(stage, name).then(() => [], failed(`numbers of ${name}`))))).flat()]
+  const failures = (
+    await Promise.all(
+      all.flatMap((partition) =>
+        probes.map((one) => tried(stage, one, partition).then(() => [], failed(`${one.name} in partition ${partition}`))),
+      ),
+    )
+  ).flat()
+  return [
+    ...failures,
+    ...(
+      await Promise.all(
+        (['probe', 'probe-patient'] as const).map((name) => counted(stage, name).then(() => [], failed(`numbers of ${name}`))),
+      )
+    ).flat(),
+  ]
 }
 
 /** A send of the probe whose home is this partition. */
@@ -67,7 +91,11 @@ async function tried(stage: Stage, one: Probe, partition: number): Promise<void>
   await stage.send(story, 'kafka', story.userId)
   await one.play(stage, story, partition)
   const { history } = await stage.until(story, ({ state }) => state === 'ended')
-  const went = history.flatMap(({ type, step, reason, outcome }) => (type === 'StepEnded' ? [`${step} ${reason}`] : type === 'SequenceEnded' ? [outcome] : [])).join(', ')
+  const went = history
+    .flatMap(({ type, step, reason, outcome }) =>
+      type === 'StepEnded' ? [`${step} ${reason}`] : type === 'SequenceEnded' ? [outcome] : [],
+    )
+    .join(', ')
   if (!one.expected.test(went)) throw new Error(`it went ${went}`)
 }
 

@@ -28,19 +28,31 @@ interface Reader {
 }
 
 /** Reads on from what its group has committed. */
-const committing = (reader: string, topic: Topic): Reader => ({ reader, topic, offsets: ({ connection }) => connection.committed(reader, topic.name) })
+const committing = (reader: string, topic: Topic): Reader => ({
+  reader,
+  topic,
+  offsets: ({ connection }) => connection.committed(reader, topic.name),
+})
 
 /** Reads on from its own table; `sql` tells partition and offset. */
 const storing = (reader: string, topic: Topic, sql: string, values: readonly string[] = []): Reader => ({
-  reader, topic,
+  reader,
+  topic,
   offsets: async ({ client }) => {
     const { rows } = await client.query<{ partition: number; next: string }>(sql, [...values])
     return new Map(rows.map(({ partition, next }) => [partition, Number(next)]))
   },
 })
 
-const replicas = (service: string, of: readonly Topic[]): Reader[] => of.map((topic) =>
-  storing(`${service}.replica.${topic.name}`, topic, `SELECT partition, next_offset AS next FROM ${service.replaceAll('-', '_')}.replica_offsets WHERE topic = $1`, [topic.name]))
+const replicas = (service: string, of: readonly Topic[]): Reader[] =>
+  of.map((topic) =>
+    storing(
+      `${service}.replica.${topic.name}`,
+      topic,
+      `SELECT partition, next_offset AS next FROM ${service.replaceAll('-', '_')}.replica_offsets WHERE topic = $1`,
+      [topic.name],
+    ),
+  )
 
 const { users, templates, workspaces } = topics
 

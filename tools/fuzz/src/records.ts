@@ -77,7 +77,15 @@ export class Bases {
     const sendId = this.name('send')
     const sequenceId = sequenceIdOf(attacked, sendId, userId)
     const value = {
-      workspaceId: attacked, sendId, userId, templateId: steadyTemplate, templateVersion: null, campaignId: null, variables: { orderNo: '42' }, tag: 'fuzz', source: null,
+      workspaceId: attacked,
+      sendId,
+      userId,
+      templateId: steadyTemplate,
+      templateVersion: null,
+      campaignId: null,
+      variables: { orderNo: '42' },
+      tag: 'fuzz',
+      source: null,
       requestedAt: this.now(),
     }
     return { topic: topics.sends, key: sequenceId, value, sequenceId }
@@ -86,7 +94,16 @@ export class Bases {
   /** A good report of a message. */
   engagement(messageId: string, detail: Record<string, string> = {}): Base {
     const kind = this.random.pick(['delivered', 'viewed', 'clicked', 'requested', 'failed', 'skipped', 'unknown'])
-    const value = { workspaceId: attacked, messageId, kind, occurredAt: this.now(), source: 'fuzz', reason: null, providerMessageId: null, detail }
+    const value = {
+      workspaceId: attacked,
+      messageId,
+      kind,
+      occurredAt: this.now(),
+      source: 'fuzz',
+      reason: null,
+      providerMessageId: null,
+      detail,
+    }
     return { topic: topics.engagements, key: messageId.split('.')[0]!, value }
   }
 
@@ -117,8 +134,21 @@ export class Bases {
     const [sendId, userId, now] = [this.name('forged'), `victim-${this.random.below(50)}`, this.now()]
     const sequenceId = sequenceIdOf(attacked, sendId, userId)
     const value = {
-      action: this.random.pick(['send', 'withdraw']), workspaceId: attacked, messageId: messageIdOf(sequenceId, 1, channelType), sequenceId, sendId, step: 1, channelType,
-      userId, templateId: steadyTemplate, templateVersion: 1, campaignId: null, variables: { orderNo: '42' }, commandedAt: now, expiresAt: now + 60_000, windowMs: null,
+      action: this.random.pick(['send', 'withdraw']),
+      workspaceId: attacked,
+      messageId: messageIdOf(sequenceId, 1, channelType),
+      sequenceId,
+      sendId,
+      step: 1,
+      channelType,
+      userId,
+      templateId: steadyTemplate,
+      templateVersion: 1,
+      campaignId: null,
+      variables: { orderNo: '42' },
+      commandedAt: now,
+      expiresAt: now + 60_000,
+      windowMs: null,
     }
     return { topic, key: sequenceId, value }
   }
@@ -127,21 +157,51 @@ export class Bases {
   private change(partition: number): Base {
     const [sendId, userId, now] = [this.name('changed'), 'victim-1', this.now()]
     const sequenceId = sequenceIdOf(attacked, sendId, userId)
-    const steps = [{ channels: ['in_app'], stopCondition: 'viewed', windowMs: 1_000 }, { channels: ['push'], stopCondition: null, windowMs: null }]
+    const steps = [
+      { channels: ['in_app'], stopCondition: 'viewed', windowMs: 1_000 },
+      { channels: ['push'], stopCondition: null, windowMs: null },
+    ]
     const events = [
-      { type: 'SequenceStarted', steps, onFailure: 'advance', lateSignal: 'stop', tag: null, source: 'kafka', requestedAt: now, dispatchTtlMs: null },
+      {
+        type: 'SequenceStarted',
+        steps,
+        onFailure: 'advance',
+        lateSignal: 'stop',
+        tag: null,
+        source: 'kafka',
+        requestedAt: now,
+        dispatchTtlMs: null,
+      },
       { type: 'StepCommanded', step: 1, channels: ['in_app'], commandedAt: now, expiresAt: now + 60_000 },
       { type: 'StepDeferred', step: 2, channels: ['push'], until: now + 60_000, reason: 'quiet_hours' },
       {
-        type: 'EngagementRecorded', messageId: messageIdOf(sequenceId, 1, 'in_app'), step: 1, channelType: 'in_app', kind: 'viewed', occurredAt: now, source: 'fuzz',
-        reason: null, providerMessageId: null, detail: {},
+        type: 'EngagementRecorded',
+        messageId: messageIdOf(sequenceId, 1, 'in_app'),
+        step: 1,
+        channelType: 'in_app',
+        kind: 'viewed',
+        occurredAt: now,
+        source: 'fuzz',
+        reason: null,
+        providerMessageId: null,
+        detail: {},
       },
       { type: 'EscalationRegretted', step: 1, laterSteps: [2], kind: 'viewed', lateByMs: 5 },
       { type: 'StepEnded', step: 1, reason: 'stopped', engagement: 'viewed', note: null },
       { type: 'SequenceEnded', outcome: 'stopped', step: 1, engagement: 'viewed' },
     ]
     const value = {
-      workspaceId: attacked, sequenceId, version: 1, logPartition: partition, logPosition: 0, sendId, userId, templateId: 'fuzzed', templateVersion: 1, campaignId: null, recordedAt: now,
+      workspaceId: attacked,
+      sequenceId,
+      version: 1,
+      logPartition: partition,
+      logPosition: 0,
+      sendId,
+      userId,
+      templateId: 'fuzzed',
+      templateVersion: 1,
+      campaignId: null,
+      recordedAt: now,
       events,
     }
     return { topic: topics.sequences, key: sequenceId, value, partition }
@@ -150,7 +210,12 @@ export class Bases {
   private template(): Base {
     const [templateId, now, version] = ['fuzzed', this.now(), 1 + this.random.below(5)]
     const approved = {
-      type: 'TemplateApproved', version, name: 'Fuzzed', category: 'Transactional', variableSchema: '[]', config: '{"sequenceEnabled":false}',
+      type: 'TemplateApproved',
+      version,
+      name: 'Fuzzed',
+      category: 'Transactional',
+      variableSchema: '[]',
+      config: '{"sequenceEnabled":false}',
       channels: JSON.stringify([{ channelType: 'in_app', content: { title: 'Fuzzed', body: 'Fuzzed', imageUrl: null, buttons: [] } }]),
     }
     const change = this.random.pick([approved, approved, { type: 'TemplateArchived', archivedAt: now }, { type: 'TemplateUnarchived' }])
@@ -161,15 +226,28 @@ export class Bases {
   private user(): Base {
     const [userId, now] = [`victim-${this.random.below(50)}`, this.now()]
     const value = {
-      workspaceId: attacked, userId, phoneNumber: '+12015550199', kakaoPhoneNumber: null, locale: 'en', timezone: 'Asia/Seoul',
-      devices: [{ deviceId: 'd1', platform: 'fcm', token: `phone_${userId}_d1`, updatedAt: now }], optOutChannels: ['sms'], optOutCategories: ['Marketing'],
-      quietHoursStart: '22:00', quietHoursEnd: '07:00', updatedAt: now,
+      workspaceId: attacked,
+      userId,
+      phoneNumber: '+12015550199',
+      kakaoPhoneNumber: null,
+      locale: 'en',
+      timezone: 'Asia/Seoul',
+      devices: [{ deviceId: 'd1', platform: 'fcm', token: `phone_${userId}_d1`, updatedAt: now }],
+      optOutChannels: ['sms'],
+      optOutCategories: ['Marketing'],
+      quietHoursStart: '22:00',
+      quietHoursEnd: '07:00',
+      updatedAt: now,
     }
     return { topic: topics.users, key: `${attacked}/${userId}`, value }
   }
 
   private workspace(): Base {
-    const value = { workspaceId: attacked, settings: JSON.stringify({ name: 'Attacked', timezone: 'UTC', currency: 'USD' }), updatedAt: this.now() }
+    const value = {
+      workspaceId: attacked,
+      settings: JSON.stringify({ name: 'Attacked', timezone: 'UTC', currency: 'USD' }),
+      updatedAt: this.now(),
+    }
     return { topic: topics.workspaces, key: attacked, value }
   }
 

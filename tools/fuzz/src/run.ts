@@ -68,7 +68,12 @@ class Running {
     const { stage, seed } = options
     const random = new Random(seed)
     const theatre = (workspaceId: string) => ({
-      workspaceId, api: stage.api(workspaceId), wire: stage.wire, sandboxUrl: stage.system.sandboxUrl, partitions, schemaIds: stage.schemaIds,
+      workspaceId,
+      api: stage.api(workspaceId),
+      wire: stage.wire,
+      sandboxUrl: stage.system.sandboxUrl,
+      partitions,
+      schemaIds: stage.schemaIds,
     })
     this.stages = {
       neighbour: new Stage({
@@ -79,7 +84,12 @@ class Running {
       attacked: new Stage(theatre(attacked)),
     }
     this.mutator = new Mutator({
-      random: random.fork(), run: `s${seed}`, partitions, now: Date.now, schemaIds: stage.schemaIds, known: () => ({ sequences: [], foreign: this.foreign }),
+      random: random.fork(),
+      run: `s${seed}`,
+      partitions,
+      now: Date.now,
+      schemaIds: stage.schemaIds,
+      known: () => ({ sequences: [], foreign: this.foreign }),
       repeatable: () => this.repeatable,
     })
     this.good = new Neighbour(this.stages.neighbour, random.fork())
@@ -100,9 +110,15 @@ class Running {
       this.add('probes failed', [...(await probed), ...(await others)])
       await this.numbers()
       await this.letters.readAll()
-      this.add('stories of the neighbour went wrong', this.good.problems.map(({ script, sequenceId, problem }) => `${script} (${sequenceId}): ${problem}`))
+      this.add(
+        'stories of the neighbour went wrong',
+        this.good.problems.map(({ script, sequenceId, problem }) => `${script} (${sequenceId}): ${problem}`),
+      )
       this.add('services ended and were started again', stage.restarts)
-      this.add('services held more than 600 MB', [...stage.memory].flatMap(([name, bytes]) => (bytes > maxBytes ? [`${name} ${megabytes(bytes)} MB`] : [])))
+      this.add(
+        'services held more than 600 MB',
+        [...stage.memory].flatMap(([name, bytes]) => (bytes > maxBytes ? [`${name} ${megabytes(bytes)} MB`] : [])),
+      )
       const readiness = await stage.readiness().catch((error: Error) => error.message)
       this.add('address says that it is not ready', readiness === null ? [] : [readiness])
       return await this.result()
@@ -145,7 +161,8 @@ class Running {
     const { wire } = this.options.stage
     if (transaction === null) return wire.produce(topic, partition, batchOf(records, Date.now(), front))
     return wire.produceInTransaction(id, topic, partition, transaction === 'committed', (producerId, epoch) =>
-      batchOf(records, Date.now(), { ...front, transaction: { producerId, epoch, sequence: 0 } }))
+      batchOf(records, Date.now(), { ...front, transaction: { producerId, epoch, sequence: 0 } }),
+    )
   }
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +172,9 @@ class Running {
     let behind: Standing[] = []
     for (const deadline = Date.now() + readWithinMs; ; await sleep(500)) {
       const standings = await this.options.stage.standings()
-      behind = flushed.flatMap(({ shot, offset }) => standings.filter((one) => one.topic === shot.topic && one.partition === shot.partition && one.offset <= offset))
+      behind = flushed.flatMap(({ shot, offset }) =>
+        standings.filter((one) => one.topic === shot.topic && one.partition === shot.partition && one.offset <= offset),
+      )
       if (behind.length === 0 || Date.now() > deadline) break
     }
     // What stands at the next offset is what it cannot get past, or the batch that holds that.
@@ -165,7 +184,10 @@ class Running {
         .sort((a, b) => a.offset - b.offset)
       return after.length === 0 ? 'behind it stands no record of ours' : `next: ${after.slice(0, 3).map(placeOf).join('; ')}`
     }
-    this.add('partitions stand still', behind.map((one) => `${one.reader} at ${one.topic}/${one.partition}/${one.offset}; ${blame(one)}`))
+    this.add(
+      'partitions stand still',
+      behind.map((one) => `${one.reader} at ${one.topic}/${one.partition}/${one.offset}; ${blame(one)}`),
+    )
   }
 
   /** The neighbour's numbers are what its scripts say. */
@@ -174,14 +196,19 @@ class Running {
     const differences = async (): Promise<string[]> => {
       const found: string[] = []
       for (const [templateId, expected] of this.good.expectedNumbers()) {
-        const told = await api.call<Told>('GET', `/v1/metrics/templates/${templateId}`, { patienceMs: 10_000 }).catch((error: Error) => error)
+        const told = await api
+          .call<Told>('GET', `/v1/metrics/templates/${templateId}`, { patienceMs: 10_000 })
+          .catch((error: Error) => error)
         if (told instanceof Error) found.push(`${templateId}: ${told.message}`)
-        else for (const [name, n] of expected) if (valueOf(told, name) !== n) found.push(`${templateId}: ${name} is ${valueOf(told, name)}, not ${n}`)
+        else
+          for (const [name, n] of expected)
+            if (valueOf(told, name) !== n) found.push(`${templateId}: ${name} is ${valueOf(told, name)}, not ${n}`)
       }
       return found
     }
     let found = await differences()
-    for (const deadline = Date.now() + numbersWithinMs; found.length > 0 && Date.now() < deadline; found = await differences()) await sleep(1_000)
+    for (const deadline = Date.now() + numbersWithinMs; found.length > 0 && Date.now() < deadline; found = await differences())
+      await sleep(1_000)
     this.add('numbers of the neighbour are wrong', found)
   }
 
@@ -191,16 +218,26 @@ class Running {
     const sorted = sortLetters(outcome)
     const { stories } = this.good
     return {
-      seed, shots: this.fired.length, onTopics: this.fired.filter(({ error }) => error === 0).length, letters: this.letters.all.length, stories: stories.length,
-      kept: stories.filter(({ problem }) => problem === null).length, restarts: stage.restarts, largestMb: Math.max(...[...stage.memory.values()].map(megabytes)),
-      table: tableOf(outcome, sorted), problems: [...this.problems, ...judge(outcome, sorted)],
+      seed,
+      shots: this.fired.length,
+      onTopics: this.fired.filter(({ error }) => error === 0).length,
+      letters: this.letters.all.length,
+      stories: stories.length,
+      kept: stories.filter(({ problem }) => problem === null).length,
+      restarts: stage.restarts,
+      largestMb: Math.max(...[...stage.memory.values()].map(megabytes)),
+      table: tableOf(outcome, sorted),
+      problems: [...this.problems, ...judge(outcome, sorted)],
     }
   }
 
   private async outcome(): Promise<Outcome> {
     const asked = this.fired.flatMap(({ shot }) => [...shot.starts, ...shot.neverStarts])
     return {
-      fired: this.fired, letters: this.letters.all, ownLetters: this.ownLetters, readersOf: (topic) => Math.max(1, readersOf(topic)),
+      fired: this.fired,
+      letters: this.letters.all,
+      ownLetters: this.ownLetters,
+      readersOf: (topic) => Math.max(1, readersOf(topic)),
       started: await this.options.stage.started(asked),
     }
   }

@@ -44,12 +44,24 @@ export class RunningStage {
     rmSync(home, { recursive: true, force: true })
     const system = await startSystem({ home, minuteMs, partitions, signal, onProgress })
     try {
-      const keys = new Map(await Promise.all([neighbour, attacked].map(async (workspaceId) => [workspaceId, await workspace(system, workspaceId)] as const)))
+      const keys = new Map(
+        await Promise.all([neighbour, attacked].map(async (workspaceId) => [workspaceId, await workspace(system, workspaceId)] as const)),
+      )
       const api = (workspaceId: string): Api => new Api(system.url, keys.get(workspaceId)!)
-      await Promise.all([...neighbourTemplates.map((name) => approve(api(neighbour), name)), ...(['steady', 'wide'] as const).map((name) => approve(api(attacked), name))])
+      await Promise.all([
+        ...neighbourTemplates.map((name) => approve(api(neighbour), name)),
+        ...(['steady', 'wide'] as const).map((name) => approve(api(attacked), name)),
+      ])
       const env = { ...system.env } as NodeJS.ProcessEnv
-      const connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env, 'fuzz'), registry: registryConfigFromEnv(env), log: silentLog, onFatal: () => undefined })
-      const schemaIds = new Map(await Promise.all(allTopics.map(async (topic) => [topic.name, await connection.registry.writerIdOf(topic)] as const)))
+      const connection = new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env, 'fuzz'),
+        registry: registryConfigFromEnv(env),
+        log: silentLog,
+        onFatal: () => undefined,
+      })
+      const schemaIds = new Map(
+        await Promise.all(allTopics.map(async (topic) => [topic.name, await connection.registry.writerIdOf(topic)] as const)),
+      )
       return new RunningStage(system, keys, schemaIds, connection)
     } catch (error) {
       await system.stop()
@@ -69,7 +81,10 @@ export class RunningStage {
   /** Which of these sequences have started. */
   started(sequenceIds: readonly string[]): Promise<ReadonlySet<string>> {
     return this.asked(async (client) => {
-      const { rows } = await client.query<{ id: string }>('SELECT sequence_id::text AS id FROM orchestrator.sequences WHERE sequence_id = ANY($1::uuid[])', [sequenceIds])
+      const { rows } = await client.query<{ id: string }>(
+        'SELECT sequence_id::text AS id FROM orchestrator.sequences WHERE sequence_id = ANY($1::uuid[])',
+        [sequenceIds],
+      )
       return new Set(rows.map(({ id }) => id))
     })
   }
@@ -127,7 +142,9 @@ async function workspace(system: System, workspaceId: string): Promise<string> {
     if (!answer.ok) throw new Error(`workspace ${workspaceId} could not be made: ${answer.status} ${await answer.text()}`)
     return answer
   }
-  const made = (await (await post(`${system.url}/v1/workspaces`, { workspaceId, name: workspaceId }, system.rootKey)).json()) as { apiKey: { key: string } }
+  const made = (await (await post(`${system.url}/v1/workspaces`, { workspaceId, name: workspaceId }, system.rootKey)).json()) as {
+    apiKey: { key: string }
+  }
   const apiKey = made.apiKey.key
   await post(`${system.sandboxUrl}/phones`, { workspaceId, apiKey })
   await connectProviders({ url: system.url, workspaceId, apiKey, sandboxUrl: system.sandboxUrl })

@@ -1,5 +1,15 @@
 // Scripts of the good traffic: each knows exactly how its sequence must go, whatever stands on the topics beside it.
-import { avroSchemas, messageIdOf, partitionOf, sendIdOf, sequenceIdOf, topics, wireHeader, type ChannelType, type Topic } from '@stepcast/contracts'
+import {
+  avroSchemas,
+  messageIdOf,
+  partitionOf,
+  sendIdOf,
+  sequenceIdOf,
+  topics,
+  wireHeader,
+  type ChannelType,
+  type Topic,
+} from '@stepcast/contracts'
 import { avroBytes, batchOf, Refused, type Api, type Schema, type Wire, type WireRecord } from '@stepcast/chaos'
 import { sleep } from '@stepcast/stack'
 import type { TemplateName } from './templates'
@@ -33,12 +43,22 @@ export interface Story {
 
 interface Told {
   readonly state: string
-  readonly history: readonly { readonly type: string; readonly step?: number; readonly kind?: string; readonly reason?: string; readonly outcome?: string }[]
+  readonly history: readonly {
+    readonly type: string
+    readonly step?: number
+    readonly kind?: string
+    readonly reason?: string
+    readonly outcome?: string
+  }[]
 }
 
 /** How a story went, as `1 stopped, stopped`. */
 const told = ({ history }: Told): string =>
-  history.flatMap(({ type, step, reason, outcome }) => (type === 'StepEnded' ? [`${step} ${reason}`] : type === 'SequenceEnded' ? [outcome] : [])).join(', ')
+  history
+    .flatMap(({ type, step, reason, outcome }) =>
+      type === 'StepEnded' ? [`${step} ${reason}`] : type === 'SequenceEnded' ? [outcome] : [],
+    )
+    .join(', ')
 
 /** How long a script waits for what must come. */
 export const patienceMs = 45_000
@@ -76,24 +96,54 @@ export class Stage {
       return
     }
     const value = {
-      workspaceId, sendId, userId, templateId, templateVersion: null, campaignId: null, variables: { orderNo: '42' }, tag: null, source: null, requestedAt: Date.now(),
+      workspaceId,
+      sendId,
+      userId,
+      templateId,
+      templateVersion: null,
+      campaignId: null,
+      variables: { orderNo: '42' },
+      tag: null,
+      source: null,
+      requestedAt: Date.now(),
     }
     const home = partitionOf(sequenceId, partitions)
-    await this.put(topics.sends, value, door === 'kafka' ? sequenceId : 'any', partition ?? (door === 'kafka' ? home : (home + 1) % partitions))
+    await this.put(
+      topics.sends,
+      value,
+      door === 'kafka' ? sequenceId : 'any',
+      partition ?? (door === 'kafka' ? home : (home + 1) % partitions),
+    )
   }
 
   /** Reports over Kafka, at home. */
   async report(messageId: string, kind: string): Promise<void> {
     const { workspaceId, partitions } = this.of
     const sequenceId = messageId.split('.')[0]!
-    const value = { workspaceId, messageId, kind, occurredAt: Date.now(), source: 'neighbour-app', reason: null, providerMessageId: null, detail: {} }
+    const value = {
+      workspaceId,
+      messageId,
+      kind,
+      occurredAt: Date.now(),
+      source: 'neighbour-app',
+      reason: null,
+      providerMessageId: null,
+      detail: {},
+    }
     await this.put(topics.engagements, value, sequenceId, partitionOf(sequenceId, partitions))
   }
 
   /** Cancels over Kafka, on this partition of the controls. */
   async cancelOverKafka({ sequenceId }: Story, partition: number): Promise<void> {
     const { workspaceId } = this.of
-    const value = { cancelId: `cancel-${sequenceId}`, workspaceId, scope: 'sequence', id: sequenceId, requestedBy: 'probe', requestedAt: Date.now() }
+    const value = {
+      cancelId: `cancel-${sequenceId}`,
+      workspaceId,
+      scope: 'sequence',
+      id: sequenceId,
+      requestedBy: 'probe',
+      requestedAt: Date.now(),
+    }
     await this.put(topics.controls, value, workspaceId, partition)
   }
 
@@ -115,7 +165,9 @@ export class Stage {
 
   /** How often a provider took a message. */
   async arrivals(messageId: string): Promise<number> {
-    const answer = await fetch(`${this.of.sandboxUrl}/log?messageId=${encodeURIComponent(messageId)}`, { signal: AbortSignal.timeout(10_000) })
+    const answer = await fetch(`${this.of.sandboxUrl}/log?messageId=${encodeURIComponent(messageId)}`, {
+      signal: AbortSignal.timeout(10_000),
+    })
     return ((await answer.json()) as { items: { accepted: boolean }[] }).items.filter(({ accepted }) => accepted).length
   }
 
@@ -153,7 +205,12 @@ export class Stage {
   private async put(topic: Topic, value: object, key: string, partition: number): Promise<void> {
     const bytes = Buffer.concat([wireHeader(this.of.schemaIds.get(topic.name)!), avroBytes(avroSchemas[topic.record] as Schema, value)])
     const record = { key: Buffer.from(key), value: bytes, headers: [] }
-    await this.patiently(() => this.of.wire.produce(topic.name, partition, batchOf([record], Date.now())).then(({ error }) => error === 0, () => false))
+    await this.patiently(() =>
+      this.of.wire.produce(topic.name, partition, batchOf([record], Date.now())).then(
+        ({ error }) => error === 0,
+        () => false,
+      ),
+    )
     this.of.onRecord?.(topic.name, partition, record)
   }
 

@@ -14,7 +14,10 @@ type Channel = keyof typeof contents
 const patient = 1_440
 const brief = 5
 
-const step = (channels: readonly Channel[], stopCondition?: string, waitMinutes?: number) => ({ channels, ...(stopCondition !== undefined && { stopCondition, waitMinutes }) })
+const step = (channels: readonly Channel[], stopCondition?: string, waitMinutes?: number) => ({
+  channels,
+  ...(stopCondition !== undefined && { stopCondition, waitMinutes }),
+})
 
 /** Steps by template; null: a broadcast over all channels. */
 const plans = {
@@ -39,7 +42,9 @@ export async function approve(api: Api, templateId: TemplateName): Promise<void>
   const steps = plans[templateId]
   const channels = steps === null ? (Object.keys(contents) as Channel[]) : [...new Set(steps.flatMap((one) => one.channels))]
   const body = {
-    templateId, name: templateId, category: 'Transactional',
+    templateId,
+    name: templateId,
+    category: 'Transactional',
     variableSchema: [{ name: 'orderNo', type: 'string', required: true, default: null }],
     channels: channels.map((channelType) => ({ channelType, content: contents[channelType] })),
     // Nothing expires: whatever comes late must come all the same.

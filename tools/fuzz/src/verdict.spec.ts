@@ -7,22 +7,46 @@ const sends = 'stepcast.sends.v1'
 
 const fired = (id: string, expected: Expected, more: Partial<Shot> = {}, offset = Number(id)): Fired => ({
   shot: {
-    id, kind: 'bytes/flip', topic: sends, partition: 0, records: [{ key: null, value: Buffer.from('x'), headers: [] }], front: {}, transaction: null, expected, starts: [],
-    neverStarts: [], ...more,
+    id,
+    kind: 'bytes/flip',
+    topic: sends,
+    partition: 0,
+    records: [{ key: null, value: Buffer.from('x'), headers: [] }],
+    front: {},
+    transaction: null,
+    expected,
+    starts: [],
+    neverStarts: [],
+    ...more,
   },
   error: 0,
   offset,
 })
 
 const letter = (id: string | null, place: string, holds = ''): Letter => ({
-  partition: 0, offset: 7, place, reason: 'not_avro', detail: '', id, holds: (text) => holds === text,
+  partition: 0,
+  offset: 7,
+  place,
+  reason: 'not_avro',
+  detail: '',
+  id,
+  holds: (text) => holds === text,
 })
 
-const outcome = (parts: Partial<Outcome>): Outcome => ({ fired: [], letters: [], readersOf: () => 1, ownLetters: new Set(), started: new Set(), ...parts })
+const outcome = (parts: Partial<Outcome>): Outcome => ({
+  fired: [],
+  letters: [],
+  readersOf: () => 1,
+  ownLetters: new Set(),
+  started: new Set(),
+  ...parts,
+})
 const whats = (parts: Partial<Outcome>): string[] => judge(outcome(parts)).map(({ what }) => what)
 
 it('is content with one letter for each record that needs one, and none for those that were used', () => {
-  expect(whats({ fired: [fired('1', 'letter'), fired('2', 'used'), fired('3', 'either'), fired('4', 'invisible')], letters: [letter('1', '')] })).toEqual([])
+  expect(
+    whats({ fired: [fired('1', 'letter'), fired('2', 'used'), fired('3', 'either'), fired('4', 'invisible')], letters: [letter('1', '')] }),
+  ).toEqual([])
 })
 
 it('finds a letter by its coordinates when its headers are gone', () => {
@@ -32,7 +56,10 @@ it('finds a letter by its coordinates when its headers are gone', () => {
 
 it.each<[string, Partial<Outcome>]>([
   ['1 records are neither used nor dead letters', { fired: [fired('1', 'letter')] }],
-  ['1 records became more dead letters than they have readers', { fired: [fired('1', 'letter')], letters: [letter('1', ''), letter('1', '')] }],
+  [
+    '1 records became more dead letters than they have readers',
+    { fired: [fired('1', 'letter')], letters: [letter('1', ''), letter('1', '')] },
+  ],
   ['1 good or aborted records became dead letters', { fired: [fired('1', 'used')], letters: [letter('1', '')] }],
   ['1 good or aborted records became dead letters', { fired: [fired('1', 'invisible')], letters: [letter('1', '')] }],
   ['1 good sends started nothing', { fired: [fired('1', 'used', { starts: ['s'] })] }],

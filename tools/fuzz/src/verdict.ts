@@ -20,7 +20,8 @@ export interface Problem {
 }
 
 /** Where a shot stands, and what it is. */
-export const placeOf = ({ shot: { topic, partition, kind, id }, offset }: Fired): string => `${topic}/${partition}/${offset} ${kind} (${id})`
+export const placeOf = ({ shot: { topic, partition, kind, id }, offset }: Fired): string =>
+  `${topic}/${partition}/${offset} ${kind} (${id})`
 
 /** What is known when it is over. */
 export interface Outcome {
@@ -47,7 +48,8 @@ export function sortLetters({ fired, letters, ownLetters }: Outcome): Sorted {
   const byPlace = new Map<string, Fired>()
   for (const one of fired) {
     if (one.error !== 0) continue
-    for (let index = 0; index < one.shot.records.length; index++) byPlace.set(`${one.shot.topic}/${one.shot.partition}/${one.offset + index}`, one)
+    for (let index = 0; index < one.shot.records.length; index++)
+      byPlace.set(`${one.shot.topic}/${one.shot.partition}/${one.offset + index}`, one)
   }
   const byShot = new Map<Fired, Letter[]>()
   const others: Letter[] = []
@@ -63,7 +65,8 @@ export function sortLetters({ fired, letters, ownLetters }: Outcome): Sorted {
 const shown = 12
 const some = (places: readonly string[]): readonly string[] =>
   places.length <= shown ? places : [...places.slice(0, shown), `and ${places.length - shown} more`]
-const problem = (what: string, places: readonly string[]): Problem[] => (places.length === 0 ? [] : [{ what: `${places.length} ${what}`, places: some(places) }])
+const problem = (what: string, places: readonly string[]): Problem[] =>
+  places.length === 0 ? [] : [{ what: `${places.length} ${what}`, places: some(places) }]
 const reasons = (letters: readonly Letter[]): string => [...new Set(letters.map(({ reason }) => reason))].join(', ')
 
 /** Judges the letters and what has started. */
@@ -82,12 +85,24 @@ export function judge(outcome: Outcome, sorted: Sorted = sortLetters(outcome)): 
   const repeated = [...again].filter(([place, times]) => times > readersOf(place.split('/')[0]!))
   return [
     ...problem('records are neither used nor dead letters', missing.map(placeOf)),
-    ...problem('records became more dead letters than they have readers', doubled.map((one) => `${placeOf(one)}: ${lettersOf(one).length} × ${reasons(lettersOf(one))}`)),
-    ...problem('good or aborted records became dead letters', refused.map((one) => `${placeOf(one)}: ${reasons(lettersOf(one))}: ${lettersOf(one)[0]!.detail}`)),
+    ...problem(
+      'records became more dead letters than they have readers',
+      doubled.map((one) => `${placeOf(one)}: ${lettersOf(one).length} × ${reasons(lettersOf(one))}`),
+    ),
+    ...problem(
+      'good or aborted records became dead letters',
+      refused.map((one) => `${placeOf(one)}: ${reasons(lettersOf(one))}: ${lettersOf(one)[0]!.detail}`),
+    ),
     ...problem('good sends started nothing', notStarted.map(placeOf)),
     ...problem('aborted sends started something', wronglyStarted.map(placeOf)),
-    ...problem('records of the neighbour became dead letters', named.map(({ place, reason, detail }) => `${place} ${reason}: ${detail}`)),
-    ...problem('other records became dead letters more than once', repeated.map(([place, times]) => `${place} ${times} times`)),
+    ...problem(
+      'records of the neighbour became dead letters',
+      named.map(({ place, reason, detail }) => `${place} ${reason}: ${detail}`),
+    ),
+    ...problem(
+      'other records became dead letters more than once',
+      repeated.map(([place, times]) => `${place} ${times} times`),
+    ),
   ]
 }
 
@@ -99,9 +114,16 @@ export function tableOf({ fired }: Outcome, sorted: Sorted): string[] {
     const letters = own.flatMap((one) => sorted.byShot.get(one) ?? [])
     const counts = new Map<string, number>()
     for (const { reason } of letters) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-    const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 4).map(([reason, n]) => `${reason} ${n}`)
+    const most = [...counts]
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 4)
+      .map(([reason, n]) => `${reason} ${n}`)
     return [family, own.length, own.filter(({ error }) => error !== 0).length, letters.length, most.join(', ')] as const
   })
-  const line = (cells: readonly (string | number)[]): string => `${String(cells[0]).padEnd(13)}${cells.slice(1, 4).map((cell) => String(cell).padStart(9)).join('')}   ${cells[4]}`.trimEnd()
+  const line = (cells: readonly (string | number)[]): string =>
+    `${String(cells[0]).padEnd(13)}${cells
+      .slice(1, 4)
+      .map((cell) => String(cell).padStart(9))
+      .join('')}   ${cells[4]}`.trimEnd()
   return [line(['', 'shots', 'refused', 'letters', '']), ...rows.map(line)]
 }

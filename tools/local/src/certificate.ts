@@ -29,9 +29,7 @@ export async function sandboxCertificate(home: string, names: readonly string[] 
     curve: 'P-256',
     algorithm: 'sha256',
     notAfterDate: new Date(Date.now() + goodForMs),
-    extensions: [
-      { name: 'subjectAltName', altNames: [...dnsNames, { type: 7, ip: '127.0.0.1' }, { type: 7, ip: '::1' }] },
-    ],
+    extensions: [{ name: 'subjectAltName', altNames: [...dnsNames, { type: 7, ip: '127.0.0.1' }, { type: 7, ip: '::1' }] }],
   })
   writePrivately(files.keyFile, made.private)
   writePrivately(files.certFile, made.cert)

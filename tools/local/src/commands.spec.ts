@@ -9,11 +9,15 @@ const commands = Object.entries(scripts).flatMap(([name, line]) => (line.include
 // These take no options: to start them is to do what they do.
 const withoutOptions = ['set-up', 'stop', 'reset']
 
-it.each(commands.filter(({ name }) => !withoutOptions.includes(name)))('npm run $name -- --help says what it does', ({ name, line }) => {
-  const [, ...args] = line.replace(/^exec /, '').split(' ')
-  const said = execFileSync(process.execPath, [...args, '--help'], { cwd: checkout, encoding: 'utf8' })
-  expect(said).toContain(name === 'start' ? 'npm start' : `npm run ${name}`)
-}, 60_000)
+it.each(commands.filter(({ name }) => !withoutOptions.includes(name)))(
+  'npm run $name -- --help says what it does',
+  ({ name, line }) => {
+    const [, ...args] = line.replace(/^exec /, '').split(' ')
+    const said = execFileSync(process.execPath, [...args, '--help'], { cwd: checkout, encoding: 'utf8' })
+    expect(said).toContain(name === 'start' ? 'npm start' : `npm run ${name}`)
+  },
+  60_000,
+)
 
 it('knows every command that it is asked for', () => {
   const known = readFileSync(join(checkout, 'tools', 'start.mjs'), 'utf8')

@@ -24,7 +24,8 @@ interface Service {
 }
 
 const text = readFileSync(join(checkout, 'docker-compose.yml'), 'utf8')
-const read = (file: string) => load(readFileSync(join(checkout, file), 'utf8'), { schema: YAML11_SCHEMA }) as { services: Record<string, Service> }
+const read = (file: string) =>
+  load(readFileSync(join(checkout, file), 'utf8'), { schema: YAML11_SCHEMA }) as { services: Record<string, Service> }
 const { services } = read('docker-compose.yml')
 /** They do something and end. */
 const once = ['set-up', 'certificate', 'demo']
@@ -38,7 +39,8 @@ const codeOf = (folder: string): string =>
     .filter((file) => /\.ts$/.test(file) && !/\.(spec|features)\.ts$|(^|\/)testing\.ts$/.test(file))
     .map((file) => readFileSync(join(checkout, folder, 'src', file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''))
     .join('\n')
-const importsOf = (code: string): string[] => [...code.matchAll(/from '@stepcast\/([a-z]+)'/g)].map(([, name]) => name!).filter((name) => name !== 'testing')
+const importsOf = (code: string): string[] =>
+  [...code.matchAll(/from '@stepcast\/([a-z]+)'/g)].map(([, name]) => name!).filter((name) => name !== 'testing')
 
 /** The libraries that a service is made of. */
 function librariesOf(service: string): Set<string> {
@@ -67,7 +69,7 @@ it('runs every service of the local system, each by its own program', () => {
   expect(ours.map(([name]) => name).sort()).toEqual([...serviceKinds.map(({ name }) => name), ...once].sort())
 })
 
-it('publishes the gateway, and the sandbox\'s page to this machine; nothing else', () => {
+it("publishes the gateway, and the sandbox's page to this machine; nothing else", () => {
   const published = Object.entries(services).flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${port}`))
   expect(published).toEqual(['gateway 8080:8080', 'gateway 8090:8090', 'provider-sandbox 127.0.0.1:8091:8080'])
   expect(text).not.toMatch(/network_mode|privileged/)
@@ -79,7 +81,8 @@ it('has no secret of its own: each comes from .env or compose refuses', () => {
     for (const [name, value] of Object.entries(environment)) {
       if (secrets.test(name)) expect(value).toMatch(/^\$\{[A-Z_]+:\?[^}]+\}$/)
       // One within an address.
-      for (const [, user, password] of String(value).matchAll(/:\/\/([^:/@]+):([^@]+)@/g)) expect(`${user} ${password}`).toMatch(/^\w+ \$\{[A-Z_]+:\?[^}]+\}$/)
+      for (const [, user, password] of String(value).matchAll(/:\/\/([^:/@]+):([^@]+)@/g))
+        expect(`${user} ${password}`).toMatch(/^\w+ \$\{[A-Z_]+:\?[^}]+\}$/)
     }
   }
   const named = [...text.matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name]) => name!)
@@ -90,7 +93,7 @@ it('has no secret of its own: each comes from .env or compose refuses', () => {
   for (const name of optional) expect(example).toMatch(new RegExp(`^${name}=`, 'm'))
 })
 
-it.each(serviceKinds.map(({ name }) => name))('%s is given what its code reads, and no secret that is another\'s', (name) => {
+it.each(serviceKinds.map(({ name }) => name))("%s is given what its code reads, and no secret that is another's", (name) => {
   const own = codeOf(`apps/${name}`)
   const libraries = librariesOf(name)
   const everything = [own, ...[...libraries].map((library) => codeOf(`libs/${library}`))].join('\n')
@@ -101,8 +104,13 @@ it.each(serviceKinds.map(({ name }) => name))('%s is given what its code reads, 
   }
   if (name === 'provider-sandbox') return
   const needed = [
-    'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL', 'STEPCAST_INTERNAL_SECRET',
-    ...[...own.matchAll(/\b[A-Z]+(?:_[A-Z]+)*_(?:URL|ENDPOINT)\b/g)].map(([variable]) => variable).filter((variable) => variable !== 'DATABASE_URL'),
+    'KAFKA_BROKERS',
+    'SCHEMA_REGISTRY_URL',
+    'DATABASE_URL',
+    'STEPCAST_INTERNAL_SECRET',
+    ...[...own.matchAll(/\b[A-Z]+(?:_[A-Z]+)*_(?:URL|ENDPOINT)\b/g)]
+      .map(([variable]) => variable)
+      .filter((variable) => variable !== 'DATABASE_URL'),
     ...(readersOfSecrets['STEPCAST_ENCRYPTION_KEY']!.includes(name) ? ['STEPCAST_ENCRYPTION_KEY'] : []),
     ...(libraries.has('channel') ? ['STEPCAST_PUBLIC_URL'] : []),
     ...(name.endsWith('-dispatcher') || namesIn(own, 'STEPCAST_MINUTE_MS') ? ['STEPCAST_MINUTE_MS'] : []),
@@ -117,7 +125,10 @@ it('whoever runs on is asked whether it works, patiently, and is bounded; the se
     expect(`${name} ${restart}`).toMatch(once.includes(name) ? / on-failure:\d+$/ : / unless-stopped$/)
     if (!once.includes(name)) {
       expect(healthcheck).toEqual({
-        test: expect.any(Array), interval: expect.stringMatching(/^\d+s$/), timeout: expect.stringMatching(/^\d+s$/), retries: expect.any(Number),
+        test: expect.any(Array),
+        interval: expect.stringMatching(/^\d+s$/),
+        timeout: expect.stringMatching(/^\d+s$/),
+        retries: expect.any(Number),
         start_period: expect.stringMatching(/^\d+s$/),
       })
     }
@@ -135,13 +146,19 @@ it('whoever runs on is asked whether it works, patiently, and is bounded; the se
 it('builds one image and pulls the others by exact tags', () => {
   expect(ours.filter(([, { build }]) => build !== undefined).map(([name]) => name)).toEqual(['set-up'])
   for (const [name, { pull_policy: pull }] of ours) expect(`${name} ${pull}`).toBe(`${name} never`)
-  const images = Object.values(services).map(({ image }) => image).filter((image) => image !== 'stepcast')
+  const images = Object.values(services)
+    .map(({ image }) => image)
+    .filter((image) => image !== 'stepcast')
   const froms = [...readFileSync(join(checkout, 'Dockerfile'), 'utf8').matchAll(/^FROM (\S+)/gm)].map(([, image]) => image!)
   for (const image of [...images, ...froms]) expect(image).toMatch(/:\d+\.\d+(\.\d+)?(-slim)?$|@sha256:[0-9a-f]{64}$/)
 })
 
 it('leads to the sandbox, and by one line in .env to the providers', () => {
-  const endpoints = { 'push-dispatcher': ['FCM_ENDPOINT', 'FCM_TOKEN_ENDPOINT', 'APNS_ENDPOINT'], 'sms-dispatcher': ['TWILIO_ENDPOINT'], 'messenger-dispatcher': ['SOLAPI_ENDPOINT'] }
+  const endpoints = {
+    'push-dispatcher': ['FCM_ENDPOINT', 'FCM_TOKEN_ENDPOINT', 'APNS_ENDPOINT'],
+    'sms-dispatcher': ['TWILIO_ENDPOINT'],
+    'messenger-dispatcher': ['SOLAPI_ENDPOINT'],
+  }
   const real = read('docker/real-providers.yml').services
   for (const [name, variables] of Object.entries(endpoints)) {
     for (const variable of variables) {
@@ -180,7 +197,8 @@ describe('docker/make-env.sh', () => {
   })
 
   it('of several at a time one wins and the others change nothing', async () => {
-    const run = (): Promise<number | null> => new Promise((done) => spawn('sh', [join(folder, 'docker', 'make-env.sh')], { stdio: 'ignore' }).once('exit', done))
+    const run = (): Promise<number | null> =>
+      new Promise((done) => spawn('sh', [join(folder, 'docker', 'make-env.sh')], { stdio: 'ignore' }).once('exit', done))
     const codes = await Promise.all(Array.from({ length: 8 }, run))
     expect(codes).toContain(0)
     expect([...made().matchAll(/=[0-9a-f]{64}$/gm)]).toHaveLength(6)

@@ -31,7 +31,7 @@ export async function ensureDemoWorkspace(home: string, url: string, rootKey: st
   const file = join(home, 'secrets', 'demo-workspace.json')
   const answer = await fetch(`${url}/v1/workspaces`, {
     method: 'POST',
-    headers: { 'authorization': `Bearer ${rootKey}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${rootKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ workspaceId, name: 'Demo' }),
     signal: AbortSignal.timeout(30_000),
   })

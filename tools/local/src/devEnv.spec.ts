@@ -41,7 +41,9 @@ describe('dev.env', () => {
   })
 
   it('tells how to sign in, last and by name', () => {
-    expect(devEnvText(variables, { SCHEMA_REGISTRY_AUTH: 'u:p', KAFKA_SASL_PASSWORD: 'a b' })).toMatch(/\nKAFKA_SASL_PASSWORD='a b'\nSCHEMA_REGISTRY_AUTH=u:p\n$/)
+    expect(devEnvText(variables, { SCHEMA_REGISTRY_AUTH: 'u:p', KAFKA_SASL_PASSWORD: 'a b' })).toMatch(
+      /\nKAFKA_SASL_PASSWORD='a b'\nSCHEMA_REGISTRY_AUTH=u:p\n$/,
+    )
   })
 
   it('comes back from our own reader as it was', () => {

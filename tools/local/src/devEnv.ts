@@ -16,9 +16,17 @@ export interface DevEnv {
 }
 
 const order: readonly (keyof DevEnv)[] = [
-  'STEPCAST_URL', 'STEPCAST_GRPC', 'STEPCAST_SANDBOX_URL', 'STEPCAST_ROOT_KEY',
-  'STEPCAST_WORKSPACE_ID', 'STEPCAST_API_KEY', 'STEPCAST_SIGNING_KID', 'STEPCAST_SIGNING_SECRET',
-  'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL',
+  'STEPCAST_URL',
+  'STEPCAST_GRPC',
+  'STEPCAST_SANDBOX_URL',
+  'STEPCAST_ROOT_KEY',
+  'STEPCAST_WORKSPACE_ID',
+  'STEPCAST_API_KEY',
+  'STEPCAST_SIGNING_KID',
+  'STEPCAST_SIGNING_SECRET',
+  'KAFKA_BROKERS',
+  'SCHEMA_REGISTRY_URL',
+  'DATABASE_URL',
 ]
 
 /**
@@ -39,9 +47,11 @@ function quoted(value: string): string {
 
 /** Reads what {@link devEnvText} wrote. */
 export function parseDevEnv(text: string): Record<string, string> {
-  return Object.fromEntries(text.split('\n').flatMap((line) => {
-    const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? []
-    if (name === undefined || value === undefined) return []
-    return [[name, value.startsWith("'") ? value.slice(1, -1).replaceAll(`'\\''`, "'") : value]]
-  }))
+  return Object.fromEntries(
+    text.split('\n').flatMap((line) => {
+      const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? []
+      if (name === undefined || value === undefined) return []
+      return [[name, value.startsWith("'") ? value.slice(1, -1).replaceAll(`'\\''`, "'") : value]]
+    }),
+  )
 }

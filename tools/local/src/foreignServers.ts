@@ -30,7 +30,9 @@ export function foreignServers(home: string): ForeignServers {
 /** Notes which servers of the user's a start uses. */
 export function noteForeignServers(home: string, { kafkaBrokers, registryUrl, databaseUrl }: NonNullable<SystemOptions['use']>): void {
   const noted = foreignServers(home)
-  const withNew = (known: readonly string[], address: string | undefined): string[] => [...new Set([...known, ...(address === undefined ? [] : [address])])]
+  const withNew = (known: readonly string[], address: string | undefined): string[] => [
+    ...new Set([...known, ...(address === undefined ? [] : [address])]),
+  ]
   const now: ForeignServers = {
     kafka: withNew(noted.kafka, kafkaBrokers),
     registry: withNew(noted.registry, registryUrl && withoutCredentials(registryUrl)),
@@ -56,8 +58,10 @@ export function leftOnServers({ kafka, registry, database }: ForeignServers, hom
   return [
     'Left as it is, since it is on servers of yours:',
     ...left,
-    ...(database.length === 0 ? [] : [
-      `Kept ${join(home, 'secrets')}: without its keys nothing sealed in that database opens (signing keys, provider accounts). Delete it yourself when the database is gone.`,
-    ]),
+    ...(database.length === 0
+      ? []
+      : [
+          `Kept ${join(home, 'secrets')}: without its keys nothing sealed in that database opens (signing keys, provider accounts). Delete it yourself when the database is gone.`,
+        ]),
   ]
 }

@@ -27,9 +27,11 @@ beforeAll(async () => {
   saslPort = await freePort()
   const listener = (name: string, at: number): string => `${name}://127.0.0.1:${at}`
   cluster = await startStack({
-    home, ports: { kafka: port }, use: { registryUrl, databaseUrl },
+    home,
+    ports: { kafka: port },
+    use: { registryUrl, databaseUrl },
     brokerSettings: {
-      'listeners': [listener('PLAINTEXT', port), listener('SASL', saslPort), listener('CONTROLLER', controller)].join(','),
+      listeners: [listener('PLAINTEXT', port), listener('SASL', saslPort), listener('CONTROLLER', controller)].join(','),
       'advertised.listeners': [listener('PLAINTEXT', port), listener('SASL', saslPort)].join(','),
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
       'controller.quorum.voters': `1@127.0.0.1:${controller}`,
@@ -53,7 +55,8 @@ async function said(env: NodeJS.ProcessEnv, more: Partial<Parameters<typeof pref
   const begin = Date.now()
   try {
     await preflight({
-      env, registry: env['SCHEMA_REGISTRY_URL'] !== undefined,
+      env,
+      registry: env['SCHEMA_REGISTRY_URL'] !== undefined,
       ...(env['KAFKA_BROKERS'] !== undefined && { kafka: { partitions: 12, replicationFactor: 1, servicesRunAsUs: true } }),
       ...(env['DATABASE_URL'] !== undefined && { database: { url: env['DATABASE_URL'] } }),
       ...more,
@@ -70,14 +73,20 @@ async function said(env: NodeJS.ProcessEnv, more: Partial<Parameters<typeof pref
 describe('Kafka', () => {
   const plain = (): NodeJS.ProcessEnv => ({ KAFKA_BROKERS: cluster.kafkaBrokers })
   const signedIn = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
-    KAFKA_BROKERS: `127.0.0.1:${saslPort}`, KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'app', KAFKA_SASL_PASSWORD: 'secret', ...more,
+    KAFKA_BROKERS: `127.0.0.1:${saslPort}`,
+    KAFKA_SASL_MECHANISM: 'plain',
+    KAFKA_SASL_USERNAME: 'app',
+    KAFKA_SASL_PASSWORD: 'secret',
+    ...more,
   })
 
   it('a cluster that is right', async () => expect(await said(plain())).toBe(''))
 
   it('nothing listens', async () => {
     const port = await freePort()
-    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${port}` })).toMatch(new RegExp(`^KAFKA_BROKERS: no Kafka answers at 127\\.0\\.0\\.1:${port} \\(ECONNREFUSED\\)`))
+    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${port}` })).toMatch(
+      new RegExp(`^KAFKA_BROKERS: no Kafka answers at 127\\.0\\.0\\.1:${port} \\(ECONNREFUSED\\)`),
+    )
   })
 
   it('one of two addresses is wrong: the other will do', async () => {
@@ -85,7 +94,9 @@ describe('Kafka', () => {
   })
 
   it('KAFKA_SSL on a listener without TLS', async () => {
-    expect(await said({ ...plain(), KAFKA_SSL: 'true' })).toMatch(/^KAFKA_SSL is set, but 127\.0\.0\.1:\d+ does not speak TLS: unset KAFKA_SSL/)
+    expect(await said({ ...plain(), KAFKA_SSL: 'true' })).toMatch(
+      /^KAFKA_SSL is set, but 127\.0\.0\.1:\d+ does not speak TLS: unset KAFKA_SSL/,
+    )
   })
 
   describe('a listener with TLS', () => {
@@ -99,66 +110,112 @@ describe('Kafka', () => {
     afterAll(() => void tls.close())
     const at = (): string => `127.0.0.1:${(tls.address() as AddressInfo).port}`
 
-    it('and no KAFKA_SSL', async () => expect(await said({ KAFKA_BROKERS: at() })).toMatch(/^KAFKA_SSL is not set, but 127\.0\.0\.1:\d+ speaks TLS: set KAFKA_SSL=true/))
+    it('and no KAFKA_SSL', async () =>
+      expect(await said({ KAFKA_BROKERS: at() })).toMatch(/^KAFKA_SSL is not set, but 127\.0\.0\.1:\d+ speaks TLS: set KAFKA_SSL=true/))
 
     it('by an authority that nobody knows', async () => {
-      expect(await said({ KAFKA_BROKERS: at(), KAFKA_SSL: 'true' })).toMatch(/^KAFKA_SSL: 127\.0\.0\.1:\d+ and Stepcast do not agree on TLS \(.*SELF_SIGNED.*\): KAFKA_SSL_CA names/)
+      expect(await said({ KAFKA_BROKERS: at(), KAFKA_SSL: 'true' })).toMatch(
+        /^KAFKA_SSL: 127\.0\.0\.1:\d+ and Stepcast do not agree on TLS \(.*SELF_SIGNED.*\): KAFKA_SSL_CA names/,
+      )
     })
   })
 
   it('something else than Kafka', async () => {
     const web = createServer((_, response) => void response.end()).listen(0, '127.0.0.1')
     await new Promise((resolve) => web.once('listening', resolve))
-    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${(web.address() as AddressInfo).port}` })).toMatch(/^KAFKA_BROKERS: what answers at 127\.0\.0\.1:\d+ is not Kafka/)
+    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${(web.address() as AddressInfo).port}` })).toMatch(
+      /^KAFKA_BROKERS: what answers at 127\.0\.0\.1:\d+ is not Kafka/,
+    )
     web.close()
   })
 
   it('a sign-in that is wanted and not given, given and not wanted, by another mechanism, with another password', async () => {
-    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${saslPort}` })).toMatch(/^KAFKA_SASL_MECHANISM is not set, but 127\.0\.0\.1:\d+ wants a sign-in \(plain\): set KAFKA_SASL_MECHANISM/)
+    expect(await said({ KAFKA_BROKERS: `127.0.0.1:${saslPort}` })).toMatch(
+      /^KAFKA_SASL_MECHANISM is not set, but 127\.0\.0\.1:\d+ wants a sign-in \(plain\): set KAFKA_SASL_MECHANISM/,
+    )
     expect(await said(signedIn({ KAFKA_BROKERS: cluster.kafkaBrokers }))).toMatch(/^KAFKA_SASL_MECHANISM is set, but .* wants no sign-in/)
-    expect(await said(signedIn({ KAFKA_SASL_MECHANISM: 'scram-sha-512' }))).toMatch(/^KAFKA_SASL_MECHANISM is scram-sha-512, but .* takes plain/)
-    expect(await said(signedIn({ KAFKA_SASL_PASSWORD: 'wrong' }))).toMatch(/^KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: Kafka refuses the sign-in of app/)
+    expect(await said(signedIn({ KAFKA_SASL_MECHANISM: 'scram-sha-512' }))).toMatch(
+      /^KAFKA_SASL_MECHANISM is scram-sha-512, but .* takes plain/,
+    )
+    expect(await said(signedIn({ KAFKA_SASL_PASSWORD: 'wrong' }))).toMatch(
+      /^KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: Kafka refuses the sign-in of app/,
+    )
     expect(await said(signedIn({ KAFKA_SASL_MECHANISM: 'SCRAM_SHA_512' }))).toMatch(/^KAFKA_SASL_MECHANISM is "SCRAM_SHA_512"; it may be/)
   })
 
   it('a user who may not create topics', async () => {
-    expect(await said(signedIn())).toMatch(/^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/m)
+    expect(await said(signedIn())).toMatch(
+      /^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/m,
+    )
   })
 
   it('replicas that the cluster has no brokers for', async () => {
-    expect(await said(plain(), { kafka: { partitions: 12, replicationFactor: 3, servicesRunAsUs: true } })).toMatch(/^KAFKA_REPLICATION_FACTOR: Kafka cannot make/)
+    expect(await said(plain(), { kafka: { partitions: 12, replicationFactor: 3, servicesRunAsUs: true } })).toMatch(
+      /^KAFKA_REPLICATION_FACTOR: Kafka cannot make/,
+    )
   })
 
   describe('topics made beforehand, and a user with few rights', () => {
     const prefix = 'lent.'
-    const env = (user: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...user, STEPCAST_TOPIC_PREFIX: prefix, SCHEMA_REGISTRY_URL: registryUrl })
+    const env = (user: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+      ...user,
+      STEPCAST_TOPIC_PREFIX: prefix,
+      SCHEMA_REGISTRY_URL: registryUrl,
+    })
     const [read, write, describes, describeConfigs] = [3, 4, 8, 10]
     let connection: KafkaConnection
     // Rights reach the broker a moment after they are given.
     const allow = async (resourceType: number, resourceName: string, operations: readonly number[]): Promise<void> => {
-      const acl = operations.map((operation) => ({ principal: 'User:app', host: '*', operation, permissionType: 3, resourceType, resourceName, resourcePatternType: 4 }))
+      const acl = operations.map((operation) => ({
+        principal: 'User:app',
+        host: '*',
+        operation,
+        permissionType: 3,
+        resourceType,
+        resourceName,
+        resourcePatternType: 4,
+      }))
       await (await connection.admin()).createAcls({ acl })
     }
     beforeAll(async () => {
-      connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env(plain()), 'spec'), registry: registryConfigFromEnv(env(plain())), log: silentLog })
-      await setUpCluster({ kafka: kafkaConfigFromEnv(env(plain()), 'spec'), registry: registryConfigFromEnv(env(plain())), partitions: 12, replicationFactor: 1 })
+      connection = new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env(plain()), 'spec'),
+        registry: registryConfigFromEnv(env(plain())),
+        log: silentLog,
+      })
+      await setUpCluster({
+        kafka: kafkaConfigFromEnv(env(plain()), 'spec'),
+        registry: registryConfigFromEnv(env(plain())),
+        partitions: 12,
+        replicationFactor: 1,
+      })
       await allow(2, `${prefix}stepcast.`, [describes!, describeConfigs!])
     })
     afterAll(() => connection.close())
 
     it('each right that services lack is named, until they have it', async () => {
-      const soon = (expected: (text: string) => void): Promise<unknown> => eventually(async () => {
-        expected(await said(env(signedIn())))
-        return true
-      })
+      const soon = (expected: (text: string) => void): Promise<unknown> =>
+        eventually(async () => {
+          expected(await said(env(signedIn())))
+          return true
+        })
       await soon((text) => {
-        expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not read lent\.stepcast\..*: services that run so need Read, as docs\/topics\.md says\.$/m)
+        expect(text).toMatch(
+          /^KAFKA_SASL_USERNAME: the user app may not read lent\.stepcast\..*: services that run so need Read, as docs\/topics\.md says\.$/m,
+        )
         expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not write to .*lent\.stepcast\.sends\.v1.*need Write/m)
-        expect(text).toMatch(/^KAFKA_SASL_USERNAME: the user app may not read in the consumer groups lent\.gateway\.replica\.stepcast\.workspaces\.v1\.\*, .*lent\.orchestrator, .*need Read/m)
+        expect(text).toMatch(
+          /^KAFKA_SASL_USERNAME: the user app may not read in the consumer groups lent\.gateway\.replica\.stepcast\.workspaces\.v1\.\*, .*lent\.orchestrator, .*need Read/m,
+        )
       })
       // Services may run as others than whoever sets up.
       const lines: string[] = []
-      expect(await said(env(signedIn()), { kafka: { partitions: 12, replicationFactor: 1, servicesRunAsUs: false }, onProgress: (line) => lines.push(line) })).toBe('')
+      expect(
+        await said(env(signedIn()), {
+          kafka: { partitions: 12, replicationFactor: 1, servicesRunAsUs: false },
+          onProgress: (line) => lines.push(line),
+        }),
+      ).toBe('')
       expect(lines.filter((line) => line.startsWith('WARNING: KAFKA_SASL_USERNAME: the user app may not'))).toHaveLength(3)
       await allow(2, `${prefix}stepcast.`, [read!])
       await allow(3, prefix, [describes!])
@@ -178,16 +235,27 @@ describe('Kafka', () => {
     const prefix = 'made.'
     const env = (): NodeJS.ProcessEnv => ({ ...plain(), STEPCAST_TOPIC_PREFIX: prefix, SCHEMA_REGISTRY_URL: registryUrl })
     beforeAll(async () => {
-      const connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env(), 'spec'), registry: registryConfigFromEnv(env()), log: silentLog })
+      const connection = new KafkaConnection({
+        kafka: kafkaConfigFromEnv(env(), 'spec'),
+        registry: registryConfigFromEnv(env()),
+        log: silentLog,
+      })
       const made = (name: string, numPartitions: number, settings: Record<string, string>) => ({
-        topic: `${prefix}stepcast.${name}.v1`, numPartitions, replicationFactor: 1,
+        topic: `${prefix}stepcast.${name}.v1`,
+        numPartitions,
+        replicationFactor: 1,
         configEntries: Object.entries(settings).map(([key, value]) => ({ name: key, value })),
       })
       await (await connection.admin()).createTopics({
         topics: [
           made('users', 12, { 'cleanup.policy': 'delete', 'retention.ms': '3600000' }),
           made('sends', 12, { 'retention.ms': '60000', 'max.message.bytes': '4194304' }),
-          made('controls', 6, { 'retention.ms': '604800000', 'segment.ms': '86400000', 'max.message.bytes': '4194304', 'compression.type': 'snappy' }),
+          made('controls', 6, {
+            'retention.ms': '604800000',
+            'segment.ms': '86400000',
+            'max.message.bytes': '4194304',
+            'compression.type': 'snappy',
+          }),
         ],
       })
       await connection.close()
@@ -207,7 +275,11 @@ describe('Kafka', () => {
     it('and set-up refuses them too; what only differs it warns of', async () => {
       const lines: string[] = []
       const setUp = setUpCluster({
-        kafka: kafkaConfigFromEnv(env(), 'spec'), registry: registryConfigFromEnv(env()), partitions: 12, replicationFactor: 1, onProgress: (line) => lines.push(line),
+        kafka: kafkaConfigFromEnv(env(), 'spec'),
+        registry: registryConfigFromEnv(env()),
+        partitions: 12,
+        replicationFactor: 1,
+        onProgress: (line) => lines.push(line),
       })
       await expect(setUp).rejects.toThrow(wrong[0])
       expect(lines.join('\n')).toContain('WARNING: topic made.stepcast.controls.v1: compression.type is snappy and should be producer')
@@ -220,7 +292,9 @@ describe('the schema registry', () => {
 
   it('is down', async () => {
     const port = await freePort()
-    expect(await said({ SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}/apis/ccompat/v7` })).toMatch(/^SCHEMA_REGISTRY_URL: no schema registry answers at 127\.0\.0\.1:\d+ \(ECONNREFUSED\)/)
+    expect(await said({ SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}/apis/ccompat/v7` })).toMatch(
+      /^SCHEMA_REGISTRY_URL: no schema registry answers at 127\.0\.0\.1:\d+ \(ECONNREFUSED\)/,
+    )
   })
 
   it.each(['', '/apis', '/apis/registry/v3'])('at another path (%s): the right one is named', async (path) => {
@@ -240,17 +314,21 @@ describe('the schema registry', () => {
     })
     afterAll(() => void server.close())
     const at = (): NodeJS.ProcessEnv => ({ SCHEMA_REGISTRY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
-    const levels = (ofSubject: (subject: string) => string | null) => (path: string): readonly [number, unknown] => {
-      const subject = /^\/config\/(.*)$/.exec(path)?.[1]
-      if (subject === undefined) return [200, path === '/subjects' ? [] : {}]
-      const level = ofSubject(subject)
-      return level === null ? [404, { error_code: 40408 }] : [200, { compatibilityLevel: level }]
-    }
+    const levels =
+      (ofSubject: (subject: string) => string | null) =>
+      (path: string): readonly [number, unknown] => {
+        const subject = /^\/config\/(.*)$/.exec(path)?.[1]
+        if (subject === undefined) return [200, path === '/subjects' ? [] : {}]
+        const level = ofSubject(subject)
+        return level === null ? [404, { error_code: 40408 }] : [200, { compatibilityLevel: level }]
+      }
 
     it('a sign-in is wanted, or refused', async () => {
       answers = () => [401, {}]
       expect(await said(at())).toMatch(/^SCHEMA_REGISTRY_AUTH is not set, but/)
-      expect(await said({ ...at(), SCHEMA_REGISTRY_AUTH: 'a:b' })).toMatch(/^SCHEMA_REGISTRY_AUTH: the schema registry at .* refuses the sign-in \(401\)/)
+      expect(await said({ ...at(), SCHEMA_REGISTRY_AUTH: 'a:b' })).toMatch(
+        /^SCHEMA_REGISTRY_AUTH: the schema registry at .* refuses the sign-in \(401\)/,
+      )
     })
 
     it('it is something else', async () => {
@@ -262,7 +340,9 @@ describe('the schema registry', () => {
       answers = levels((subject) => (subject.includes('sends') ? 'FULL' : null))
       expect(await said(at())).toBe('')
       answers = levels((subject) => (subject.includes('users') ? 'NONE' : 'BACKWARD_TRANSITIVE'))
-      expect(await said(at())).toMatch(/^SCHEMA_REGISTRY_URL: subject stepcast\.users\.v1-value of the schema registry has the compatibility level NONE/)
+      expect(await said(at())).toMatch(
+        /^SCHEMA_REGISTRY_URL: subject stepcast\.users\.v1-value of the schema registry has the compatibility level NONE/,
+      )
     })
   })
 })
@@ -287,10 +367,13 @@ describe('PostgreSQL', () => {
 
   it('that is right', async () => expect(await said(as({ pathname: `/${database}` }))).toBe(''))
 
-  it('nothing listens', async () => expect(await said(as({ port: String(await freePort()) }))).toMatch(/^DATABASE_URL: nothing listens at 127\.0\.0\.1:\d+/))
+  it('nothing listens', async () =>
+    expect(await said(as({ port: String(await freePort()) }))).toMatch(/^DATABASE_URL: nothing listens at 127\.0\.0\.1:\d+/))
 
   it('a password that is wrong', async () => {
-    expect(await said(as({ ...ordinary, password: 'other' }))).toMatch(new RegExp(`^DATABASE_URL: PostgreSQL at .* refuses the password of ${role}`))
+    expect(await said(as({ ...ordinary, password: 'other' }))).toMatch(
+      new RegExp(`^DATABASE_URL: PostgreSQL at .* refuses the password of ${role}`),
+    )
   })
 
   it('TLS that the server does not speak', async () => {
@@ -299,11 +382,15 @@ describe('PostgreSQL', () => {
 
   it('a database that is missing: made by whoever may, else named', async () => {
     expect(await said(as({ pathname: `/${unique}_none` }))).toBe('')
-    expect(await said(as({ ...ordinary, pathname: `/${unique}_none` }))).toMatch(new RegExp(`^DATABASE_URL: there is no database "${unique}_none" at .*: CREATE DATABASE`))
+    expect(await said(as({ ...ordinary, pathname: `/${unique}_none` }))).toMatch(
+      new RegExp(`^DATABASE_URL: there is no database "${unique}_none" at .*: CREATE DATABASE`),
+    )
   })
 
   it('a role that may not create schemas, nor tables, nor change tables of another', async () => {
-    expect(await said(as(ordinary))).toMatch(new RegExp(`^DATABASE_URL: the role "${role}" may not create the schemas gateway, .* in "${database}": GRANT CREATE ON DATABASE`))
+    expect(await said(as(ordinary))).toMatch(
+      new RegExp(`^DATABASE_URL: the role "${role}" may not create the schemas gateway, .* in "${database}": GRANT CREATE ON DATABASE`),
+    )
     await admin.query(`GRANT CREATE ON DATABASE ${database} TO ${role}`)
     expect(await said(as(ordinary))).toBe('')
     const owner = new Client({ connectionString: as({ pathname: `/${database}` })['DATABASE_URL'] })
@@ -324,9 +411,13 @@ describe('PostgreSQL', () => {
 
   it('too few connections for all pools, by the role, the database or the variables', async () => {
     await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT 40`)
-    expect(await said(as(ordinary))).toMatch(/^DATABASE_URL: Stepcast may open 87 connections and PostgreSQL at .* gives 40 \(the role's limit is 40\)/)
+    expect(await said(as(ordinary))).toMatch(
+      /^DATABASE_URL: Stepcast may open 87 connections and PostgreSQL at .* gives 40 \(the role's limit is 40\)/,
+    )
     await admin.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`)
-    expect(await said({ ...as(ordinary), STEPCAST_POOL_ORCHESTRATOR: '500' })).toMatch(/may open 575 connections and PostgreSQL at .* gives 197 \(max_connections is 200, 3 of them reserved\): raise max_connections/)
+    expect(await said({ ...as(ordinary), STEPCAST_POOL_ORCHESTRATOR: '500' })).toMatch(
+      /may open 575 connections and PostgreSQL at .* gives 197 \(max_connections is 200, 3 of them reserved\): raise max_connections/,
+    )
     expect(await said({ ...as(ordinary), STEPCAST_POOL_GATEWAY: 'x' })).toMatch(/^STEPCAST_POOL_GATEWAY is "x"/)
   })
 
@@ -336,7 +427,9 @@ describe('PostgreSQL', () => {
 
     it('that refuses `options`', async () => {
       pooler = await startTransactionPooler(databaseUrl, 'refuse')
-      expect(await said({ DATABASE_URL: pooler.url })).toMatch(/^DATABASE_URL: at .* is a connection pool \(PgBouncer\) that refuses `options`\. Stepcast needs sessions of its own/)
+      expect(await said({ DATABASE_URL: pooler.url })).toMatch(
+        /^DATABASE_URL: at .* is a connection pool \(PgBouncer\) that refuses `options`\. Stepcast needs sessions of its own/,
+      )
     })
 
     it('that drops them', async () => {
@@ -351,16 +444,24 @@ describe('PostgreSQL', () => {
   })
 
   it('keys that do not fit what the database holds, or none: the variable and the file are named', async () => {
-    const env = (secret: string | undefined, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv =>
-      ({ ...as({ pathname: `/${database}` }), ...(secret && { STEPCAST_INTERNAL_SECRET: secret }), ...more })
-    const withFile = (own: NodeJS.ProcessEnv): Promise<string> => said(own, { database: { url: own['DATABASE_URL']!, keyFile: '/x/.stepcast/secrets/internal' } })
+    const env = (secret: string | undefined, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+      ...as({ pathname: `/${database}` }),
+      ...(secret && { STEPCAST_INTERNAL_SECRET: secret }),
+      ...more,
+    })
+    const withFile = (own: NodeJS.ProcessEnv): Promise<string> =>
+      said(own, { database: { url: own['DATABASE_URL']!, keyFile: '/x/.stepcast/secrets/internal' } })
     const pool = createPool({ databaseUrl: env('a')['DATABASE_URL']!, schema: 'gateway', applicationName: 'spec' })
     await pool.query(`CREATE SCHEMA gateway; ${encryptionKeysTableSql}`)
     await requireKeys(pool, encryptionKeysOf({ STEPCAST_INTERNAL_SECRET: 'the first' }))
     expect(await withFile(env('the first'))).toBe('')
-    expect(await withFile(env('another'))).toMatch(/^STEPCAST_INTERNAL_SECRET \(\/x\/\.stepcast\/secrets\/internal\) is not what the signing keys and provider accounts in this database are sealed with \(the database needs the key with the fingerprint [0-9a-f]{16}, given: [0-9a-f]{16}\)/)
+    expect(await withFile(env('another'))).toMatch(
+      /^STEPCAST_INTERNAL_SECRET \(\/x\/\.stepcast\/secrets\/internal\) is not what the signing keys and provider accounts in this database are sealed with \(the database needs the key with the fingerprint [0-9a-f]{16}, given: [0-9a-f]{16}\)/,
+    )
     expect(await withFile(env(undefined))).toMatch(/^STEPCAST_INTERNAL_SECRET \(.*none was given/)
-    expect(await withFile(env('the first', { STEPCAST_ENCRYPTION_KEY: 'new' }))).toMatch(/^STEPCAST_ENCRYPTION_KEY \(of the environment\) is not what/)
+    expect(await withFile(env('the first', { STEPCAST_ENCRYPTION_KEY: 'new' }))).toMatch(
+      /^STEPCAST_ENCRYPTION_KEY \(of the environment\) is not what/,
+    )
     expect(await withFile(env('x', { STEPCAST_ENCRYPTION_KEY: 'new', STEPCAST_ENCRYPTION_KEY_PREVIOUS: 'the first' }))).toBe('')
     await pool.query('DROP SCHEMA gateway CASCADE')
     await pool.end()
@@ -371,9 +472,18 @@ it('tells what is wrong with all servers at once, and what it is doing meanwhile
   const lines: string[] = []
   const port = await freePort()
   const text = await said(
-    { KAFKA_BROKERS: `127.0.0.1:${port}`, SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}`, DATABASE_URL: `postgres://a:b@127.0.0.1:${port}/c` },
+    {
+      KAFKA_BROKERS: `127.0.0.1:${port}`,
+      SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}`,
+      DATABASE_URL: `postgres://a:b@127.0.0.1:${port}/c`,
+    },
     { onProgress: (line) => lines.push(line) },
   )
-  expect(text.split('\n').map((line) => /^\w+/.exec(line)?.[0])).toEqual(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL', 'Nothing'])
+  expect(text.split('\n').map((line) => /^\w+/.exec(line)?.[0])).toEqual([
+    'KAFKA_BROKERS',
+    'SCHEMA_REGISTRY_URL',
+    'DATABASE_URL',
+    'Nothing',
+  ])
   expect(lines[0]).toMatch(/^Looking at Kafka \(.*\), the schema registry \(.*\), PostgreSQL \(127\.0\.0\.1:\d+\/c\) … 0 s$/)
 })

@@ -35,15 +35,33 @@ const sayEveryMs = 1_000
 export async function preflight(options: PreflightOptions): Promise<void> {
   const { env, kafka, registry, database, onProgress = () => undefined } = options
   const looks: { readonly at: string; readonly variable: string; readonly look: () => Promise<Finding[]> }[] = [
-    ...(kafka === undefined ? [] : [{
-      at: `Kafka (${env['KAFKA_BROKERS']})`, variable: 'KAFKA_BROKERS', look: async () => checkKafka({ kafka: kafkaConfigFromEnv(env, 'stepcast-pre-flight'), ...kafka }),
-    }]),
-    ...(registry !== true ? [] : [{
-      at: `the schema registry (${env['SCHEMA_REGISTRY_URL']})`, variable: 'SCHEMA_REGISTRY_URL', look: async () => checkRegistry(registryConfigFromEnv(env)),
-    }]),
-    ...(database === undefined ? [] : [{
-      at: `PostgreSQL (${placeOf(database.url)})`, variable: 'DATABASE_URL', look: () => lookAtDatabase(env, database),
-    }]),
+    ...(kafka === undefined
+      ? []
+      : [
+          {
+            at: `Kafka (${env['KAFKA_BROKERS']})`,
+            variable: 'KAFKA_BROKERS',
+            look: async () => checkKafka({ kafka: kafkaConfigFromEnv(env, 'stepcast-pre-flight'), ...kafka }),
+          },
+        ]),
+    ...(registry !== true
+      ? []
+      : [
+          {
+            at: `the schema registry (${env['SCHEMA_REGISTRY_URL']})`,
+            variable: 'SCHEMA_REGISTRY_URL',
+            look: async () => checkRegistry(registryConfigFromEnv(env)),
+          },
+        ]),
+    ...(database === undefined
+      ? []
+      : [
+          {
+            at: `PostgreSQL (${placeOf(database.url)})`,
+            variable: 'DATABASE_URL',
+            look: () => lookAtDatabase(env, database),
+          },
+        ]),
   ]
   if (looks.length === 0) return
   const begin = Date.now()
@@ -54,7 +72,10 @@ export async function preflight(options: PreflightOptions): Promise<void> {
   clearInterval(telling)
   for (const { text } of findings.filter(({ kind }) => kind === 'warning')) onProgress(`WARNING: ${text}`)
   const errors = findings.filter(({ kind }) => kind === 'error').map(({ text }) => text)
-  if (errors.length > 0) throw new PreflightFailed(`${errors.map((text) => `${text}.`.replace(/([.!?])\.$/, '$1')).join('\n')}\nNothing was made on these servers.`)
+  if (errors.length > 0)
+    throw new PreflightFailed(
+      `${errors.map((text) => `${text}.`.replace(/([.!?])\.$/, '$1')).join('\n')}\nNothing was made on these servers.`,
+    )
 }
 
 async function inTime(variable: string, look: () => Promise<Finding[]>): Promise<Finding[]> {

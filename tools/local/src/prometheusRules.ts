@@ -17,14 +17,24 @@ export function prometheusRules(operationsPage: string): string {
 
 /** The cells of every row whose first is a metric. A bar within code is no border. */
 const rowsOf = (page: string): string[][] =>
-  page.split('\n').filter((line) => line.startsWith('| `stepcast_')).map((line) => line.slice(2, -2).replaceAll(/`[^`]*`/g, (code) => code.replaceAll('|', '\0')).split(' | ').map((cell) => cell.replaceAll('\0', '|').trim()))
+  page
+    .split('\n')
+    .filter((line) => line.startsWith('| `stepcast_'))
+    .map((line) =>
+      line
+        .slice(2, -2)
+        .replaceAll(/`[^`]*`/g, (code) => code.replaceAll('|', '\0'))
+        .split(' | ')
+        .map((cell) => cell.replaceAll('\0', '|').trim()),
+    )
 
 function rulesOf([metric = '', , meaning = '', healthy = '', alert = '', first = '']: string[]): Rule[] {
   const expressions = [...alert.matchAll(/`([^`]+)`([^`]*)/g)]
   return expressions.map(([, expr, behind], i) => {
     const minutes = /for (\d+) min/.exec(behind!)?.[1]
     return {
-      alert: nameOf(metric.replaceAll('`', '')) + (expressions.length > 1 ? `${i + 1}` : ''), expr: expr!,
+      alert: nameOf(metric.replaceAll('`', '')) + (expressions.length > 1 ? `${i + 1}` : ''),
+      expr: expr!,
       ...(minutes === undefined ? {} : { for: `${minutes}m` }),
       annotations: { summary: plain(meaning), healthy: plain(healthy), first: plain(first) },
     }

@@ -59,7 +59,14 @@ export interface Connecting {
  *
  * @throws Error with the answer when gateway or sandbox refuses
  */
-export async function connectProviders({ url, workspaceId, apiKey, sandboxUrl, publicUrl = url, accounts = sandboxAccounts() }: Connecting): Promise<void> {
+export async function connectProviders({
+  url,
+  workspaceId,
+  apiKey,
+  sandboxUrl,
+  publicUrl = url,
+  accounts = sandboxAccounts(),
+}: Connecting): Promise<void> {
   const key = { authorization: `Bearer ${apiKey}` }
   const { items } = (await (await ask('GET', `${url}/v1/workspace/providers`, undefined, key)).json()) as { items: { provider: string }[] }
   const missing = providerNames.filter((name) => !items.some(({ provider }) => provider === name))
@@ -69,7 +76,9 @@ export async function connectProviders({ url, workspaceId, apiKey, sandboxUrl, p
     ask('POST', `${sandboxUrl}/accounts`, { provider: 'twilio', accountSid: twilio.accountSid, authToken: twilio.authToken }),
     ask('POST', `${sandboxUrl}/accounts`, { provider: 'solapi', apiKey: solapi.apiKey, apiSecret: solapi.apiSecret }),
     ask('POST', `${sandboxUrl}/solapi/webhooks`, {
-      apiKey: solapi.apiKey, url: `${publicUrl}/v1/callbacks/solapi/${workspaceId}`, secret: solapi.webhookSecret,
+      apiKey: solapi.apiKey,
+      url: `${publicUrl}/v1/callbacks/solapi/${workspaceId}`,
+      secret: solapi.webhookSecret,
     }),
   ])
 }

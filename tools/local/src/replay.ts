@@ -96,8 +96,13 @@ export async function judge(
   return new Map(
     entries.map((entry) => [
       entry,
-      !replayable.has(entry.topic) || entry.partition === neverWritten ? 'refused'
-        : notKeptHeader in entry.record.headers ? 'gone' : !again && done.has(placeKey(entry.places.at(-1)!)) ? 'replayed' : 'ready',
+      !replayable.has(entry.topic) || entry.partition === neverWritten
+        ? 'refused'
+        : notKeptHeader in entry.record.headers
+          ? 'gone'
+          : !again && done.has(placeKey(entry.places.at(-1)!))
+            ? 'replayed'
+            : 'ready',
     ]),
   )
 }

@@ -7,7 +7,12 @@ import { judge, replay, ReplayedLetters, type Verdict } from './replay'
 import type { ReplayArguments } from './replayArguments'
 
 /** What the command says of each entry. */
-const states: Readonly<Record<Verdict, string>> = { ready: 'to be replayed', replayed: 'replayed before', refused: 'not replayable', gone: 'bytes not kept' }
+const states: Readonly<Record<Verdict, string>> = {
+  ready: 'to be replayed',
+  replayed: 'replayed before',
+  refused: 'not replayable',
+  gone: 'bytes not kept',
+}
 // A screenful or two; the rest is a matter of narrower filters.
 const shownAtMost = 100
 

@@ -17,7 +17,11 @@ describe('the services', () => {
 
   it('run several times when asked, and the others know the first', async () => {
     const laidOut = await layOut(['orchestrator', 'send-svc'], { orchestrator: 2 }, portOf())
-    expect(laidOut.map(({ name, port }) => [name, port])).toEqual([['send-svc', 100], ['orchestrator', 101], ['orchestrator-2', 102]])
+    expect(laidOut.map(({ name, port }) => [name, port])).toEqual([
+      ['send-svc', 100],
+      ['orchestrator', 101],
+      ['orchestrator-2', 102],
+    ])
     expect(serviceUrls(laidOut)).toEqual({ SEND_SVC_URL: 'http://127.0.0.1:100', ORCHESTRATOR_URL: 'http://127.0.0.1:101' })
   })
 

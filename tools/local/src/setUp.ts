@@ -15,7 +15,11 @@ async function setUp(env: NodeJS.ProcessEnv): Promise<void> {
   const kafka = kafkaConfigFromEnv(env, 'stepcast-set-up')
   const registry = registryConfigFromEnv(env)
   await preflight({
-    env, kafka: { partitions, replicationFactor, servicesRunAsUs: false }, registry: true, onProgress, ...(env['DATABASE_URL'] && { database: { url: databaseUrlFromEnv(env) } }),
+    env,
+    kafka: { partitions, replicationFactor, servicesRunAsUs: false },
+    registry: true,
+    onProgress,
+    ...(env['DATABASE_URL'] && { database: { url: databaseUrlFromEnv(env) } }),
   })
   await setUpCluster({ kafka, registry, partitions, replicationFactor, onProgress })
 }

@@ -33,7 +33,10 @@ describe('variables', () => {
 
   it('bring servers of your own', () => {
     const { use, replicationFactor } = settingsFrom({
-      KAFKA_BROKERS: 'a:9092,b:9092', KAFKA_REPLICATION_FACTOR: '3', SCHEMA_REGISTRY_URL: 'http://registry/', DATABASE_URL: 'postgres://db/stepcast',
+      KAFKA_BROKERS: 'a:9092,b:9092',
+      KAFKA_REPLICATION_FACTOR: '3',
+      SCHEMA_REGISTRY_URL: 'http://registry/',
+      DATABASE_URL: 'postgres://db/stepcast',
     })
     expect(use).toEqual({ kafkaBrokers: 'a:9092,b:9092', registryUrl: 'http://registry', databaseUrl: 'postgres://db/stepcast' })
     expect(replicationFactor).toBe(3)

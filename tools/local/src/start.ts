@@ -138,13 +138,21 @@ Stepcast is ready after ${(tookMs / 1000).toFixed(1)} s.
   schema registry     ${env.SCHEMA_REGISTRY_URL}
   PostgreSQL          ${database.host}${database.pathname}
   data and logs       ${system.home}
-${system.demo === null ? `
+${
+  system.demo === null
+    ? `
 The workspace "demo" exists already and its keys are not in this data directory, so ${devEnv} lacks them.
-` : ''}
+`
+    : ''
+}
 Next, in another terminal:
   set -a; source ${devEnv}; set +a
-${system.demo === null ? newKeyText : `  curl -H "Authorization: Bearer $STEPCAST_API_KEY" $STEPCAST_URL/v1/templates
-  npm run demo`}
+${
+  system.demo === null
+    ? newKeyText
+    : `  curl -H "Authorization: Bearer $STEPCAST_API_KEY" $STEPCAST_URL/v1/templates
+  npm run demo`
+}
 
 ${process.connected ? 'npm run stop' : 'Ctrl-C'} stops everything; the data stays until npm run reset.`
 }

@@ -3,7 +3,17 @@ import { existsSync, mkdirSync, writeFileSync, renameSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { kafkaConfigFromEnv, registryConfigFromEnv, setUpCluster } from '@stepcast/kafka'
 import {
-  AlreadyRunning, createDatabase, freePort, loopback, Program, releaseLock, requirePortsFree, sleep, startStack, stopLeftovers, takeLock,
+  AlreadyRunning,
+  createDatabase,
+  freePort,
+  loopback,
+  Program,
+  releaseLock,
+  requirePortsFree,
+  sleep,
+  startStack,
+  stopLeftovers,
+  takeLock,
   type Stack,
 } from '@stepcast/stack'
 import { databaseUrlFromEnv } from '@stepcast/postgres'
@@ -146,21 +156,34 @@ async function startIn(
   const leftovers = await stopLeftovers(home)
   if (leftovers.length > 0) onProgress(`Stopped what an earlier start left running: ${leftovers.join(', ')}.`)
   const ports = await choosePorts(options)
-  const foreign = { kafka: use.kafkaBrokers !== undefined, registry: use.registryUrl !== undefined, database: use.databaseUrl !== undefined }
+  const foreign = {
+    kafka: use.kafkaBrokers !== undefined,
+    registry: use.registryUrl !== undefined,
+    database: use.databaseUrl !== undefined,
+  }
   const replicationFactor = options.replicationFactor ?? (foreign.kafka ? brokersDefault : 1)
   const outside = withoutStraySignIns(inherited(process.env), foreign)
   // As the services will have it, but for servers that do not run yet and a secret that may have to be made.
   const secret = options.internalSecret ?? keptInternalSecret(home)
   const lookedAt: NodeJS.ProcessEnv = {
-    ...outside, STEPCAST_INTERNAL_SECRET: secret,
-    KAFKA_BROKERS: use.kafkaBrokers, SCHEMA_REGISTRY_URL: use.registryUrl, DATABASE_URL: use.databaseUrl, ...options.env,
+    ...outside,
+    STEPCAST_INTERNAL_SECRET: secret,
+    KAFKA_BROKERS: use.kafkaBrokers,
+    SCHEMA_REGISTRY_URL: use.registryUrl,
+    DATABASE_URL: use.databaseUrl,
+    ...options.env,
   }
   // With its authority, as the services will reach it.
   const foreignDatabase = use.databaseUrl === undefined ? null : databaseUrlFromEnv(lookedAt)
-  const keyFile = options.internalSecret !== undefined ? 'of the environment' : `${internalSecretFile(home)}${secret === undefined ? ', which is not there' : ''}`
+  const keyFile =
+    options.internalSecret !== undefined
+      ? 'of the environment'
+      : `${internalSecretFile(home)}${secret === undefined ? ', which is not there' : ''}`
   const processes = { ...(options.instances && { instances: options.instances }), ...(options.services && { services: options.services }) }
   await preflight({
-    env: lookedAt, onProgress, registry: foreign.registry,
+    env: lookedAt,
+    onProgress,
+    registry: foreign.registry,
     ...(foreign.kafka && { kafka: { partitions, replicationFactor, servicesRunAsUs: true } }),
     ...(foreignDatabase !== null && { database: { url: foreignDatabase, keyFile, ...processes } }),
   })
@@ -210,7 +233,9 @@ async function startIn(
   }
   const own: Readonly<Record<string, NodeJS.ProcessEnv>> = {
     'provider-sandbox': {
-      SANDBOX_TLS_PORT: String(ports.sandboxTls), SANDBOX_CERT_FILE: certificate.certFile, SANDBOX_KEY_FILE: certificate.keyFile,
+      SANDBOX_TLS_PORT: String(ports.sandboxTls),
+      SANDBOX_CERT_FILE: certificate.certFile,
+      SANDBOX_KEY_FILE: certificate.keyFile,
     },
     // Beside the authorities that Node knows.
     'push-dispatcher': { NODE_EXTRA_CA_CERTS: certificate.certFile },
@@ -233,19 +258,28 @@ async function startIn(
   const urls = serviceUrls(laidOut)
   const running = laidOut.map((instance) => ({
     instance,
-    program: serviceProgram(home, resolve(options.appsRoot ?? join(checkout, 'apps')), instance, withOwnSecrets(instance.kind.name, {
-      ...shared,
-      ...urls,
-      PORT: String(instance.port),
-      ...(instance.kind.listens === 'http' && { GRPC_PORT: String(ports.grpc) }),
-      ...own[instance.kind.name],
-      ...options.env,
-      ...options.envOf?.[instance.name],
-    })),
+    program: serviceProgram(
+      home,
+      resolve(options.appsRoot ?? join(checkout, 'apps')),
+      instance,
+      withOwnSecrets(instance.kind.name, {
+        ...shared,
+        ...urls,
+        PORT: String(instance.port),
+        ...(instance.kind.listens === 'http' && { GRPC_PORT: String(ports.grpc) }),
+        ...own[instance.kind.name],
+        ...options.env,
+        ...options.envOf?.[instance.name],
+      }),
+    ),
   }))
   const listRunning = (): void =>
-    writeServices(home, running.flatMap(({ instance, program }) =>
-      program.pid === undefined ? [] : [{ name: instance.name, pid: program.pid, port: instance.port }]))
+    writeServices(
+      home,
+      running.flatMap(({ instance, program }) =>
+        program.pid === undefined ? [] : [{ name: instance.name, pid: program.pid, port: instance.port }],
+      ),
+    )
   for (const { program } of running) program.onLaunch(listRunning)
 
   undo.push(async () => {
@@ -254,7 +288,11 @@ async function startIn(
     writeServices(home, [])
   })
   const begin = Date.now()
-  await startGradually(running.map(({ program }) => program), bringBack, signal)
+  await startGradually(
+    running.map(({ program }) => program),
+    bringBack,
+    signal,
+  )
   onProgress(`${running.length} services are ready (${((Date.now() - begin) / 1000).toFixed(1)} s).`)
 
   const demo = names.includes('gateway') ? await ensureDemoWorkspace(home, url, key) : null
@@ -278,11 +316,22 @@ async function startIn(
     DATABASE_URL: stack.databaseUrl,
   }
   const prefix = process.env['STEPCAST_TOPIC_PREFIX']
-  writePrivately(join(home, 'dev.env'), devEnvText(env, { ...signInsOf(process.env, foreign), ...(prefix && { STEPCAST_TOPIC_PREFIX: prefix }) }))
+  writePrivately(
+    join(home, 'dev.env'),
+    devEnvText(env, { ...signInsOf(process.env, foreign), ...(prefix && { STEPCAST_TOPIC_PREFIX: prefix }) }),
+  )
   signal?.throwIfAborted()
 
   return {
-    home, url, grpc: env.STEPCAST_GRPC, sandboxUrl, rootKey: key, demo, env, stack, stop,
+    home,
+    url,
+    grpc: env.STEPCAST_GRPC,
+    sandboxUrl,
+    rootKey: key,
+    demo,
+    env,
+    stack,
+    stop,
     services: Object.fromEntries(running.map(({ instance, program }) => [instance.name, asService(instance, program)])),
   }
 }
@@ -295,7 +344,9 @@ async function choosePorts(options: SystemOptions) {
     { port: ports.grpc, purpose: 'gRPC', variable: 'STEPCAST_GRPC_PORT', ours: names.includes('gateway') },
     { port: ports.sandbox, purpose: 'provider sandbox', variable: 'STEPCAST_SANDBOX_PORT', ours: names.includes('provider-sandbox') },
     {
-      port: ports.sandboxTls, purpose: 'provider sandbox by TLS', variable: 'STEPCAST_SANDBOX_TLS_PORT',
+      port: ports.sandboxTls,
+      purpose: 'provider sandbox by TLS',
+      variable: 'STEPCAST_SANDBOX_TLS_PORT',
       ours: names.includes('provider-sandbox'),
     },
     { port: ports.kafka, purpose: 'Kafka', variable: 'STEPCAST_KAFKA_PORT', ours: use.kafkaBrokers === undefined },

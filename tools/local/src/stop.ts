@@ -10,7 +10,18 @@ import { lockFile } from './startSystem'
 const stopMs = 60_000
 
 /** Everything a system writes into its data directory. Only this is deleted: `STEPCAST_HOME` might name a directory that holds more. */
-const written = ['kafka', 'postgres', 'postgres.partial', 'registry', 'run', 'logs', 'secrets', 'services.json', 'dev.env', 'supervisor.lock']
+const written = [
+  'kafka',
+  'postgres',
+  'postgres.partial',
+  'registry',
+  'run',
+  'logs',
+  'secrets',
+  'services.json',
+  'dev.env',
+  'supervisor.lock',
+]
 
 /**
  * Stops the system of a data directory and waits until everything is gone.
@@ -50,9 +61,12 @@ async function main(): Promise<void> {
     return
   }
   switch (stopped) {
-    case 'a system': return console.log('Stopped.')
-    case 'leftovers': return console.log('Stopped what an earlier start left running.')
-    case 'nothing': return console.log(`Nothing runs on ${home}.`)
+    case 'a system':
+      return console.log('Stopped.')
+    case 'leftovers':
+      return console.log('Stopped what an earlier start left running.')
+    case 'nothing':
+      return console.log(`Nothing runs on ${home}.`)
   }
 }
 

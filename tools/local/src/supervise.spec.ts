@@ -13,8 +13,16 @@ describe('a crashed program', () => {
   it('really comes back as another process, says so, and stays away once it was stopped', async () => {
     const home = mkdtempSync(join(tmpdir(), 'stepcast-supervise-'))
     const program = new Program({
-      name: 'sleeper', home, command: 'sh', args: ['-c', 'echo awake; exec sleep 60'], env: process.env,
-      stopSignal: 'SIGTERM', stopTimeoutMs: 1_000, isReady: async () => true, readyEveryMs: 10, readyTimeoutMs: 1_000,
+      name: 'sleeper',
+      home,
+      command: 'sh',
+      args: ['-c', 'echo awake; exec sleep 60'],
+      env: process.env,
+      stopSignal: 'SIGTERM',
+      stopTimeoutMs: 1_000,
+      isReady: async () => true,
+      readyEveryMs: 10,
+      readyTimeoutMs: 1_000,
     })
     const lines: string[] = []
     await program.start()

@@ -12,16 +12,24 @@ async function wire(home: string, env: NodeJS.ProcessEnv): Promise<string> {
     if (!value) throw new Error(`${name} is missing.`)
     return value.replace(/\/+$/, '')
   }
-  const [url, sandboxUrl, publicUrl, rootKey] = ['STEPCAST_URL', 'STEPCAST_SANDBOX_URL', 'STEPCAST_PUBLIC_URL', 'STEPCAST_ROOT_KEY'].map(need) as [string, string, string, string]
+  const [url, sandboxUrl, publicUrl, rootKey] = ['STEPCAST_URL', 'STEPCAST_SANDBOX_URL', 'STEPCAST_PUBLIC_URL', 'STEPCAST_ROOT_KEY'].map(
+    need,
+  ) as [string, string, string, string]
   const demo = await ensureDemoWorkspace(home, url, rootKey)
   const file = join(home, 'dev.env')
   if (demo === null) return `The workspace "demo" exists already and its keys are not in ${home}: nothing is wired.`
   await registerPhones(sandboxUrl, demo)
   await connectProviders({ url, publicUrl, ...demo, sandboxUrl, accounts: keptAccounts(home) })
-  writePrivately(file, devEnvText({
-    STEPCAST_URL: publicUrl, STEPCAST_WORKSPACE_ID: demo.workspaceId, STEPCAST_API_KEY: demo.apiKey, STEPCAST_SIGNING_KID: demo.signingKid,
-    STEPCAST_SIGNING_SECRET: demo.signingSecret,
-  }))
+  writePrivately(
+    file,
+    devEnvText({
+      STEPCAST_URL: publicUrl,
+      STEPCAST_WORKSPACE_ID: demo.workspaceId,
+      STEPCAST_API_KEY: demo.apiKey,
+      STEPCAST_SIGNING_KID: demo.signingKid,
+      STEPCAST_SIGNING_SECRET: demo.signingSecret,
+    }),
+  )
   return `The workspace "demo" sends to the sandbox; its keys are in ${file}.`
 }
 

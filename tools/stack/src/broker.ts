@@ -38,8 +38,19 @@ export async function prepareBroker(home: string, port: number, jars: Jars, more
   if (!existsSync(join(data, 'meta.properties'))) {
     // A Kafka uuid: 16 bytes in base64url. One in 64 begins with a dash, which the tool takes for an option: hence the `=`.
     const clusterId = randomBytes(16).toString('base64url')
-    await run(java, ['-Xshare:auto', '-XX:TieredStopAtLevel=1', '-cp', classPath, logging, 'kafka.tools.StorageTool', 'format',
-      `--cluster-id=${clusterId}`, '--config', settings, '--ignore-formatted'])
+    await run(java, [
+      '-Xshare:auto',
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      classPath,
+      logging,
+      'kafka.tools.StorageTool',
+      'format',
+      `--cluster-id=${clusterId}`,
+      '--config',
+      settings,
+      '--ignore-formatted',
+    ])
   }
   return new Program({
     name: 'kafka',
@@ -65,7 +76,7 @@ export function brokerSettings(where: { data: string; port: number; controllerPo
   const settings: BrokerSettings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'listeners': `PLAINTEXT://${loopback}:${port},CONTROLLER://${loopback}:${controllerPort}`,
+    listeners: `PLAINTEXT://${loopback}:${port},CONTROLLER://${loopback}:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://${loopback}:${port}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',

@@ -4,7 +4,16 @@ export { fetchJars } from './jars'
 export { javaCommand } from './java'
 export { freePort, isPortFree, keepPorts, loopback, namedPorts, parsePort, PortInUse, requirePortsFree, type WantedPort } from './ports'
 export { endOfLog, Program, ProgramFailed, type ProgramExit, type ProgramPlan } from './program'
-export { AlreadyRunning, forgetProcess, processIdentity, recordedProcesses, recordProcess, remainsOf, stopLeftovers, type RecordedProcess } from './pidFile'
+export {
+  AlreadyRunning,
+  forgetProcess,
+  processIdentity,
+  recordedProcesses,
+  recordProcess,
+  remainsOf,
+  stopLeftovers,
+  type RecordedProcess,
+} from './pidFile'
 export { createDatabase, answers } from './postgres'
 export { lockHolder, releaseLock, takeLock, type LockHolder } from './lock'
 export { lastLines, openLog } from './logFile'

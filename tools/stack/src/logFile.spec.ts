@@ -21,7 +21,10 @@ it('what an earlier process wrote is not shown', () => {
 })
 
 it.each([
-  [['{"level":30,"msg":"listening"}', '{"level":60,"msg":"crashed","err":{"message":"no disk","stack":"Error: no disk\\n at x"}}'], 'no disk'],
+  [
+    ['{"level":30,"msg":"listening"}', '{"level":60,"msg":"crashed","err":{"message":"no disk","stack":"Error: no disk\\n at x"}}'],
+    'no disk',
+  ],
   [['{"level":50,"msg":"Error: DATABASE_URL is missing"}', '{"level":30,"msg":"request"}'], 'DATABASE_URL is missing'],
   [['{"level":50,"error":"away","msg":"cannot go on"}'], 'away'],
   [['Error: PORT 80 is in use', '    at listen (x.js:1)', '  cause: {', '    code: 7'], 'PORT 80 is in use'],
@@ -32,10 +35,20 @@ it.each([
 
 it('a start that fails tells its last error, and long lines are cut', async () => {
   const program = new Program({
-    name: 'broken', home, command: 'sh', args: ['-c', 'echo "Error: the disk is full"; printf "%01000d\\n" 7; exit 1'], env: process.env,
-    stopSignal: 'SIGTERM', stopTimeoutMs: 1_000, isReady: async () => false, readyEveryMs: 10, readyTimeoutMs: 5_000,
+    name: 'broken',
+    home,
+    command: 'sh',
+    args: ['-c', 'echo "Error: the disk is full"; printf "%01000d\\n" 7; exit 1'],
+    env: process.env,
+    stopSignal: 'SIGTERM',
+    stopTimeoutMs: 1_000,
+    isReady: async () => false,
+    readyEveryMs: 10,
+    readyTimeoutMs: 5_000,
   })
   const message = await program.start().catch((error: Error) => error.message)
-  expect(message).toMatch(/^broken ended while it started: the disk is full\. The end of .*broken\.log:\n    Error: the disk is full\n    0{300} …$/)
+  expect(message).toMatch(
+    /^broken ended while it started: the disk is full\. The end of .*broken\.log:\n    Error: the disk is full\n    0{300} …$/,
+  )
   expect(endOfLog(program.log, 5, program.logFrom, 'known')).toMatch(/^\. The end of /)
 })

@@ -25,7 +25,10 @@ export function openLog(file: string): number {
 export function lastLines(file: string, count: number, from = 0): string[] {
   const written = Math.max(0, (statSync(file, { throwIfNoEntry: false })?.size ?? 0) - from)
   const text = readEnd(file, Math.min(written, count * 2048)).toString('utf8')
-  return text.split('\n').filter((line) => line.trim() !== '').slice(-count)
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .slice(-count)
 }
 
 const errorLevels = new Set([50, 60, 'error', 'fatal'])
@@ -41,7 +44,12 @@ export function lastError(lines: readonly string[]): string | undefined {
 
 function errorOfJson(line: string): string | undefined {
   try {
-    const { level, msg, err, error } = JSON.parse(line) as { level?: number | string; msg?: string; err?: { message?: string }; error?: unknown }
+    const { level, msg, err, error } = JSON.parse(line) as {
+      level?: number | string
+      msg?: string
+      err?: { message?: string }
+      error?: unknown
+    }
     if (level === undefined || !errorLevels.has(level)) return undefined
     return (err?.message ?? (typeof error === 'string' ? error : msg))?.replace(/^Error: /, '')
   } catch {

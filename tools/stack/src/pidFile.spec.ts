@@ -6,7 +6,11 @@ import { join } from 'node:path'
 import { processIdentity, recordedProcesses, recordProcess, remainsOf, stopLeftovers, type RecordedProcess } from './pidFile'
 
 const recorded: RecordedProcess = {
-  name: 'kafka', pid: 40, identity: 'kafka@10', stopSignal: 'SIGTERM', supervisor: { pid: 30, identity: 'supervisor@9' },
+  name: 'kafka',
+  pid: 40,
+  identity: 'kafka@10',
+  stopSignal: 'SIGTERM',
+  supervisor: { pid: 30, identity: 'supervisor@9' },
 }
 const machine = (processes: Record<number, string>) => (pid: number) => processes[pid]
 

@@ -28,11 +28,7 @@ export type Remains =
  * @param identityOf the identity of the process that has this id now, undefined when there is none
  * @param ownPid the process that asks: what it started itself in an earlier attempt is a leftover too
  */
-export function remainsOf(
-  recorded: RecordedProcess,
-  identityOf: (pid: number) => string | undefined,
-  ownPid: number,
-): Remains {
+export function remainsOf(recorded: RecordedProcess, identityOf: (pid: number) => string | undefined, ownPid: number): Remains {
   if (identityOf(recorded.pid) !== recorded.identity) return { state: 'gone' }
   const { pid, identity } = recorded.supervisor
   if (pid !== ownPid && identityOf(pid) === identity) return { state: 'supervised', supervisorPid: pid }
@@ -90,9 +86,7 @@ export function recordedProcesses(home: string): RecordedProcess[] {
   } catch {
     return []
   }
-  return names
-    .filter((name) => name.endsWith('.json'))
-    .flatMap((name) => readRecord(join(directoryOf(home), name)) ?? [])
+  return names.filter((name) => name.endsWith('.json')).flatMap((name) => readRecord(join(directoryOf(home), name)) ?? [])
 }
 
 function readRecord(file: string): RecordedProcess | undefined {
@@ -110,7 +104,9 @@ export class AlreadyRunning extends Error {
     readonly home: string,
     readonly supervisorPid: number,
   ) {
-    super(`Stepcast already runs on ${home} (process ${supervisorPid}). Stop it first, or choose another data directory: STEPCAST_HOME=<directory>.`)
+    super(
+      `Stepcast already runs on ${home} (process ${supervisorPid}). Stop it first, or choose another data directory: STEPCAST_HOME=<directory>.`,
+    )
     this.name = 'AlreadyRunning'
   }
 }

@@ -42,7 +42,16 @@ describe('ports that a variable names', () => {
   })
 
   it('are those of the contract, whatever part they are of', () => {
-    expect(namedPorts({ STEPCAST_HTTP_PORT: '9000', STEPCAST_SANDBOX_TLS_PORT: '25000', STEPCAST_GRPC_PORT: '', STEPCAST_KAFKA_PORT: '0', STEPCAST_HOME: '1', PORT: '7' })).toEqual([9000, 25000])
+    expect(
+      namedPorts({
+        STEPCAST_HTTP_PORT: '9000',
+        STEPCAST_SANDBOX_TLS_PORT: '25000',
+        STEPCAST_GRPC_PORT: '',
+        STEPCAST_KAFKA_PORT: '0',
+        STEPCAST_HOME: '1',
+        PORT: '7',
+      }),
+    ).toEqual([9000, 25000])
   })
 
   it('are never given for another use, also before anybody listens there', async () => {
@@ -57,8 +66,11 @@ describe('ports that a variable names', () => {
   })
 
   it('may not be the same for two', async () => {
-    await expect(requirePortsFree([
-      { port: 29_876, purpose: 'HTTP', variable: 'STEPCAST_HTTP_PORT' }, { port: 29_876, purpose: 'gRPC', variable: 'STEPCAST_GRPC_PORT' },
-    ])).rejects.toThrow('STEPCAST_HTTP_PORT and STEPCAST_GRPC_PORT both name port 29876: choose another for one of them.')
+    await expect(
+      requirePortsFree([
+        { port: 29_876, purpose: 'HTTP', variable: 'STEPCAST_HTTP_PORT' },
+        { port: 29_876, purpose: 'gRPC', variable: 'STEPCAST_GRPC_PORT' },
+      ]),
+    ).rejects.toThrow('STEPCAST_HTTP_PORT and STEPCAST_GRPC_PORT both name port 29876: choose another for one of them.')
   })
 })

@@ -126,22 +126,31 @@ async function initialise(initdb: string, data: string, passwordFile: string, ac
   if (account !== undefined) chownSync(partial, account.uid, account.gid)
   const lent = account === undefined ? { file: passwordFile, takeBack: () => undefined } : lentFile(account, passwordFile)
   const { command, args } = commandOf(account, initdb, [
-    '--pgdata', account?.workingDirectory ?? partial,
-    '--username', user,
-    '--pwfile', lent.file,
-    '--auth', 'scram-sha-256',
-    '--encoding', 'UTF8',
+    '--pgdata',
+    account?.workingDirectory ?? partial,
+    '--username',
+    user,
+    '--pwfile',
+    lent.file,
+    '--auth',
+    'scram-sha-256',
+    '--encoding',
+    'UTF8',
     // Compares by code point: the same order on every machine, and indexes that never depend on a C library.
-    '--locale-provider', 'builtin',
-    '--builtin-locale', 'C.UTF-8',
-    '--locale', 'C',
+    '--locale-provider',
+    'builtin',
+    '--builtin-locale',
+    'C.UTF-8',
+    '--locale',
+    'C',
     '--no-sync',
     '--no-instructions',
   ])
   try {
     await new Promise<void>((resolve, reject) => {
       execFile(command, args, { cwd: partial, env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' } }, (error, stdout, stderr) =>
-        error === null ? resolve() : reject(new Error(`PostgreSQL's data directory could not be made:\n${stdout}${stderr}`)))
+        error === null ? resolve() : reject(new Error(`PostgreSQL's data directory could not be made:\n${stdout}${stderr}`)),
+      )
     })
   } finally {
     lent.takeBack()
@@ -154,7 +163,9 @@ function keepPassword(home: string, data: string): string {
   const file = join(home, 'secrets', 'postgres-password')
   if (!existsSync(file)) {
     if (existsSync(join(data, 'PG_VERSION'))) {
-      throw new Error(`${file} is not there, but the database of it in ${data} is: give the folder secrets back, or begin anew with npm run reset.`)
+      throw new Error(
+        `${file} is not there, but the database of it in ${data} is: give the folder secrets back, or begin anew with npm run reset.`,
+      )
     }
     mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 })
     writeFileSync(file, `${randomBytes(16).toString('hex')}\n`, { mode: 0o600 })
@@ -163,7 +174,9 @@ function keepPassword(home: string, data: string): string {
 }
 
 function commandOf(account: ServerAccount | undefined, program: string, args: readonly string[]): { command: string; args: string[] } {
-  return account === undefined ? { command: program, args: [...args] } : { command: account.command, args: [...account.args, program, ...args] }
+  return account === undefined
+    ? { command: program, args: [...args] }
+    : { command: account.command, args: [...account.args, program, ...args] }
 }
 
 /** The directory of the binaries: `bin`, `lib` and `share`. */

@@ -7,7 +7,15 @@ import { loopback } from './ports'
 import { Program } from './program'
 import { until } from './wait'
 
-const jvmFlags = ['-Xms64m', '-Xmx256m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-Djava.awt.headless=true']
+const jvmFlags = [
+  '-Xms64m',
+  '-Xmx256m',
+  '-Xss512k',
+  '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
+  '-Xshare:auto',
+  '-Djava.awt.headless=true',
+]
 
 const databaseConnections = 2
 
@@ -54,10 +62,10 @@ export function prepareRegistry(home: string, port: number, jars: Jars, storage:
  * fails one request, which would be a service's: here a few of our own find them.
  */
 export async function refreshRegistry(port: number): Promise<void> {
-  await until(
-    async () => (await Promise.all(Array.from({ length: databaseConnections }, () => listsSubjects(port)))).every(Boolean),
-    { everyMs: 50, timeoutMs: 5_000 },
-  )
+  await until(async () => (await Promise.all(Array.from({ length: databaseConnections }, () => listsSubjects(port)))).every(Boolean), {
+    everyMs: 50,
+    timeoutMs: 5_000,
+  })
 }
 
 async function listsSubjects(port: number): Promise<boolean> {

@@ -24,10 +24,15 @@ describe('the account', () => {
     return native
   }
 
-  asRoot('has none of root\'s rights, and the working directory whoever may enter it', async () => {
+  asRoot("has none of root's rights, and the working directory whoever may enter it", async () => {
     const account = (await serverAccount())!
-    const run = (...command: string[]): string => execFileSync(account.command, [...account.args, ...command], { cwd: hidden, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
-    expect(run('sh', '-c', 'id -u; grep CapEff /proc/self/status').split(/\s+/).slice(0, 3)).toEqual([String(account.uid), 'CapEff:', '0000000000000000'])
+    const run = (...command: string[]): string =>
+      execFileSync(account.command, [...account.args, ...command], { cwd: hidden, stdio: ['ignore', 'pipe', 'ignore'] }).toString()
+    expect(run('sh', '-c', 'id -u; grep CapEff /proc/self/status').split(/\s+/).slice(0, 3)).toEqual([
+      String(account.uid),
+      'CapEff:',
+      '0000000000000000',
+    ])
     expect(() => run('ls', hidden)).toThrow()
     const data = join(hidden, 'data')
     execFileSync('mkdir', [data])
@@ -36,22 +41,27 @@ describe('the account', () => {
     expect(existsSync(join(data, 'written'))).toBe(true)
   })
 
-  asRoot('runs binaries of a directory that only root may enter from one copy, which root alone may change and all checkouts share', async () => {
-    const account = (await serverAccount())!
-    const native = binaries(`a version ${process.pid}`)
-    const copy = await binariesFor(account, native)
-    made.push(copy)
-    expect(copy).not.toBe(native)
-    expect(statSync(copy)).toMatchObject({ uid: 0 })
-    expect(statSync(copy).mode & 0o777).toBe(0o755)
-    expect(execFileSync(account.command, [...account.args, join(copy, 'bin', 'postgres')], { cwd: '/' }).toString()).toBe(`a version ${process.pid}\n`)
-    cpSync(native, join(hidden, 'another checkout'), { recursive: true })
-    expect(await binariesFor(account, join(hidden, 'another checkout'))).toBe(copy)
-    // A cleaner of temporary files came by.
-    rmSync(join(copy, 'lib', 'version'))
-    expect(await binariesFor(account, native)).toBe(copy)
-    expect(existsSync(join(copy, 'lib', 'version'))).toBe(true)
-  })
+  asRoot(
+    'runs binaries of a directory that only root may enter from one copy, which root alone may change and all checkouts share',
+    async () => {
+      const account = (await serverAccount())!
+      const native = binaries(`a version ${process.pid}`)
+      const copy = await binariesFor(account, native)
+      made.push(copy)
+      expect(copy).not.toBe(native)
+      expect(statSync(copy)).toMatchObject({ uid: 0 })
+      expect(statSync(copy).mode & 0o777).toBe(0o755)
+      expect(execFileSync(account.command, [...account.args, join(copy, 'bin', 'postgres')], { cwd: '/' }).toString()).toBe(
+        `a version ${process.pid}\n`,
+      )
+      cpSync(native, join(hidden, 'another checkout'), { recursive: true })
+      expect(await binariesFor(account, join(hidden, 'another checkout'))).toBe(copy)
+      // A cleaner of temporary files came by.
+      rmSync(join(copy, 'lib', 'version'))
+      expect(await binariesFor(account, native)).toBe(copy)
+      expect(existsSync(join(copy, 'lib', 'version'))).toBe(true)
+    },
+  )
 
   asRoot('runs nothing that somebody else put under the name of the copy', async () => {
     const account = (await serverAccount())!
@@ -86,9 +96,10 @@ describe('the account', () => {
 })
 
 describe('a directory whose name has other characters than ASCII', () => {
-  it('is told to Java in UTF-8, whatever the locale', () => expect(javaEnvironment({ LANG: 'C', PATH: '/bin' })).toEqual({ LANG: 'C', PATH: '/bin', LC_ALL: 'C.UTF-8' }))
+  it('is told to Java in UTF-8, whatever the locale', () =>
+    expect(javaEnvironment({ LANG: 'C', PATH: '/bin' })).toEqual({ LANG: 'C', PATH: '/bin', LC_ALL: 'C.UTF-8' }))
 
-  it('is escaped in the broker\'s settings, which Java reads as ISO-8859-1', () => {
+  it("is escaped in the broker's settings, which Java reads as ISO-8859-1", () => {
     expect(brokerSettings({ data: '/tmp/스텝 é\\x', port: 1, controllerPort: 2 })).toContain('log.dirs=/tmp/\\uc2a4\\ud15d \\u00e9\\\\x\n')
   })
 })

@@ -13,7 +13,9 @@ const contentType = { 'content-type': 'application/vnd.schemaregistry.v1+json' }
 
 async function register(stack: Stack, subject: string, schema: unknown): Promise<number> {
   const answer = await fetch(`${stack.registryUrl}/subjects/${subject}/versions`, {
-    method: 'POST', headers: contentType, body: JSON.stringify({ schema: JSON.stringify(schema) }),
+    method: 'POST',
+    headers: contentType,
+    body: JSON.stringify({ schema: JSON.stringify(schema) }),
   })
   expect(answer.status).toBe(200)
   return ((await answer.json()) as { id: number }).id

@@ -144,9 +144,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     Program | undefined,
   ]
 
-  if (registry !== undefined) postgres?.program.onReady(async () => {
-    if (registry.pid !== undefined) await refreshRegistry(ports.registry)
-  })
+  if (registry !== undefined)
+    postgres?.program.onReady(async () => {
+      if (registry.pid !== undefined) await refreshRegistry(ports.registry)
+    })
 
   return {
     kafkaBrokers: use.kafkaBrokers ?? `${loopback}:${ports.kafka}`,

@@ -85,7 +85,8 @@ export async function dump(client: Client, schemas: readonly string[]): Promise<
       }
     }
     // After the rows: a trigger would act on them.
-    for (const sql of [functionsSql, viewsSql, triggersSql]) lines.push(...(await client.query<{ sql: string }>(sql, [schema])).rows.map((row) => row.sql))
+    for (const sql of [functionsSql, viewsSql, triggersSql])
+      lines.push(...(await client.query<{ sql: string }>(sql, [schema])).rows.map((row) => row.sql))
   }
   await client.query('COMMIT')
   return `${[...lines, ...foreign].join(';\n')};\n`
@@ -110,8 +111,13 @@ async function rowsOf(client: Client, { oid, name }: Table): Promise<string[]> {
   const { rows } = await client.query<{ row: string }>(`SELECT to_jsonb(t)::text AS row FROM ${name} t ORDER BY to_jsonb(t)::text`)
   const statements: string[] = []
   for (let from = 0; from < rows.length; from += rowsAtOnce) {
-    const list = `[${rows.slice(from, from + rowsAtOnce).map(({ row }) => row).join(',\n')}]`
-    statements.push(`INSERT INTO ${name} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM jsonb_populate_recordset(NULL::${name}, ${client.escapeLiteral(list)})`)
+    const list = `[${rows
+      .slice(from, from + rowsAtOnce)
+      .map(({ row }) => row)
+      .join(',\n')}]`
+    statements.push(
+      `INSERT INTO ${name} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM jsonb_populate_recordset(NULL::${name}, ${client.escapeLiteral(list)})`,
+    )
   }
   return statements
 }

@@ -34,14 +34,25 @@ const sequenceOf = (steps: readonly object[]): object => ({ sequenceEnabled: tru
 /** Short windows for those who do nothing, long ones for those who act: then no slow machine changes an ending. */
 export const templates: readonly { readonly templateId: string; readonly channels: readonly object[]; readonly config: object }[] = [
   {
-    templateId: 'all-four', channels: [inApp, push, sms, kakao],
+    templateId: 'all-four',
+    channels: [inApp, push, sms, kakao],
     config: sequenceOf([
-      { channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 5 }, { channels: ['push'], stopCondition: 'clicked', waitMinutes: 5 },
-      { channels: ['sms'], stopCondition: 'clicked', waitMinutes: 5 }, { channels: ['kakao'] },
+      { channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 5 },
+      { channels: ['push'], stopCondition: 'clicked', waitMinutes: 5 },
+      { channels: ['sms'], stopCondition: 'clicked', waitMinutes: 5 },
+      { channels: ['kakao'] },
     ]),
   },
-  { templateId: 'feed-first', channels: [inApp, push], config: sequenceOf([{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 1440 }, { channels: ['push'] }]) },
-  { templateId: 'push-first', channels: [push, sms], config: sequenceOf([{ channels: ['push'], stopCondition: 'clicked', waitMinutes: 1440 }, { channels: ['sms'] }]) },
+  {
+    templateId: 'feed-first',
+    channels: [inApp, push],
+    config: sequenceOf([{ channels: ['in_app'], stopCondition: 'viewed', waitMinutes: 1440 }, { channels: ['push'] }]),
+  },
+  {
+    templateId: 'push-first',
+    channels: [push, sms],
+    config: sequenceOf([{ channels: ['push'], stopCondition: 'clicked', waitMinutes: 1440 }, { channels: ['sms'] }]),
+  },
 ]
 
 /** How many people there are: `user-0`, `user-1` … */
@@ -52,15 +63,26 @@ export const scripts: readonly Script[] = [
   { name: 'silent over HTTP', templateId: 'all-four', ending: 'exhausted', via: 'http' },
   { name: 'silent over Kafka', templateId: 'all-four', ending: 'exhausted', via: 'kafka' },
   {
-    name: 'views', templateId: 'feed-first', ending: 'stopped', via: 'http',
-    act: (client, { userId, sequenceId }) => client.call('POST', `/v1/feed/${sequenceId}.1.in_app/viewed`, { onBehalfOf: userId, missingPasses: true }),
+    name: 'views',
+    templateId: 'feed-first',
+    ending: 'stopped',
+    via: 'http',
+    act: (client, { userId, sequenceId }) =>
+      client.call('POST', `/v1/feed/${sequenceId}.1.in_app/viewed`, { onBehalfOf: userId, missingPasses: true }),
   },
   {
-    name: 'clicks', templateId: 'push-first', ending: 'stopped', via: 'kafka',
-    act: (client, { userId, sequenceId }) => client.call('POST', `/v1/push/${sequenceId}.1.push/clicked`, { onBehalfOf: userId, missingPasses: true }),
+    name: 'clicks',
+    templateId: 'push-first',
+    ending: 'stopped',
+    via: 'kafka',
+    act: (client, { userId, sequenceId }) =>
+      client.call('POST', `/v1/push/${sequenceId}.1.push/clicked`, { onBehalfOf: userId, missingPasses: true }),
   },
   {
-    name: 'is cancelled', templateId: 'feed-first', ending: 'cancelled', via: 'http',
+    name: 'is cancelled',
+    templateId: 'feed-first',
+    ending: 'cancelled',
+    via: 'http',
     act: async (client, { userId, sequenceId }) => {
       // Known first: a cancel of what nobody has heard of yet is another story.
       await client.call('GET', `/v1/sequences/${sequenceId}`, { onBehalfOf: userId, missingPasses: true })
@@ -90,7 +112,11 @@ export class Client {
   ) {}
 
   /** Makes a call until it is answered. @throws Error with what was said */
-  async call<T = void>(method: string, path: string, { body: content, idempotencyKey, onBehalfOf, missingPasses = false }: Call = {}): Promise<T> {
+  async call<T = void>(
+    method: string,
+    path: string,
+    { body: content, idempotencyKey, onBehalfOf, missingPasses = false }: Call = {},
+  ): Promise<T> {
     const deadline = Date.now() + patienceMs
     for (;;) {
       const urls = this.gateways()
@@ -110,7 +136,8 @@ export class Client {
         const text = await response.text()
         if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T
         problem = `${method} ${path}: ${response.status} ${text}`
-        if (!passing.has(response.status) && !(missingPasses && response.status === 404)) throw Object.assign(new Error(problem), { final: true })
+        if (!passing.has(response.status) && !(missingPasses && response.status === 404))
+          throw Object.assign(new Error(problem), { final: true })
       } catch (error) {
         if ((error as { final?: boolean }).final === true) throw error
         problem = `${method} ${path}: ${(error as Error).message}`
@@ -161,21 +188,33 @@ export class Load {
     let sendId = `kafka-${n}`
     if (script.via === 'http') {
       const answer = await this.client.call<{ sendId: string }>('POST', '/v1/sends', {
-        idempotencyKey: `http-${n}`, body: { templateId: script.templateId, receivers: [{ userId }], variables },
+        idempotencyKey: `http-${n}`,
+        body: { templateId: script.templateId, receivers: [{ userId }], variables },
       })
       sendId = answer.sendId
     } else {
       const producer = await this.connection.producer()
-      await producer.send(topics.sends, [{
-        key: `any-${n}`,
-        value: {
-          workspaceId: this.workspaceId, sendId, userId, templateId: script.templateId, templateVersion: null, campaignId: null, variables, tag: null, source: null,
-          requestedAt: Date.now(),
+      await producer.send(topics.sends, [
+        {
+          key: `any-${n}`,
+          value: {
+            workspaceId: this.workspaceId,
+            sendId,
+            userId,
+            templateId: script.templateId,
+            templateVersion: null,
+            campaignId: null,
+            variables,
+            tag: null,
+            source: null,
+            requestedAt: Date.now(),
+          },
         },
-      }])
+      ])
     }
     const person = { userId, sendId, sequenceId: this.sequenceIdOf(sendId, userId), script }
     this.people.push(person)
-    if (script.act) this.acting.push(script.act(this.client, person).catch((error: Error) => void this.failures.push(`${script.name}: ${error.message}`)))
+    if (script.act)
+      this.acting.push(script.act(this.client, person).catch((error: Error) => void this.failures.push(`${script.name}: ${error.message}`)))
   }
 }

@@ -20,8 +20,16 @@ import { Unsubscribes1764900000001 } from '../../../libs/channel/src/unsubscribe
 import { releasedFolder } from './oldTree'
 
 const services: Readonly<Record<string, readonly Migration[]>> = {
-  gateway, inapp_dispatcher: inapp, metrics_svc: metrics, orchestrator, people_svc: people, send_svc: sends, template_svc: templates,
-  push_dispatcher: dispatcherMigrations, sms_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001, Unsubscribes1764900000001], messenger_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001],
+  gateway,
+  inapp_dispatcher: inapp,
+  metrics_svc: metrics,
+  orchestrator,
+  people_svc: people,
+  send_svc: sends,
+  template_svc: templates,
+  push_dispatcher: dispatcherMigrations,
+  sms_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001, Unsubscribes1764900000001],
+  messenger_dispatcher: [...dispatcherMigrations, LinksAndStatuses1764000000001],
 }
 
 let stack: SpecStack
@@ -41,7 +49,8 @@ async function databaseOf(name: string, prepare: (client: Client) => Promise<voi
   await client.connect()
   try {
     await prepare(client)
-    for (const [schema, migrations] of Object.entries(services)) await migrate({ databaseUrl: databaseUrl.toString(), schema, applicationName: 'spec', migrations })
+    for (const [schema, migrations] of Object.entries(services))
+      await migrate({ databaseUrl: databaseUrl.toString(), schema, applicationName: 'spec', migrations })
     return client
   } catch (error) {
     await client.end()
@@ -61,7 +70,10 @@ async function drop(client: Client | undefined): Promise<void> {
 
 beforeAll(async () => {
   stack = await specStack(__filename)
-  released = await databaseOf('released', async (client) => void (await client.query(readFileSync(join(checkout, releasedFolder, 'database.sql'), 'utf8'))))
+  released = await databaseOf(
+    'released',
+    async (client) => void (await client.query(readFileSync(join(checkout, releasedFolder, 'database.sql'), 'utf8'))),
+  )
   fresh = await databaseOf('fresh', async () => {})
 })
 afterAll(async () => {
@@ -82,7 +94,8 @@ UNION ALL SELECT schemaname || '.' || regexp_replace(indexdef, '^CREATE ', '') F
 ORDER BY 1`
 
 it('has the structure of a new installation', async () => {
-  const structure = async (client: Client): Promise<string[]> => (await client.query<{ line: string }>(structureSql, [Object.keys(services)])).rows.map(({ line }) => line)
+  const structure = async (client: Client): Promise<string[]> =>
+    (await client.query<{ line: string }>(structureSql, [Object.keys(services)])).rows.map(({ line }) => line)
   const now = await structure(released)
   expect(now.length).toBeGreaterThan(200)
   expect(now).toEqual(await structure(fresh))
@@ -91,17 +104,25 @@ it('has the structure of a new installation', async () => {
 it('has kept its rows', async () => {
   const { rows } = await released.query<{ heads: number; people: number; ledger: number; counted: number }>(
     `SELECT (SELECT count(*)::int FROM orchestrator.sequences) AS heads, (SELECT count(*)::int FROM people_svc.users) AS people,
-            (SELECT count(*)::int FROM push_dispatcher.messages) AS ledger, (SELECT count(*)::int FROM metrics_svc.sequences) AS counted`)
+            (SELECT count(*)::int FROM push_dispatcher.messages) AS ledger, (SELECT count(*)::int FROM metrics_svc.sequences) AS counted`,
+  )
   for (const n of Object.values(rows[0]!)) expect(n).toBeGreaterThan(0)
 })
 
 it('every stored sequence is read, and its story told', async () => {
-  const { rows } = await released.query<{ id: string; workspace: string }>('SELECT sequence_id AS id, workspace_id AS workspace FROM orchestrator.sequences')
+  const { rows } = await released.query<{ id: string; workspace: string }>(
+    'SELECT sequence_id AS id, workspace_id AS workspace FROM orchestrator.sequences',
+  )
   const databaseUrl = new URL(stack.databaseUrl)
   databaseUrl.pathname = `/${released.database}`
   const pool = createPool({ databaseUrl: databaseUrl.toString(), schema: 'orchestrator', applicationName: 'spec' })
   try {
-    expect(await loadSequences(pool, rows.map(({ id }) => id))).toHaveLength(rows.length)
+    expect(
+      await loadSequences(
+        pool,
+        rows.map(({ id }) => id),
+      ),
+    ).toHaveLength(rows.length)
     const states = new Set<string>()
     for (const { id, workspace } of rows) states.add((await storyOf(pool, workspace, id))!.state)
     expect(states).toEqual(new Set(['running', 'ended']))

@@ -26,7 +26,10 @@ function run(command: string, args: readonly string[], cwd: string): Promise<str
     child.stderr.on('data', (data: Buffer) => (problems = (problems + data.toString()).slice(-4_000)))
     child.once('error', fail)
     child.once('close', (code) =>
-      code === 0 ? done(output.trim()) : fail(new Error(`${command} ${args.join(' ')} failed:\n${(problems || output).split('\n').slice(-15).join('\n')}`)))
+      code === 0
+        ? done(output.trim())
+        : fail(new Error(`${command} ${args.join(' ')} failed:\n${(problems || output).split('\n').slice(-15).join('\n')}`)),
+    )
   })
 }
 

@@ -28,15 +28,27 @@ const seconds = 8
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { apps: { type: 'string' }, to: { type: 'string', default: join(checkout, releasedFolder) }, help: { type: 'boolean', default: false } },
+    options: {
+      apps: { type: 'string' },
+      to: { type: 'string', default: join(checkout, releasedFolder) },
+      help: { type: 'boolean', default: false },
+    },
   })
   if (values.help) return console.log(help)
   const home = mkdtempSync(join(tmpdir(), 'stepcast-release-'))
   const system = await startSystem({
-    home, minuteMs: 300, partitions: 3, onProgress: (line) => console.log(line), ...(values.apps !== undefined && { appsRoot: values.apps }),
+    home,
+    minuteMs: 300,
+    partitions: 3,
+    onProgress: (line) => console.log(line),
+    ...(values.apps !== undefined && { appsRoot: values.apps }),
   })
   const env = { KAFKA_BROKERS: system.env.KAFKA_BROKERS, SCHEMA_REGISTRY_URL: system.env.SCHEMA_REGISTRY_URL }
-  const connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env, 'record-release'), registry: registryConfigFromEnv(env), log: silentLog })
+  const connection = new KafkaConnection({
+    kafka: kafkaConfigFromEnv(env, 'record-release'),
+    registry: registryConfigFromEnv(env),
+    log: silentLog,
+  })
   try {
     await play(system, connection)
     mkdirSync(values.to, { recursive: true })
@@ -51,39 +63,65 @@ async function main(): Promise<void> {
 
 /** Some people in the middle of their sequences, some at the end, one erased, one quiet at night, a template archived. */
 async function play(system: System, connection: KafkaConnection): Promise<void> {
-  const client = await prepare({ workspaceId, rootKey: system.rootKey, url: system.url, sandboxUrl: system.sandboxUrl, gateways: () => [system.url] })
-  await client.call('PUT', '/v1/users/user-1/preferences', { body: { optOut: { channels: ['sms'], categories: [] }, quietHours: { start: '21:00', end: '08:00' } } })
+  const client = await prepare({
+    workspaceId,
+    rootKey: system.rootKey,
+    url: system.url,
+    sandboxUrl: system.sandboxUrl,
+    gateways: () => [system.url],
+  })
+  await client.call('PUT', '/v1/users/user-1/preferences', {
+    body: { optOut: { channels: ['sms'], categories: [] }, quietHours: { start: '21:00', end: '08:00' } },
+  })
   const load = new Load(client, connection, workspaceId, (sendId, userId) => sequenceIdOf(workspaceId, sendId, userId))
   load.start(perSecond)
   await sleep(seconds * 1_000)
   const failures = await load.stop()
   if (failures.length > 0) throw new Error(`the load did not go as it should: ${failures[0]}`)
   await client.call('POST', '/v1/sends', {
-    idempotencyKey: 'nobody-looks', body: { templateId: 'feed-first', variables: { orderNo: '1' }, receivers: ['user-4', 'user-5'].map((userId) => ({ userId })) },
+    idempotencyKey: 'nobody-looks',
+    body: { templateId: 'feed-first', variables: { orderNo: '1' }, receivers: ['user-4', 'user-5'].map((userId) => ({ userId })) },
   })
   await client.call('DELETE', '/v1/users/user-2')
   await client.call('POST', '/v1/templates/push-first/archive')
   const producer = await connection.producer()
   // One that comes before its send is known, as a receipt may.
-  await producer.send(topics.engagements, [{
-    key: 'early', value: {
-      workspaceId, messageId: `${sequenceIdOf(workspaceId, 'never', 'user-3')}.1.push`, kind: 'clicked', occurredAt: Date.now(), source: 'client', reason: null,
-      providerMessageId: null, detail: {},
+  await producer.send(topics.engagements, [
+    {
+      key: 'early',
+      value: {
+        workspaceId,
+        messageId: `${sequenceIdOf(workspaceId, 'never', 'user-3')}.1.push`,
+        kind: 'clicked',
+        occurredAt: Date.now(),
+        source: 'client',
+        reason: null,
+        providerMessageId: null,
+        detail: {},
+      },
     },
-  }])
+  ])
   await sleep(1_000)
 }
 
 async function write(folder: string, system: System, connection: KafkaConnection): Promise<void> {
   const ids: Record<number, unknown> = {}
-  for (const topic of Object.values(topics)) ids[await connection.registry.writerIdOf(topic)] = { subject: subjectOf(topic.name), schema: avroSchemas[topic.record] }
+  for (const topic of Object.values(topics))
+    ids[await connection.registry.writerIdOf(topic)] = { subject: subjectOf(topic.name), schema: avroSchemas[topic.record] }
   writeFileSync(join(folder, 'schemas.json'), `${JSON.stringify(ids, null, 2)}\n`)
   writeFileSync(join(folder, 'records.jsonl'), (await recordsOf(connection)).map((record) => `${JSON.stringify(record)}\n`).join(''))
   const database = new Database({ connectionString: system.env.DATABASE_URL })
   await database.connect()
   const { rows } = await database.query<{ nspname: string }>(
-    `SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)' ORDER BY 1`)
-  writeFileSync(join(folder, 'database.sql'), await dump(database, rows.map(({ nspname }) => nspname)))
+    `SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)' ORDER BY 1`,
+  )
+  writeFileSync(
+    join(folder, 'database.sql'),
+    await dump(
+      database,
+      rows.map(({ nspname }) => nspname),
+    ),
+  )
   await database.end()
 }
 

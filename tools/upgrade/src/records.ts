@@ -20,7 +20,9 @@ export async function recordsOf(connection: KafkaConnection, most = 60): Promise
 }
 
 async function recordsOfTopic(connection: KafkaConnection, name: string, most: number): Promise<ReleasedRecord[]> {
-  const unread = new Map([...(await connection.offsets(name))].filter(([, { low, end }]) => end > low).map(([partition, { end }]) => [partition, end]))
+  const unread = new Map(
+    [...(await connection.offsets(name))].filter(([, { low, end }]) => end > low).map(([partition, { end }]) => [partition, end]),
+  )
   const found: ReleasedRecord[] = []
   if (unread.size === 0) return found
   const consumer = connection.consumer({ groupId: `record-release-${process.hrtime.bigint()}` })
@@ -32,7 +34,9 @@ async function recordsOfTopic(connection: KafkaConnection, name: string, most: n
       for (const { key, value, headers } of batch.messages) {
         if (found.length >= most) break
         found.push({
-          topic: name, key: key?.toString('base64') ?? null, value: value?.toString('base64') ?? null,
+          topic: name,
+          key: key?.toString('base64') ?? null,
+          value: value?.toString('base64') ?? null,
           headers: Object.fromEntries(Object.entries(headers ?? {}).map(([header, text]) => [header, String(text)])),
         })
       }

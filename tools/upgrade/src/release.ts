@@ -27,7 +27,16 @@ export interface Release {
 }
 
 const everything = [
-  'template-svc', 'people-svc', 'send-svc', 'orchestrator', 'inapp-dispatcher', 'push-dispatcher', 'sms-dispatcher', 'messenger-dispatcher', 'metrics-svc', 'gateway',
+  'template-svc',
+  'people-svc',
+  'send-svc',
+  'orchestrator',
+  'inapp-dispatcher',
+  'push-dispatcher',
+  'sms-dispatcher',
+  'messenger-dispatcher',
+  'metrics-svc',
+  'gateway',
 ]
 
 /** Where the sandbox is, and the certificate of its TLS address. */
@@ -38,9 +47,17 @@ export interface SandboxAt {
 }
 
 /** Starts the provider sandbox of a tree alone; it outlives the services of both. */
-export async function startSandbox(root: string, common: Common, ports: { http: number; tls: number }): Promise<Release & { readonly at: SandboxAt }> {
+export async function startSandbox(
+  root: string,
+  common: Common,
+  ports: { http: number; tls: number },
+): Promise<Release & { readonly at: SandboxAt }> {
   const home = join(common.home, 'sandbox')
-  const release = await begin('sandbox', root, { ...optionsOf(common, home), services: ['provider-sandbox'], ports: { sandbox: ports.http, sandboxTls: ports.tls } })
+  const release = await begin('sandbox', root, {
+    ...optionsOf(common, home),
+    services: ['provider-sandbox'],
+    ports: { sandbox: ports.http, sandboxTls: ports.tls },
+  })
   return {
     ...release,
     at: { url: release.sandboxUrl, tlsUrl: `https://localhost:${ports.tls}`, certFile: join(home, 'secrets', 'sandbox-cert.pem') },
@@ -53,16 +70,24 @@ export function startRelease(name: string, root: string, common: Common, sandbox
     ...optionsOf(common, join(common.home, name)),
     services: everything,
     env: {
-      STEPCAST_INTERNAL_SECRET: common.internalSecret, STEPCAST_SANDBOX_URL: sandbox.url,
-      FCM_ENDPOINT: sandbox.tlsUrl, FCM_TOKEN_ENDPOINT: `${sandbox.tlsUrl}/token`, APNS_ENDPOINT: sandbox.tlsUrl,
-      TWILIO_ENDPOINT: sandbox.url, SOLAPI_ENDPOINT: sandbox.url,
+      STEPCAST_INTERNAL_SECRET: common.internalSecret,
+      STEPCAST_SANDBOX_URL: sandbox.url,
+      FCM_ENDPOINT: sandbox.tlsUrl,
+      FCM_TOKEN_ENDPOINT: `${sandbox.tlsUrl}/token`,
+      APNS_ENDPOINT: sandbox.tlsUrl,
+      TWILIO_ENDPOINT: sandbox.url,
+      SOLAPI_ENDPOINT: sandbox.url,
     },
     envOf: { 'push-dispatcher': { NODE_EXTRA_CA_CERTS: sandbox.certFile } },
   })
 }
 
 const optionsOf = ({ stack, minuteMs, partitions, rootKey }: Common, home: string): object => ({
-  home, minuteMs, partitions, rootKey, replicationFactor: 1,
+  home,
+  minuteMs,
+  partitions,
+  rootKey,
+  replicationFactor: 1,
   use: { kafkaBrokers: stack.kafkaBrokers, registryUrl: stack.registryUrl, databaseUrl: stack.databaseUrl },
 })
 

@@ -43,9 +43,20 @@ async function check(from: string | null, phaseMs: number): Promise<readonly str
   try {
     const stack = await startStack({ home: join(home, 'stack') })
     undo.push(() => stack.stop())
-    const common: Common = { stack, home, minuteMs, partitions, rootKey: `rk_${randomBytes(24).toString('hex')}`, internalSecret: randomBytes(32).toString('hex') }
+    const common: Common = {
+      stack,
+      home,
+      minuteMs,
+      partitions,
+      rootKey: `rk_${randomBytes(24).toString('hex')}`,
+      internalSecret: randomBytes(32).toString('hex'),
+    }
     const env = { KAFKA_BROKERS: stack.kafkaBrokers, SCHEMA_REGISTRY_URL: stack.registryUrl }
-    const connection = new KafkaConnection({ kafka: kafkaConfigFromEnv(env, 'upgrade-check'), registry: registryConfigFromEnv(env), log: silentLog })
+    const connection = new KafkaConnection({
+      kafka: kafkaConfigFromEnv(env, 'upgrade-check'),
+      registry: registryConfigFromEnv(env),
+      log: silentLog,
+    })
     undo.push(() => connection.close())
     return await phases(old.root, old.commit, { common, connection }, phaseMs, undo)
   } finally {
@@ -54,7 +65,11 @@ async function check(from: string | null, phaseMs: number): Promise<readonly str
 }
 
 async function phases(
-  oldRoot: string, commit: string, { common, connection }: Servers, phaseMs: number, undo: (() => Promise<void> | void)[],
+  oldRoot: string,
+  commit: string,
+  { common, connection }: Servers,
+  phaseMs: number,
+  undo: (() => Promise<void> | void)[],
 ): Promise<readonly string[]> {
   const sandbox = await startSandbox(oldRoot, common, { http: await freePort(), tls: await freePort() })
   undo.push(() => sandbox.stop())
@@ -101,7 +116,9 @@ async function phases(
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { from: { type: 'string' }, seconds: { type: 'string', default: '12' }, help: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { from: { type: 'string' }, seconds: { type: 'string', default: '12' }, help: { type: 'boolean', default: false } },
+  })
   if (values.help) return console.log(help)
   const seconds = Number(values.seconds)
   if (!(seconds >= 1)) throw new Error(`--seconds is "${values.seconds}"; it must be a number of 1 or more`)

@@ -40,7 +40,9 @@ async function ended(client: Client, { sequenceId }: Person, deadline: number): 
 function problemsOf({ script, sequenceId }: Person, { outcome, history }: Story): string[] {
   const wrong: string[] = []
   if (outcome !== script.ending) wrong.push(`${script.name}: sequence ${sequenceId} ended ${outcome}, not ${script.ending}`)
-  const commanded = history.flatMap(({ type, step, channels = [] }) => (type === 'StepCommanded' ? channels.map((channel) => `${step} ${channel}`) : []))
+  const commanded = history.flatMap(({ type, step, channels = [] }) =>
+    type === 'StepCommanded' ? channels.map((channel) => `${step} ${channel}`) : [],
+  )
   const twice = commanded.filter((one, place) => commanded.indexOf(one) < place)
   if (twice.length > 0) wrong.push(`sequence ${sequenceId} commanded twice: ${twice.join(', ')}`)
   return wrong
@@ -63,7 +65,9 @@ async function wrongNumbers(client: Client, people: readonly Person[]): Promise<
   const wrong: string[] = []
   for (const { templateId } of templates) {
     const sent = people.filter(({ script }) => script.templateId === templateId)
-    const expected = JSON.stringify(['stopped', 'exhausted', 'cancelled'].map((ending) => sent.filter(({ script }) => script.ending === ending).length))
+    const expected = JSON.stringify(
+      ['stopped', 'exhausted', 'cancelled'].map((ending) => sent.filter(({ script }) => script.ending === ending).length),
+    )
     const deadline = Date.now() + 20_000
     for (;;) {
       const { recipients, outcomes } = await client.call<Numbers>('GET', `/v1/metrics/templates/${templateId}`)

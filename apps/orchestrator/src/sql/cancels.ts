@@ -9,7 +9,10 @@ import { targetKey, type Target, type Tombstone, type Tombstones } from '../canc
  * `sendsEnds`: the end of each partition of the sends, sampled before; null: the scope covers every send of its name.
  */
 export async function recordCancel(
-  tx: PoolClient, cancel: CancelRequested, partitions: readonly number[], sendsEnds: readonly number[] | null,
+  tx: PoolClient,
+  cancel: CancelRequested,
+  partitions: readonly number[],
+  sendsEnds: readonly number[] | null,
 ): Promise<boolean> {
   const { cancelId, workspaceId, scope, id, requestedBy, requestedAt } = cancel
   const { rowCount } = await tx.query(
@@ -35,7 +38,11 @@ export async function recordCancel(
 const beginning = '00000000-0000-0000-0000-000000000000'
 
 /** Whether a job of this cancel still waits for its first turn in one of these partitions. */
-export async function jobsNotBegun(db: Queryable, { workspaceId, cancelId }: Pick<CancelRequested, 'workspaceId' | 'cancelId'>, partitions: readonly number[]): Promise<boolean> {
+export async function jobsNotBegun(
+  db: Queryable,
+  { workspaceId, cancelId }: Pick<CancelRequested, 'workspaceId' | 'cancelId'>,
+  partitions: readonly number[],
+): Promise<boolean> {
   const { rows } = await db.query<{ waits: boolean }>({
     name: 'jobs-not-begun',
     text: `SELECT EXISTS (SELECT FROM cancel_jobs
@@ -58,7 +65,8 @@ const fewTombstones = 500
 /** All tombstones, by {@link targetKey}, where there are few; null: there are more, so those of one's targets have to be looked for. */
 export async function allTombstones(tx: PoolClient): Promise<Tombstones | null> {
   const { rows } = await tx.query<TombstoneRow>({
-    name: 'all-tombstones', text: `SELECT ${tombstoneColumns} FROM tombstones ORDER BY workspace_id, scope, id LIMIT ${fewTombstones + 1}`,
+    name: 'all-tombstones',
+    text: `SELECT ${tombstoneColumns} FROM tombstones ORDER BY workspace_id, scope, id LIMIT ${fewTombstones + 1}`,
   })
   return rows.length > fewTombstones ? null : tombstonesIn(rows)
 }
@@ -69,7 +77,11 @@ export async function tombstonesOf(tx: PoolClient, targets: readonly Target[]): 
     name: 'tombstones',
     text: `SELECT ${tombstoneColumns} FROM tombstones
            JOIN unnest($1::text[], $2::text[], $3::text[]) AS t (w, s, i) ON workspace_id = w AND scope = s AND id = i`,
-    values: [texts(targets.map(({ workspaceId }) => workspaceId)), texts(targets.map(({ scope }) => scope)), texts(targets.map(({ id }) => id))],
+    values: [
+      texts(targets.map(({ workspaceId }) => workspaceId)),
+      texts(targets.map(({ scope }) => scope)),
+      texts(targets.map(({ id }) => id)),
+    ],
   })
   return tombstonesIn(rows)
 }
@@ -88,10 +100,16 @@ const maxWalked = 10_000
 const columnOf: Readonly<Record<Exclude<CancelScope, 'sequence'>, string>> = { send: 'send_id', campaign: 'campaign_id', user: 'user_id' }
 
 /** The next running sequences that the cancels of this partition reach, first come, first served; their jobs move on or are done. */
-export async function takeJobs(tx: PoolClient, partition: number, most = maxReached): Promise<{ reached: readonly string[]; more: boolean }> {
+export async function takeJobs(
+  tx: PoolClient,
+  partition: number,
+  most = maxReached,
+): Promise<{ reached: readonly string[]; more: boolean }> {
   const { rows: jobs } = await tx.query<Job>(
     `SELECT workspace_id AS "workspaceId", cancel_id AS "cancelId", scope, id, after_sequence_id AS after
-     FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`, [partition])
+     FROM cancel_jobs WHERE partition = $1 ORDER BY recorded_at, workspace_id, cancel_id LIMIT ${maxJobs}`,
+    [partition],
+  )
   const reached: string[] = []
   const room = { reached: most, walked: maxWalked }
   for (const job of jobs) {
@@ -113,11 +131,17 @@ interface Stretch {
 }
 
 /** The heads that a job covers, in order of their ids: those of this partition that run, among at most so many that are read. */
-async function walk(tx: PoolClient, partition: number, job: Pick<Job, 'workspaceId' | 'scope' | 'id' | 'after'>, room: { readonly reached: number; readonly walked: number }): Promise<Stretch> {
+async function walk(
+  tx: PoolClient,
+  partition: number,
+  job: Pick<Job, 'workspaceId' | 'scope' | 'id' | 'after'>,
+  room: { readonly reached: number; readonly walked: number },
+): Promise<Stretch> {
   if (job.scope === 'sequence') {
     const { rows } = await tx.query<{ sequence_id: string }>(
       'SELECT sequence_id FROM sequences WHERE sequence_id = $1::uuid AND workspace_id = $2 AND partition = $3 AND outcome IS NULL',
-      [job.id, job.workspaceId, partition])
+      [job.id, job.workspaceId, partition],
+    )
     return { sequenceIds: rows.map((row) => row.sequence_id), walked: 1, goesOnAfter: null }
   }
   const column = columnOf[job.scope]
@@ -127,7 +151,8 @@ async function walk(tx: PoolClient, partition: number, job: Pick<Job, 'workspace
        ORDER BY ${column}, sequence_id LIMIT ${room.walked})
      SELECT (SELECT count(*)::int FROM walked) AS walked, (SELECT sequence_id FROM walked ORDER BY sequence_id DESC LIMIT 1) AS last,
             ARRAY(SELECT sequence_id::text FROM walked WHERE partition = $4 AND outcome IS NULL ORDER BY sequence_id LIMIT ${room.reached}) AS running`,
-    [job.workspaceId, job.id, job.after, partition])
+    [job.workspaceId, job.id, job.after, partition],
+  )
   const { walked, last, running } = rows[0]!
   if (running.length === room.reached) return { sequenceIds: running, walked, goesOnAfter: running[running.length - 1]! }
   return { sequenceIds: running, walked, goesOnAfter: walked < room.walked ? null : last }
@@ -135,14 +160,25 @@ async function walk(tx: PoolClient, partition: number, job: Pick<Job, 'workspace
 
 /** The running sequences of a user in this partition, likewise. */
 export const walkUser = (
-  tx: PoolClient, partition: number, user: { readonly workspaceId: string; readonly id: string; readonly after: string },
+  tx: PoolClient,
+  partition: number,
+  user: { readonly workspaceId: string; readonly id: string; readonly after: string },
   room: { readonly reached: number; readonly walked: number },
 ): Promise<Stretch> => walk(tx, partition, { ...user, scope: 'user' }, room)
 
 async function moveOn(tx: PoolClient, partition: number, { workspaceId, cancelId }: Job, after: string | null): Promise<void> {
-  if (after === null) await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [partition, workspaceId, cancelId])
+  if (after === null)
+    await tx.query('DELETE FROM cancel_jobs WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [
+      partition,
+      workspaceId,
+      cancelId,
+    ])
   else {
-    await tx.query('UPDATE cancel_jobs SET after_sequence_id = $4 WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3',
-      [partition, workspaceId, cancelId, after])
+    await tx.query('UPDATE cancel_jobs SET after_sequence_id = $4 WHERE partition = $1 AND workspace_id = $2 AND cancel_id = $3', [
+      partition,
+      workspaceId,
+      cancelId,
+      after,
+    ])
   }
 }

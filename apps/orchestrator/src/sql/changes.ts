@@ -14,7 +14,12 @@ export interface NewChange {
 }
 
 /** The sequences and positions of changes after `position`, in order; at most `limit`. */
-export async function changesAfter(tx: Queryable, partition: number, position: number, limit: number): Promise<{ sequenceId: string; position: number }[]> {
+export async function changesAfter(
+  tx: Queryable,
+  partition: number,
+  position: number,
+  limit: number,
+): Promise<{ sequenceId: string; position: number }[]> {
   const { rows } = await tx.query<{ sequenceId: string; position: number }>({
     name: 'changes-after',
     text: `SELECT sequence_id AS "sequenceId", position FROM changes WHERE partition = $1 AND position > $2 ORDER BY position LIMIT $3`,
@@ -35,7 +40,9 @@ const tableOf = (day: string): string => `changes_${day.replaceAll('-', '')}`
 export async function daysMissing(db: Queryable, today: string | null = null): Promise<string[]> {
   const { rows } = await db.query<{ day: string }>(
     `SELECT day::text FROM (SELECT coalesce($1::date, (now() AT TIME ZONE 'UTC')::date) + n AS day FROM generate_series(-1, ${daysAhead}) AS n) AS wanted
-     WHERE to_regclass('changes_' || to_char(day, 'YYYYMMDD')) IS NULL ORDER BY day`, [today])
+     WHERE to_regclass('changes_' || to_char(day, 'YYYYMMDD')) IS NULL ORDER BY day`,
+    [today],
+  )
   return rows.map(({ day }) => day)
 }
 

@@ -30,9 +30,12 @@ function unpacked(header: PackedHeader): Buffer | null | (Buffer | null)[] {
 const packHeaders = (headers: DeadLetter['record']['headers']): Buffer =>
   Buffer.from(JSON.stringify(Object.entries(headers).map(([name, header]) => [name, packed(header)])))
 const unpackHeaders = (bytes: Buffer): DeadLetter['record']['headers'] =>
-  Object.fromEntries((JSON.parse(bytes.toString()) as [string, PackedHeader][]).map(([name, header]) => [name, unpacked(header)])) as DeadLetter['record']['headers']
+  Object.fromEntries(
+    (JSON.parse(bytes.toString()) as [string, PackedHeader][]).map(([name, header]) => [name, unpacked(header)]),
+  ) as DeadLetter['record']['headers']
 
-const factOf = ({ sequenceId, report: { workspaceId, messageId, kind } }: EarlyEngagement): string => `${sequenceId} ${workspaceId} ${messageId} ${kind}`
+const factOf = ({ sequenceId, report: { workspaceId, messageId, kind } }: EarlyEngagement): string =>
+  `${sequenceId} ${workspaceId} ${messageId} ${kind}`
 
 /**
  * Keeps engagements until their sequence starts; the same fact of the same workspace once. Answers those that there is no room for.
@@ -52,7 +55,11 @@ export async function keepEarly(tx: PoolClient, early: readonly EarlyEngagement[
     at += bytes.length
     return { start: at - bytes.length, length: bytes.length }
   }
-  const places = facts.map(({ record: { key, value, headers } }) => ({ key: place(key), value: place(value), headers: place(packHeaders(headers))! }))
+  const places = facts.map(({ record: { key, value, headers } }) => ({
+    key: place(key),
+    value: place(value),
+    headers: place(packHeaders(headers))!,
+  }))
   const nothing = { start: 1, length: -1 }
   const starts = (of: 'key' | 'value' | 'headers'): string => ints(places.map((one) => (one[of] ?? nothing).start))
   const lengths = (of: 'key' | 'value' | 'headers'): string => ints(places.map((one) => (one[of] ?? nothing).length))
@@ -81,17 +88,32 @@ export async function keepEarly(tx: PoolClient, early: readonly EarlyEngagement[
            )
            SELECT n::int FROM fresh WHERE nth > ${maxEarlyOfSequence} OR bytes > ${maxEarlyBytesOfSequence} ORDER BY n`,
     values: [
-      Buffer.concat(parts), uuids(facts.map(({ sequenceId }) => sequenceId)), texts(facts.map(({ report }) => report.workspaceId)),
-      texts(facts.map(({ report }) => report.messageId)), texts(facts.map(({ report }) => report.kind)),
-      texts(facts.map(({ report }) => JSON.stringify(report))), texts(facts.map(({ record }) => JSON.stringify(originOf(record)))),
-      starts('key'), lengths('key'), starts('value'), lengths('value'), starts('headers'), lengths('headers'),
+      Buffer.concat(parts),
+      uuids(facts.map(({ sequenceId }) => sequenceId)),
+      texts(facts.map(({ report }) => report.workspaceId)),
+      texts(facts.map(({ report }) => report.messageId)),
+      texts(facts.map(({ report }) => report.kind)),
+      texts(facts.map(({ report }) => JSON.stringify(report))),
+      texts(facts.map(({ record }) => JSON.stringify(originOf(record)))),
+      starts('key'),
+      lengths('key'),
+      starts('value'),
+      lengths('value'),
+      starts('headers'),
+      lengths('headers'),
     ],
   })
   return rows.map(({ n }) => facts[n - 1]!)
 }
 
 // Processes of the version before read headers here.
-const originOf = ({ topic, partition, offset, timestamp }: DeadLetter['record']): object => ({ topic, partition, offset, timestamp, headers: {} })
+const originOf = ({ topic, partition, offset, timestamp }: DeadLetter['record']): object => ({
+  topic,
+  partition,
+  offset,
+  timestamp,
+  headers: {},
+})
 
 interface Row {
   sequence_id: string
@@ -103,8 +125,14 @@ interface Row {
 }
 const columns = 'sequence_id, report, record_key, record_value, record_headers, origin'
 
-const earlyOf = ({ sequence_id: sequenceId, report, record_key: key, record_value: value, record_headers: headers, origin }: Row): EarlyEngagement =>
-  ({ sequenceId, report, record: { ...origin, key, value, ...(headers && { headers: unpackHeaders(headers) }) } })
+const earlyOf = ({
+  sequence_id: sequenceId,
+  report,
+  record_key: key,
+  record_value: value,
+  record_headers: headers,
+  origin,
+}: Row): EarlyEngagement => ({ sequenceId, report, record: { ...origin, key, value, ...(headers && { headers: unpackHeaders(headers) }) } })
 
 /** How many bytes wait for each of these sequences; those that nothing waits for are missing. */
 export async function earlyBytesOf(tx: PoolClient, sequenceIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
@@ -122,7 +150,9 @@ export async function takeEarly(tx: PoolClient, sequenceIds: readonly string[]):
   if (sequenceIds.length === 0) return []
   const { rows } = await tx.query<Row>(
     `WITH taken AS (DELETE FROM early_engagements WHERE sequence_id = ANY($1::uuid[]) RETURNING *)
-     SELECT ${columns} FROM taken ORDER BY received_at, (origin->>'offset')::bigint`, [uuids(sequenceIds)])
+     SELECT ${columns} FROM taken ORDER BY received_at, (origin->>'offset')::bigint`,
+    [uuids(sequenceIds)],
+  )
   return rows.map(earlyOf)
 }
 
@@ -135,6 +165,7 @@ export async function expireEarly(tx: PoolClient): Promise<EarlyEngagement[]> {
     `DELETE FROM early_engagements WHERE (sequence_id, workspace_id, message_id, kind) IN (
        SELECT sequence_id, workspace_id, message_id, kind FROM early_engagements WHERE received_at < now() - make_interval(hours => ${keptHours})
        ORDER BY received_at LIMIT ${expireAtMost} FOR UPDATE SKIP LOCKED)
-     RETURNING ${columns}`)
+     RETURNING ${columns}`,
+  )
   return rows.map(earlyOf)
 }

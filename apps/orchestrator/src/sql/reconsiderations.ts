@@ -46,26 +46,43 @@ const beforeAll = '00000000-0000-0000-0000-000000000000'
 const behindAll = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The next running sequences of people to be judged again, first come, first served; what is done goes. */
-export async function takeReconsiderations(tx: PoolClient, partition: number, most: number): Promise<{ reached: readonly string[]; more: boolean }> {
+export async function takeReconsiderations(
+  tx: PoolClient,
+  partition: number,
+  most: number,
+): Promise<{ reached: readonly string[]; more: boolean }> {
   const { rows } = await tx.query<Waiting>(
     `SELECT id::text, workspace_id AS "workspaceId", user_id AS "userId", after_user AS "afterUser", after_sequence_id AS after
-     FROM reconsiderations WHERE partition = $1 ORDER BY id LIMIT ${maxWaiting}`, [partition])
+     FROM reconsiderations WHERE partition = $1 ORDER BY id LIMIT ${maxWaiting}`,
+    [partition],
+  )
   const reached: string[] = []
   let room = maxWalked
   for (const one of rows) {
     const left = most - reached.length
     if (left <= 0 || room <= 0) break
-    const stretch = await (one.userId === null ? walkWorkspace(tx, partition, one, left) : walkPerson(tx, partition, one, one.userId, { reached: left, walked: room }))
+    const stretch = await (one.userId === null
+      ? walkWorkspace(tx, partition, one, left)
+      : walkPerson(tx, partition, one, one.userId, { reached: left, walked: room }))
     reached.push(...stretch.sequenceIds)
     room -= stretch.walked
     if (stretch.next === null) await tx.query('DELETE FROM reconsiderations WHERE id = $1', [one.id])
-    else await tx.query('UPDATE reconsiderations SET after_user = $2, after_sequence_id = $3 WHERE id = $1', [one.id, stretch.next.afterUser, stretch.next.after])
+    else
+      await tx.query('UPDATE reconsiderations SET after_user = $2, after_sequence_id = $3 WHERE id = $1', [
+        one.id,
+        stretch.next.afterUser,
+        stretch.next.after,
+      ])
   }
   return { reached, more: rows.length > 0 }
 }
 
 async function walkPerson(
-  tx: PoolClient, partition: number, { workspaceId, after }: Waiting, userId: string, room: { readonly reached: number; readonly walked: number },
+  tx: PoolClient,
+  partition: number,
+  { workspaceId, after }: Waiting,
+  userId: string,
+  room: { readonly reached: number; readonly walked: number },
 ): Promise<Stretch> {
   const { sequenceIds, walked, goesOnAfter } = await walkUser(tx, partition, { workspaceId, id: userId, after }, room)
   return { sequenceIds, walked, next: goesOnAfter === null ? null : { afterUser: '', after: goesOnAfter } }
@@ -80,9 +97,16 @@ interface Person {
 }
 
 /** Person by person, those who have quiet hours and no timezone of their own; of each some heads a time, so that nobody's are read for nothing. */
-async function walkWorkspace(tx: PoolClient, partition: number, { workspaceId, afterUser, after }: Waiting, most: number): Promise<Stretch> {
+async function walkWorkspace(
+  tx: PoolClient,
+  partition: number,
+  { workspaceId, afterUser, after }: Waiting,
+  most: number,
+): Promise<Stretch> {
   const { rows: people } = await tx.query<{ user_id: string }>(
-    `SELECT user_id FROM users WHERE workspace_id = $1 AND user_id >= $2 AND data->>'timezone' IS NULL ORDER BY user_id LIMIT ${peopleAtOnce}`, [workspaceId, afterUser])
+    `SELECT user_id FROM users WHERE workspace_id = $1 AND user_id >= $2 AND data->>'timezone' IS NULL ORDER BY user_id LIMIT ${peopleAtOnce}`,
+    [workspaceId, afterUser],
+  )
   const { rows } = await tx.query<Person>(
     `SELECT u AS "userId", count(sequence_id)::int AS walked, max(sequence_id::text COLLATE "C") AS last,
             array_agg(sequence_id::text ORDER BY sequence_id) FILTER (WHERE partition = $5 AND outcome IS NULL) AS running
@@ -91,13 +115,19 @@ async function walkWorkspace(tx: PoolClient, partition: number, { workspaceId, a
        WHERE workspace_id = $1 AND user_id = u AND sequence_id > CASE WHEN u = $3 THEN $4::uuid ELSE '00000000-0000-0000-0000-000000000000'::uuid END
        ORDER BY sequence_id LIMIT ${headsOfPerson}) AS heads ON true
      GROUP BY u, n ORDER BY n`,
-    [workspaceId, people.map(({ user_id }) => user_id), afterUser, after, partition])
+    [workspaceId, people.map(({ user_id }) => user_id), afterUser, after, partition],
+  )
   const sequenceIds: string[] = []
   for (const { userId, walked, last, running } of rows) {
     const room = most - sequenceIds.length
     const found = running ?? []
     sequenceIds.push(...found.slice(0, room))
-    if (found.length > room) return { sequenceIds, walked: rows.length, next: { afterUser: userId, after: room === 0 ? (userId === afterUser ? after : beforeAll) : found[room - 1]! } }
+    if (found.length > room)
+      return {
+        sequenceIds,
+        walked: rows.length,
+        next: { afterUser: userId, after: room === 0 ? (userId === afterUser ? after : beforeAll) : found[room - 1]! },
+      }
     if (walked === headsOfPerson) return { sequenceIds, walked: rows.length, next: { afterUser: userId, after: last! } }
   }
   if (people.length < peopleAtOnce) return { sequenceIds, walked: rows.length, next: null }

@@ -20,7 +20,10 @@ export async function daysOlderThan(db: Queryable, keptDays: number): Promise<st
  */
 export function isRunning(pool: Pool, day: string): Promise<boolean> {
   return bySummaries(pool, async (tx) => {
-    const { rows } = await tx.query<{ runs: boolean }>('SELECT EXISTS (SELECT FROM sequences WHERE started_on = $1::date AND outcome IS NULL) AS runs', [day])
+    const { rows } = await tx.query<{ runs: boolean }>(
+      'SELECT EXISTS (SELECT FROM sequences WHERE started_on = $1::date AND outcome IS NULL) AS runs',
+      [day],
+    )
     return rows[0]!.runs
   })
 }
@@ -86,7 +89,9 @@ export function stretchesOf(pool: Pool, day: string): Promise<number[]> {
   return bySummaries(pool, async (tx) => {
     const { rows } = await tx.query<{ first: number }>(
       `SELECT DISTINCT (ctid::text::point)[0]::bigint / ${blocksAtOnce} * ${blocksAtOnce} AS first FROM sequences
-       WHERE started_on = $1::date AND outcome IS NOT NULL ORDER BY first`, [day])
+       WHERE started_on = $1::date AND outcome IS NOT NULL ORDER BY first`,
+      [day],
+    )
     return rows.map(({ first }) => first)
   })
 }
@@ -104,8 +109,11 @@ export async function purgeHeads(db: Queryable, day: string, first: number): Pro
  * Gives up the summaries of a stretch that was purged: new heads will stand there, and a summary never shrinks, so that it would span all days
  * between. Left as they are where a vacuum holds the lock.
  */
-export const forgetSummaries = (pool: Pool, first: number): Promise<void> => unlessBusy(pool,
-  `SELECT brin_desummarize_range('sequences_by_day', block) FROM generate_series(${first}, ${first + blocksAtOnce - 1}, 32) AS block`)
+export const forgetSummaries = (pool: Pool, first: number): Promise<void> =>
+  unlessBusy(
+    pool,
+    `SELECT brin_desummarize_range('sequences_by_day', block) FROM generate_series(${first}, ${first + blocksAtOnce - 1}, 32) AS block`,
+  )
 
 /** Makes the summaries that are missing, of what was purged the day before for instance: what has no summary is read by every question. */
 export const makeSummaries = (pool: Pool): Promise<void> => unlessBusy(pool, `SELECT brin_summarize_new_values('sequences_by_day')`)

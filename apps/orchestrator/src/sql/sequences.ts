@@ -31,15 +31,23 @@ export async function insertHeads(tx: PoolClient, partition: number, heads: read
              AS head (id, version, workspace, send, usr, template, campaign)
            ON CONFLICT (sequence_id) DO NOTHING`,
     values: [
-      partition, heads[0]!.startedOn, ids, ints(heads.map((head) => head.templateVersion)),
-      texts(heads.map((head) => head.workspaceId)), texts(heads.map((head) => head.sendId)), texts(heads.map((head) => head.userId)),
-      texts(heads.map((head) => head.templateId)), texts(heads.map((head) => head.campaignId)),
+      partition,
+      heads[0]!.startedOn,
+      ids,
+      ints(heads.map((head) => head.templateVersion)),
+      texts(heads.map((head) => head.workspaceId)),
+      texts(heads.map((head) => head.sendId)),
+      texts(heads.map((head) => head.userId)),
+      texts(heads.map((head) => head.templateId)),
+      texts(heads.map((head) => head.campaignId)),
     ],
   })
   if (rowCount === heads.length) return []
   // Rare, so asked apart: those that this transaction did not write.
   const { rows } = await tx.query<{ sequence_id: string }>({
-    name: 'known-heads', text: 'SELECT sequence_id FROM sequences WHERE sequence_id = ANY($1::uuid[]) AND xmin <> pg_current_xact_id()::xid', values: [ids],
+    name: 'known-heads',
+    text: 'SELECT sequence_id FROM sequences WHERE sequence_id = ANY($1::uuid[]) AND xmin <> pg_current_xact_id()::xid',
+    values: [ids],
   })
   return rows.map((row) => row.sequence_id)
 }
@@ -67,7 +75,9 @@ const headColumns = `sequence_id AS "sequenceId", started_on::text AS "startedOn
 export async function loadSequences(tx: Queryable, sequenceIds: readonly string[]): Promise<LoadedSequence[]> {
   if (sequenceIds.length === 0) return []
   const { rows: heads } = await tx.query<Head>({
-    name: 'load-heads', text: `SELECT ${headColumns} FROM sequences WHERE sequence_id = ANY($1::uuid[])`, values: [uuids(sequenceIds)],
+    name: 'load-heads',
+    text: `SELECT ${headColumns} FROM sequences WHERE sequence_id = ANY($1::uuid[])`,
+    values: [uuids(sequenceIds)],
   })
   const loaded = new Map<string, { head: Head; changes: StoredChange[] }>()
   const byDay = new Map<string, string[]>()

@@ -26,7 +26,12 @@ export async function dueTimers(tx: PoolClient, partition: number, upTo: number,
 export async function putOffTimer(tx: PoolClient, partition: number, upTo: number, until: number): Promise<string | null> {
   const [timer] = await dueTimers(tx, partition, upTo, 1)
   if (timer === undefined) return null
-  await tx.query('UPDATE timers SET due_at = $4 WHERE partition = $1 AND due_at = $2 AND sequence_id = $3', [partition, timer.dueAt, timer.sequenceId, until])
+  await tx.query('UPDATE timers SET due_at = $4 WHERE partition = $1 AND due_at = $2 AND sequence_id = $3', [
+    partition,
+    timer.dueAt,
+    timer.sequenceId,
+    until,
+  ])
   return timer.sequenceId
 }
 

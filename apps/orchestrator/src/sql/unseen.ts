@@ -5,12 +5,19 @@ import type { Target } from '../cancellations'
 /** Whether a send or sequence of this name has a head; a campaign or user need not have any. */
 export async function isSeen(db: Queryable, { workspaceId, scope, id }: Target): Promise<boolean> {
   if (scope !== 'send' && scope !== 'sequence') return true
-  const { rows } = scope === 'sequence'
-    ? await db.query({ name: 'sequence-seen', text: 'SELECT FROM sequences WHERE sequence_id = $1 AND workspace_id = $2', values: [id, workspaceId] })
-    // In order of the index: a question for any one row may be answered by reading the table until one turns up.
-    : await db.query({
-      name: 'send-seen', text: 'SELECT FROM sequences WHERE workspace_id = $1 AND send_id = $2 ORDER BY send_id, sequence_id LIMIT 1', values: [workspaceId, id],
-    })
+  const { rows } =
+    scope === 'sequence'
+      ? await db.query({
+          name: 'sequence-seen',
+          text: 'SELECT FROM sequences WHERE sequence_id = $1 AND workspace_id = $2',
+          values: [id, workspaceId],
+        })
+      : // In order of the index: a question for any one row may be answered by reading the table until one turns up.
+        await db.query({
+          name: 'send-seen',
+          text: 'SELECT FROM sequences WHERE workspace_id = $1 AND send_id = $2 ORDER BY send_id, sequence_id LIMIT 1',
+          values: [workspaceId, id],
+        })
   return rows.length > 0
 }
 
@@ -53,7 +60,9 @@ export async function settleUnseen(db: Queryable, most: number): Promise<number>
        DELETE FROM tombstones t USING old o WHERE (t.workspace_id, t.scope, t.id) = (o.workspace_id, o.scope, o.id)
          AND NOT EXISTS (SELECT FROM known k WHERE (k.workspace_id, k.scope, k.id) = (o.workspace_id, o.scope, o.id))
      )
-     SELECT count(*)::int AS looked FROM old`, [most])
+     SELECT count(*)::int AS looked FROM old`,
+    [most],
+  )
   return rows[0]!.looked
 }
 
@@ -61,6 +70,8 @@ export async function settleUnseen(db: Queryable, most: number): Promise<number>
 export async function deleteOld(db: Queryable, table: 'tombstones' | 'cancels', keptDays: number, most: number): Promise<number> {
   const { rowCount } = await db.query(
     `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
-       SELECT ctid FROM ${table} WHERE recorded_at < now() - make_interval(days => $1) ORDER BY recorded_at LIMIT $2))`, [keptDays, most])
+       SELECT ctid FROM ${table} WHERE recorded_at < now() - make_interval(days => $1) ORDER BY recorded_at LIMIT $2))`,
+    [keptDays, most],
+  )
   return rowCount ?? 0
 }

@@ -67,7 +67,12 @@ async function insertShared(tx: PoolClient, partition: number, values: ReadonlyM
     name: 'insert-shared-uses',
     text: `INSERT INTO shared_uses (partition, sequence_id, name, digest) SELECT $1::smallint, * FROM unnest($2::uuid[], $3::text[], $4::uuid[])
            ON CONFLICT (sequence_id, name) DO UPDATE SET partition = excluded.partition, digest = excluded.digest`,
-    values: [partition, uuids(uses.map(({ sequenceId }) => sequenceId)), texts(uses.map(({ name }) => name)), uuids(uses.map(({ digest }) => digest))],
+    values: [
+      partition,
+      uuids(uses.map(({ sequenceId }) => sequenceId)),
+      texts(uses.map(({ name }) => name)),
+      uuids(uses.map(({ digest }) => digest)),
+    ],
   })
 }
 
@@ -102,13 +107,17 @@ export async function loadVariables(db: Queryable, sequenceIds: readonly string[
   const found = new Map<string, Record<string, string>>()
   if (sequenceIds.length === 0) return found
   const { rows } = await db.query<{ sequence_id: string; variables: Record<string, string>; shared: boolean }>({
-    name: 'load-variables', text: 'SELECT sequence_id, variables, shared FROM kept_variables WHERE sequence_id = ANY($1::uuid[])', values: [uuids(sequenceIds)],
+    name: 'load-variables',
+    text: 'SELECT sequence_id, variables, shared FROM kept_variables WHERE sequence_id = ANY($1::uuid[])',
+    values: [uuids(sequenceIds)],
   })
   for (const row of rows) found.set(row.sequence_id, row.variables)
   const sharing = rows.filter(({ shared }) => shared).map((row) => row.sequence_id)
   if (sharing.length === 0) return found
   const { rows: uses } = await db.query<{ sequence_id: string; name: string; partition: number; digest: string }>({
-    name: 'load-shared-uses', text: 'SELECT sequence_id, name, partition, digest FROM shared_uses WHERE sequence_id = ANY($1::uuid[])', values: [uuids(sharing)],
+    name: 'load-shared-uses',
+    text: 'SELECT sequence_id, name, partition, digest FROM shared_uses WHERE sequence_id = ANY($1::uuid[])',
+    values: [uuids(sharing)],
   })
   const wanted = new Map(uses.map(({ partition, digest }) => [digest, partition]))
   const { rows: values } = await db.query<{ digest: string; value: string }>({
@@ -122,7 +131,8 @@ export async function loadVariables(db: Queryable, sequenceIds: readonly string[
     const variables = found.get(sequenceId)!
     const value = valueOf.get(digest)
     // Own properties only: a variable may be called __proto__.
-    if (value !== undefined && !Object.hasOwn(variables, name)) Object.defineProperty(variables, name, { value, enumerable: true, configurable: true })
+    if (value !== undefined && !Object.hasOwn(variables, name))
+      Object.defineProperty(variables, name, { value, enumerable: true, configurable: true })
   }
   return found
 }
@@ -177,5 +187,6 @@ export async function deleteHeadless(db: Queryable, sequenceIds: readonly string
        SELECT k.sequence_id FROM seen JOIN kept_variables k ON k.sequence_id = seen.sequence_id AND k.xmin = seen.xmin FOR UPDATE OF k SKIP LOCKED
      )
      DELETE FROM sequence_variables v USING held WHERE v.sequence_id = held.sequence_id`,
-    [uuids(sequenceIds)])
+    [uuids(sequenceIds)],
+  )
 }
