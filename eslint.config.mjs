@@ -28,7 +28,11 @@ export default tseslint.config(
         },
       ],
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      // A new member of a union must be looked at wherever one is asked for: no `default` hides it.
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: false }],
+      // What is over today is counted in eslint-suppressions.json and may only become less.
+      'max-lines': ['error', { max: 450 }],
+      'max-lines-per-function': ['error', { max: 70 }],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -63,8 +67,12 @@ export default tseslint.config(
   },
   {
     // Specs, and suites that several specs run (`*.features.ts`), may use what apps may not.
-    files: ['**/*.spec.ts', '**/*.features.ts', '**/testing.ts', 'e2e/**/*.ts', 'libs/testing/**/*.ts'],
-    rules: { '@nx/enforce-module-boundaries': 'off', '@typescript-eslint/no-explicit-any': 'off' },
+    files: ['**/*.spec.ts', '**/*.features.ts', '**/*.fixtures.ts', '**/testing.ts', 'e2e/**/*.ts', 'tools/testing/**/*.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': 'off',
+      '@typescript-eslint/no-explicit-any': 'off',
+      'max-lines-per-function': 'off',
+    },
   },
   { files: ['**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
 )

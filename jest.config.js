@@ -10,9 +10,8 @@ const base = {
   // NestJS 12 and a few others are ESM-only: Jest loads them down-levelled.
   transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose)/)'],
   moduleNameMapper: {
-    '^@stepcast/(accounts|client|contracts|sequence|kafka|postgres|channel|service|replica|template|testing)$':
-      '<rootDir>/libs/$1/src/index.ts',
-    '^@stepcast/(stack|local|bench|chaos)$': '<rootDir>/tools/$1/src/index.ts',
+    '^@stepcast/(accounts|client|contracts|sequence|kafka|postgres|channel|service|replica|template)$': '<rootDir>/libs/$1/src/index.ts',
+    '^@stepcast/(stack|local|bench|chaos|testing)$': '<rootDir>/tools/$1/src/index.ts',
   },
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/\\.stepcast', '/\\.cache/'],
 }
@@ -32,15 +31,15 @@ module.exports = {
       ...base,
       displayName: 'integration',
       testMatch: ['<rootDir>/{libs,apps,tools}/**/src/**/*.int.spec.ts'],
-      globalSetup: '<rootDir>/libs/testing/src/globalSetup.ts',
-      globalTeardown: '<rootDir>/libs/testing/src/globalTeardown.ts',
-      setupFilesAfterEnv: ['<rootDir>/libs/testing/src/integrationTimeout.ts'],
+      globalSetup: '<rootDir>/tools/testing/src/globalSetup.ts',
+      globalTeardown: '<rootDir>/tools/testing/src/globalTeardown.ts',
+      setupFilesAfterEnv: ['<rootDir>/tools/testing/src/integrationTimeout.ts'],
     },
     {
       ...base,
       displayName: 'e2e',
       testMatch: ['<rootDir>/e2e/**/*.e2e.spec.ts'],
-      setupFilesAfterEnv: ['<rootDir>/libs/testing/src/integrationTimeout.ts'],
+      setupFilesAfterEnv: ['<rootDir>/tools/testing/src/integrationTimeout.ts'],
     },
   ],
 }

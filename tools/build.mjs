@@ -39,9 +39,12 @@ async function offersModules(directory) {
 // A browser resolves nothing: './feed' must be './feed.mjs'.
 const withEndings = (code) => code.replace(/\b(from|import) (['"])(\.{1,2}\/[^'"]+)\2/g, '$1 $2$3.mjs$2')
 
+// Specs, suites that several of them run, and what only they use.
+const isProduct = (file) => /(?<!\.d|\.spec|\.features|\.fixtures)\.ts$/.test(file) && !/(^|\/)testing\.ts$/.test(file)
+
 /** The compiled files a package should have, with their sources, and the outputs nobody asks for any more. */
 async function planOf(directory) {
-  const sources = (await filesBelow(join(directory, 'src'))).filter((file) => /(?<!\.d|\.spec)\.ts$/.test(file))
+  const sources = (await filesBelow(join(directory, 'src'))).filter(isProduct)
   const endings = (await offersModules(directory)) ? ['.js', '.mjs'] : ['.js']
   const wanted = sources.flatMap((file) =>
     endings.map((ending) => ({

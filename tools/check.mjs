@@ -1,4 +1,4 @@
-// `npm run check`: generated code, types, lint with module boundaries, unit specs. Needs no server.
+// `npm run check`: generated code, format, imports, unused code, types, lint with module boundaries, unit specs. Needs no server.
 import { spawn } from 'node:child_process'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -33,6 +33,19 @@ const results = [
   await check('generated code is current', node, ['libs/contracts/tools/generate.mjs', '--check']),
   // The project graph that the boundary rule reads; without it the rule is silently skipped.
   await check('project graph', bin('nx'), ['show', 'projects']),
+  await check('format (npm run format mends it)', bin('biome'), ['format', '.']),
+  ...(await Promise.all([
+    check('imports: no circles, no arrows upward', bin('depcruise'), [
+      ...['--config', '.dependency-cruiser.cjs', '--include-only', '^(libs|apps|tools|e2e)/', '--output-type', 'err'],
+      ...['libs', 'apps', 'tools', 'e2e'],
+    ]),
+    check('no unused exports, files or dependencies', bin('knip'), [
+      '--no-progress',
+      '--no-config-hints',
+      '--include',
+      'exports,types,dependencies,files,unlisted',
+    ]),
+  ])),
   ...(await Promise.all([
     check('types', bin('tsc'), ['-p', 'tsconfig.json']),
     check('lint and module boundaries', bin('eslint'), ['.', '--max-warnings', '0']),

@@ -1,4 +1,5 @@
-// `npm test`: installs what is missing, builds, then runs every check and spec; ends with one line of counts.
+// `npm test`: installs what is missing, builds, then runs every check and spec; ends with the slowest specs and one line of counts.
+// `npm test -- <path> …`: only the specs whose paths hold one of these, with the options of Jest.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,21 +23,28 @@ const env = { STEPCAST_TEST_COUNTS: file }
 const jest = resolve(root, 'node_modules', '.bin', 'jest')
 
 await installAndBuild()
-const ok = [
+const only = process.argv.slice(2)
+const everything = async () => [
   await run(process.execPath, ['tools/check.mjs'], env),
   // Two files at a time: mostly they wait for timers and the one broker.
   await run(jest, ['--selectProjects', 'integration', '--maxWorkers', '2'], env),
   await run(jest, ['--selectProjects', 'e2e', '--runInBand'], env),
-].every(Boolean)
+]
+const ok = (only.length === 0 ? await everything() : [await run(jest, ['--runInBand', '--testPathPatterns', ...only], env)]).every(Boolean)
 
-let { passed, failed } = { passed: 0, failed: 0 }
+let { passed, failed, seconds } = { passed: 0, failed: 0, seconds: {} }
 try {
-  ;({ passed, failed } = JSON.parse(readFileSync(file, 'utf8')))
+  ;({ passed, failed, seconds } = JSON.parse(readFileSync(file, 'utf8')))
 } catch {
   // No run got as far as counting.
 }
 rmSync(counts, { recursive: true, force: true })
 // A check that is not a test (types, lint) fails the run all the same, and is counted so that the line cannot look green.
 if (!ok && failed === 0) failed = 1
+const slowest = Object.entries(seconds)
+  .sort(([, a], [, b]) => b - a)
+  .slice(0, 15)
+if (slowest.length > 1)
+  console.log(['Slowest specs:', ...slowest.map(([name, took]) => `${took.toFixed(0).padStart(6)} s  ${name}`)].join('\n'))
 console.log(`Tests: ${passed} passed, ${failed} failed`)
 process.exit(ok && failed === 0 ? 0 : 1)

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg'
 
 /** Days a message is kept; commands live 7 days in their topic, so no repetition finds its row gone. */
-export const keptDays = 90
+const keptDays = 90
 // A week of commands and a day to spare.
 const erasedDays = 8
 // One statement holds its locks briefly; 200,000 an hour is 55 a second, and what is left waits for the next hour.

@@ -7,7 +7,7 @@ import { contextHeader, contextKey, expectEveryRouteScoped, signContext, startSe
 import { templateApproved, type ContentOf, type TemplateChannel, type TemplateDefinition } from '@stepcast/template'
 import { eventually, readDeadLetters, specPartitions, specStack, type SpecStack } from '@stepcast/testing'
 import { AppModule } from './app.module'
-import { chance, randomHistories, slowCount, type Plan, type Tally } from './histories'
+import { chance, randomHistories, slowCount, type Plan, type Tally } from './histories.fixtures'
 import { hourMs } from './project'
 import { startProjector } from './projector'
 import { purge } from './purge'

@@ -51,7 +51,7 @@ const atOneMoment = <T>(pool: Pool, work: (tx: PoolClient) => Promise<T>): Promi
   })
 
 /** Rows of sequences are certain to be there for 90 days; the purge takes them at 97. */
-export const exactSince = (now: number): number => now - 90 * 24 * 3_600_000
+const exactSince = (now: number): number => now - 90 * 24 * 3_600_000
 
 /** Counts of a template's sequences that started in the range. */
 export function readTemplate(pool: Pool, { workspaceId, templateId, version, from, to }: TemplateQuestion, now: number): Promise<Counts> {

@@ -75,7 +75,7 @@ ALTER TABLE positions ADD COLUMN taken_over_up_to bigint NOT NULL DEFAULT 0;
 export const foldedTablesSql = firstTablesSql + byPartitionSql
 
 /** The first migration. */
-export class Metrics1700000000000 implements MigrationInterface {
+class Metrics1700000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(firstTablesSql)
     await runner.query(replicaOffsetsSql)
@@ -88,7 +88,7 @@ export class Metrics1700000000000 implements MigrationInterface {
 }
 
 /** Counters by partition. The version before goes on beside it, in the table it knows. */
-export class CountsByPartition1764300000000 implements MigrationInterface {
+class CountsByPartition1764300000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(byPartitionSql)
   }

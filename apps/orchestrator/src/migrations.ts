@@ -106,7 +106,7 @@ CREATE TABLE cancel_jobs (
 `
 
 /** Everything the first version needs. */
-export class Orchestrator1763800000000 implements MigrationInterface {
+class Orchestrator1763800000000 implements MigrationInterface {
   readonly name = 'Orchestrator1763800000000'
 
   async up(runner: QueryRunner): Promise<void> {
@@ -177,7 +177,7 @@ CREATE TABLE retired_days (
 `
 
 /** Narrower rows, fewer index entries, and what retention has to remember. */
-export class Narrower1763900000000 implements MigrationInterface {
+class Narrower1763900000000 implements MigrationInterface {
   readonly name = 'Narrower1763900000000'
 
   async up(runner: QueryRunner): Promise<void> {

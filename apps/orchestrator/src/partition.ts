@@ -1,48 +1,17 @@
 // A home partition in this process: taken over, turned again and again, published behind, recovered in one way.
 import { errorClass, isOutage, topics } from '@stepcast/contracts'
-import { writeDeadLetters, type Mailboxes, type StartOffsets } from '@stepcast/kafka'
-import { inTransaction } from '@stepcast/postgres'
-import { boundsOf, mustBeOurs, skipTrimmed, WrongCluster } from './cluster'
-import type { Intake } from './intake'
-import type { EngineMetrics } from './metrics'
-import type { Permits } from './permits'
+import type { StartOffsets } from '@stepcast/kafka'
+import { WrongCluster } from './cluster'
+import { ownPartition } from './ownership'
+import type { PartitionOptions, PartitionStanding } from './partitionOptions'
 import { Publisher } from './publisher'
+import { ReceiptsBarrier, type Barrier } from './receiptsBarrier'
 import type { Remembered } from './sequenceCache'
-import { jobAside, timerAside } from './setAside'
+import { framesOf, setAside } from './setAside'
 import { maxReached } from './sql/cancels'
-import { insertCursor, lockCursor, raiseEpoch, type Cursor } from './sql/cursor'
 import { nothing, Suspicion, type Counts, type Kind } from './suspicion'
-import { Taking, type Firing } from './taking'
-import { CursorMoved, maxTimers, PartitionLost, takeTurn, type TurnOptions, type TurnResult } from './turn'
-
-/** What the partitions of a process share. */
-export interface PartitionOptions {
-  readonly turn: TurnOptions
-  readonly intake: Intake
-  readonly mailboxes: () => Mailboxes
-  readonly clusterId: string
-  /** At most three turns per process hold a transaction. */
-  readonly permits: Permits
-  readonly metrics: EngineMetrics
-  /** A turn set a timer, or more may be due: look at the agenda by this instant (milliseconds of the database's clock; 0: now). */
-  readonly lookAgainAt: (dueAt: number) => void
-  /** Answers when every cancel that was there when it was asked is recorded. */
-  readonly cancelsFirst: () => Promise<void>
-  /** A partition has begun: variables that were to be forgotten are known to nobody any more. */
-  readonly sweepSoon: () => void
-  /** A turn has set a timer for this instant; 0: the partition was taken over, and its timers are not known. */
-  readonly timerSet: (partition: number, dueAt: number) => void
-}
-
-/** Timers due may fire once the engagements that were on the topic have been stored (receipts first, rule 20). */
-export interface Barrier {
-  /** Timers due at this instant of the database's clock fire. */
-  readonly upTo: number
-  /** The end of the partition's engagements, sampled after `upTo`. */
-  readonly endOffset: number
-  /** There was no timer before this instant when the others were found due. */
-  readonly from: number
-}
+import { Taking } from './taking'
+import { CursorMoved, maxTimers, PartitionLost, takeTurn, type TurnResult } from './turn'
 
 const sends = topics.sends.name
 const engagements = topics.engagements.name
@@ -52,7 +21,6 @@ const lingerMs = 10
 const lingerUnless = 500
 /** At this many unpublished turns the partition takes no more input. */
 const maxUnpublished = 2
-const receiptsPatienceMs = 30_000
 const maxBackoffMs = 5_000
 /** Variables are personal: with no other turn by then, those of ended sequences go in one of their own. */
 const forgetWithinMs = 500
@@ -69,23 +37,13 @@ interface Owned {
   sendsOffset: number
 }
 
-/** Where an owned partition stands, for metrics. */
-export interface PartitionStanding {
-  readonly epoch: number
-  readonly logPosition: number
-  readonly publishedPosition: number
-  readonly engagementsOffset: number
-  readonly sendsOffset: number
-}
-
 /** One home partition. */
 export class HomePartition {
   private owned: Owned | null = null
   private looping = false
   private again = false
   private stopped = false
-  private barrier: Barrier | null = null
-  private barrierProgressAt = 0
+  private readonly barrier = new ReceiptsBarrier()
   private hasJobs = false
   private reconsiders = false
   /** The publisher of the last ownership: the next begins when it has ended. */
@@ -127,7 +85,7 @@ export class HomePartition {
 
   /** Whether due timers wait for receipts to be stored first. */
   get awaitsReceipts(): boolean {
-    return this.barrier !== null
+    return this.barrier.isUp
   }
 
   /** Where it stands, for metrics; null: it is not ours. */
@@ -196,9 +154,8 @@ export class HomePartition {
 
   /** Timers are due. */
   timersDue(barrier: Barrier): void {
-    if (this.barrier !== null) return
-    this.barrier = barrier
-    this.barrierProgressAt = Date.now()
+    if (this.barrier.isUp) return
+    this.barrier.putUp(barrier, Date.now())
     this.kick()
   }
 
@@ -240,7 +197,7 @@ export class HomePartition {
 
   private forgetAll(): void {
     this.cache.clear()
-    this.barrier = null
+    this.barrier.takeDown()
     this.hasJobs = false
     this.reconsiders = false
     this.taking.forget()
@@ -266,18 +223,7 @@ export class HomePartition {
     await before?.settled()
     this.forgetAll()
     if (epoch === null) await this.options.cancelsFirst()
-    const bounds = await boundsOf(connection, this.partition)
-    // A statement of its own: uncommitted, the row of a process that stands still would hold up its successor, who has no patience here.
-    await insertCursor(pool, this.partition, clusterId, { sends: bounds.sends.low, engagements: bounds.engagements.low })
-    const cursor = await inTransaction(pool, async (tx): Promise<Cursor> => {
-      const locked = (await lockCursor(pool, tx, this.partition))!
-      if (epoch === null) return { ...locked, ownerEpoch: await raiseEpoch(tx, this.partition) }
-      if (locked.ownerEpoch !== epoch) throw new PartitionLost(`partition ${this.partition} has another owner`)
-      return locked
-    })
-    await mustBeOurs(cursor, clusterId, this.partition, bounds, () => boundsOf(connection, this.partition))
-    const sendsOffset = skipTrimmed(connection, this.partition, sends, cursor.sendsOffset, bounds.sends.low)
-    const engagementsOffset = skipTrimmed(connection, this.partition, engagements, cursor.engagementsOffset, bounds.engagements.low)
+    const { cursor, sendsOffset, engagementsOffset } = await ownPartition(this.options.turn, this.partition, clusterId, epoch)
     // Ended stays ended: under the same ownership what was to be forgotten still is.
     const publisher = await Publisher.begin(
       {
@@ -336,24 +282,15 @@ export class HomePartition {
     if (mailboxes.behind(this.partition, sends)) waits.add('sends')
     if (mailboxes.behind(this.partition, engagements)) waits.add('reports')
     if (this.hasJobs || this.reconsiders) waits.add('jobs')
-    if (this.firing(owned.engagementsOffset) !== null) waits.add('timers')
+    if (this.barrier.firing(owned.engagementsOffset, Date.now()) !== null) waits.add('timers')
     return waits
-  }
-
-  /** Whether timers may fire in a turn that stores engagements up to this offset, and with which note. */
-  private firing(engagementsOffset: number): Firing | null {
-    if (this.barrier === null) return null
-    const { from, upTo, endOffset } = this.barrier
-    if (engagementsOffset >= endOffset) return { from, upTo, note: null }
-    if (Date.now() - this.barrierProgressAt >= receiptsPatienceMs) return { from, upTo, note: 'receipts_behind' }
-    return null
   }
 
   private async linger(): Promise<void> {
     const mailboxes = this.options.mailboxes()
     const waiting = mailboxes.waiting(this.partition, sends) + mailboxes.waiting(this.partition, engagements)
     // Timers are late already: they do not wait for company.
-    if (waiting > 0 && waiting < lingerUnless && this.barrier === null) await sleep(lingerMs)
+    if (waiting > 0 && waiting < lingerUnless && !this.barrier.isUp) await sleep(lingerMs)
   }
 
   /** Answers whether a turn was committed: it is not where everything waits for a question, or the partition was lost meanwhile. */
@@ -366,7 +303,7 @@ export class HomePartition {
       owned,
       most,
       took,
-      (offset) => (most.timers > 0 ? this.firing(offset) : null),
+      (offset) => (most.timers > 0 ? this.barrier.firing(offset, Date.now()) : null),
       this.reconsiders && most.jobs > 0,
     )
     if (this.owned !== owned) return false
@@ -419,7 +356,7 @@ export class HomePartition {
     result: TurnResult,
     done: { sendsOffset: number; engagementsOffset: number; fired: boolean; tookJobs: boolean; reconsidered: boolean },
   ): void {
-    if (done.engagementsOffset > owned.engagementsOffset) this.barrierProgressAt = Date.now()
+    if (done.engagementsOffset > owned.engagementsOffset) this.barrier.progressed(Date.now())
     owned.logPosition = result.logPosition
     owned.sendsOffset = done.sendsOffset
     owned.engagementsOffset = done.engagementsOffset
@@ -427,7 +364,7 @@ export class HomePartition {
     this.forgetSoon()
     this.cache.remember(result.remembered)
     if (result.nextDueAt !== null) this.options.timerSet(this.partition, result.nextDueAt)
-    if (done.fired) this.barrier = null
+    if (done.fired) this.barrier.takeDown()
     if (done.tookJobs) this.hasJobs = result.more
     if (done.reconsidered) this.reconsiders = result.moreReconsider
     if (done.fired) this.options.lookAgainAt(0)
@@ -454,48 +391,19 @@ export class HomePartition {
     metrics.turnFailed(this.partition)
     if (answer.next === 'again') return sleep(answer.delayMs)
     try {
-      await this.setAside(answer.kind, error, owned)
+      const { partition, taking, barrier } = this
+      await setAside(answer.kind, error, {
+        partition,
+        ownerEpoch: owned.epoch,
+        turn: this.options.turn,
+        metrics,
+        taking,
+        firedUpTo: barrier.upTo,
+      })
       this.suspicion.wentAside(answer.kind)
     } catch (failure) {
       await this.recover(failure as Error, owned)
     }
-  }
-
-  /** Puts the first input of a kind where it stops nobody. */
-  private async setAside(kind: Kind, error: Error, owned: Owned): Promise<void> {
-    const {
-      turn: { connection, pool },
-      metrics,
-    } = this.options
-    const { partition } = this
-    const owner = { ownerEpoch: owned.epoch }
-    let sequenceId: string | null = null
-    switch (kind) {
-      case 'sends':
-      case 'reports':
-        await this.letterOf(kind, error)
-        break
-      case 'timers':
-        sequenceId = await timerAside(pool, partition, owner, this.barrier?.upTo ?? 0)
-        break
-      case 'jobs':
-        sequenceId = await jobAside(pool, partition, owner)
-        break
-    }
-    metrics.setAside(kind)
-    connection.log.error(
-      { partition, kind, sequenceId, errorClass: errorClass(error), at: framesOf(error) },
-      'an input that no turn can work off was set aside',
-    )
-  }
-
-  private async letterOf(kind: 'sends' | 'reports', error: Error): Promise<void> {
-    const record = this.taking.firstRecord(kind)
-    if (record === null) return
-    await writeDeadLetters(this.options.turn.connection, [
-      { record, reason: 'unprocessable', detail: `no turn can work it off: ${errorClass(error)}` },
-    ])
-    this.taking.pass(kind)
   }
 
   // A failure concerns the ownership that its turn ran under: after a rebalance this process may be its own successor.
@@ -532,6 +440,3 @@ export class HomePartition {
     await sleep(delayMs)
   }
 }
-
-/** Where in the code an error arose, without its message, which may quote what people wrote. */
-const framesOf = ({ stack = '' }: Error): readonly string[] => stack.split(/\n\s+at /).slice(1, 6)

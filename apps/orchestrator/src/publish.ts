@@ -15,10 +15,10 @@ import { RecordBatch, SharedHeaders, maxChunkBytes, type EncodedBatch, type Kafk
 import type { Queryable } from '@stepcast/postgres'
 import { evolve, notStarted, react, type Effect, type Sequence } from '@stepcast/sequence'
 import { decodeChange, writePublished } from './changeCodec'
+import type { CommittedChange } from './committed'
 import { changesAfter } from './sql/changes'
 import { loadSequences, type LoadedSequence } from './sql/sequences'
 import { loadVariables } from './sql/variables'
-import type { CommittedChange } from './turn'
 import type { Variables } from './variables'
 
 /** Where to publish, and where variables are kept that are not in memory. */

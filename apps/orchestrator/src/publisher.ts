@@ -1,8 +1,8 @@
 // What one ownership of a partition has committed and Kafka does not have yet: published behind the turns, one turn after another.
 import { errorClass, isOutage } from '@stepcast/contracts'
+import type { CommittedChange } from './committed'
 import { publishChanges, republish, type PublishOptions } from './publish'
 import type { Cursor } from './sql/cursor'
-import type { CommittedChange } from './turn'
 
 /** What is published, taken at one moment: whoever stores the position deletes the variables of exactly these, or of none. */
 export interface Published {

@@ -2,8 +2,8 @@
 import type { Queryable } from '@stepcast/postgres'
 import { evolve, notStarted, type Sequence } from '@stepcast/sequence'
 import { decodeChange } from './changeCodec'
+import type { CachedSequence } from './committed'
 import { loadSequences, type LoadedSequence } from './sql/sequences'
-import type { CachedSequence } from './turn'
 
 // Histories in memory at once: many receipts of 250 kB must not end the process. Sequences differ, so the first are few.
 const maxBytes = 8 * 1024 * 1024

@@ -1,7 +1,7 @@
 // Memory is bounded by bytes for all partitions together, and void with the ownership it was filled under.
 import { notStarted } from '@stepcast/sequence'
+import type { CachedSequence } from './committed'
 import { costOf, SequenceCache } from './sequenceCache'
-import type { CachedSequence } from './turn'
 
 const sequence = (sequenceId: string, size = 0): CachedSequence => ({
   head: {

@@ -1,6 +1,6 @@
 // What a process remembers of its sequences, bounded by bytes for all its partitions together; the longest unchanged go first.
 import { LRUCache } from 'lru-cache'
-import type { CachedSequence } from './turn'
+import type { CachedSequence } from './committed'
 
 // A quarter of a local process's heap (512 MB): some 80,000 running sequences.
 const defaultMaxBytes = 128 * 1024 * 1024

@@ -1,69 +1,29 @@
 // One turn: everything waiting for one home partition, decided in one PostgreSQL transaction. The meeting of core and database.
 import type { Pool, PoolClient } from 'pg'
-import { ScratchEncoder, parseMessageId, userKey, type MessageIdParts, type SequenceStep } from '@stepcast/contracts'
+import { parseMessageId, userKey, type MessageIdParts, type SequenceStep } from '@stepcast/contracts'
 import { writeDeadLetters, type DeadLetter, type KafkaConnection } from '@stepcast/kafka'
 import { inTransaction } from '@stepcast/postgres'
 import type { UsersReplica, WorkspacesReplica } from '@stepcast/replica'
-import {
-  decide,
-  evolve,
-  isRefusal,
-  notStarted,
-  react,
-  timerOf,
-  type Effect,
-  type Ended,
-  type Sequence,
-  type SequenceEvent,
-  type SequenceInput,
-} from '@stepcast/sequence'
+import { notStarted } from '@stepcast/sequence'
 import { sequenceRulesOf, stepsOf } from '@stepcast/template'
 import { isBornCancelled, isCancelled, targetKey, targetsOf, type Target, type Tombstones } from './cancellations'
-import { writeChange } from './changeCodec'
-import { maxChangeBytes, partsOf } from './changeParts'
+import type { CachedSequence, CommittedChange } from './committed'
+import { draftOf, putTo, type Draft } from './draft'
 import type { Report, StartRequest } from './intake'
 import type { Published } from './publisher'
 import { mayAdvance, quietUntil, type QuietHours } from './quietHours'
 import { recallAll } from './recall'
 import { allTombstones, takeJobs, tombstonesOf } from './sql/cancels'
-import type { NewChange } from './sql/changes'
 import { lockCursor, type Cursor } from './sql/cursor'
 import { earlyBytesOf, keepEarly, maxEarlyOfSequence, takeEarly } from './sql/early'
 import { exceptions, type Exceptions } from './sql/exceptions'
 import { takeReconsiderations } from './sql/reconsiderations'
 import { insertHeads, loadSequences, type Head } from './sql/sequences'
 import { dueTimers, type TimerRow } from './sql/timers'
-import { deleteVariables, insertVariables, type NewVariables } from './sql/variables'
+import { deleteVariables, insertVariables } from './sql/variables'
 import { writeTurn } from './sql/writeTurn'
-import { sizeOfVariables, smallVariables, type KnownVariables } from './variables'
-
-/** What the process remembers of a sequence: as committed, never ahead. */
-export interface CachedSequence {
-  readonly head: Head
-  readonly state: Sequence
-  readonly version: number
-  /** Small ones of a running sequence; those of an ended one are never needed again. */
-  readonly variables: KnownVariables
-  /** Characters of the variables that are remembered. */
-  readonly size: number
-  /** When it started, milliseconds of the database's clock. */
-  readonly startedAt: number
-}
-
-/** A change as committed, with all that publishing it needs. */
-export interface CommittedChange {
-  readonly head: Head
-  readonly version: number
-  readonly position: number
-  /** Its stored data are these bytes `from` … `to`: all changes of a turn share one buffer. */
-  readonly bytes: Buffer
-  readonly from: number
-  readonly to: number
-  readonly effects: readonly Effect[]
-  readonly variables: KnownVariables
-  readonly traceparent: string | null
-  readonly ended: boolean
-}
+import { rowsOf } from './turnRows'
+import { sizeOfVariables } from './variables'
 
 /** What is remembered of the partition's sequences. */
 export type Memory = Pick<ReadonlyMap<string, CachedSequence>, 'get' | 'has'>
@@ -131,19 +91,6 @@ export const maxTimers = 2_000
 /** Early engagements that a turn applies at most, bytes: twice what one sequence may have. The sends of the others wait for the next turn. */
 const maxEarlyBytes = 16 * 1024 * 1024
 
-/** A sequence as this turn changes it. */
-interface Draft {
-  readonly head: Head
-  state: Sequence
-  readonly before: CachedSequence | null
-  readonly variables: KnownVariables
-  readonly size: number
-  readonly events: SequenceEvent[]
-  readonly effects: Effect[]
-  readonly startedAt: number
-  traceparent: string | null
-}
-
 /** Runs one turn of a partition. Throws {@link PartitionLost}, {@link CursorMoved} or what PostgreSQL and Kafka throw; nothing is committed then. */
 export function takeTurn(
   options: TurnOptions,
@@ -162,9 +109,6 @@ export function takeTurn(
   })
 }
 
-// Reused by every turn of the process: a turn encodes its changes without a pause and takes a copy.
-const scratch = new ScratchEncoder()
-
 const noTombstones: Tombstones = new Map()
 const noJobs: Awaited<ReturnType<typeof takeJobs>> = { reached: [], more: false }
 
@@ -177,7 +121,6 @@ interface Start {
 class Turn {
   private readonly drafts = new Map<string, Draft>()
   private readonly letters: DeadLetter[] = []
-  private readonly clearTimers: TimerRow[] = []
   /** What sequences of one template have in common: made once a turn, held by all of them. */
   private readonly stepsOfTemplate = new Map<object, readonly SequenceStep[]>()
   private readonly today: string
@@ -365,12 +308,12 @@ class Turn {
   private cancel(tombstones: Tombstones, reached: readonly string[]): void {
     for (const sequenceId of reached) {
       const draft = this.drafts.get(sequenceId)
-      if (draft?.state.status === 'running') this.put(draft, { type: 'cancel', now: this.now })
+      if (draft?.state.status === 'running') putTo(draft, { type: 'cancel', now: this.now })
     }
     if (tombstones.size === 0) return
     for (const draft of this.drafts.values()) {
       if (draft.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones))
-        this.put(draft, { type: 'cancel', now: this.now })
+        putTo(draft, { type: 'cancel', now: this.now })
     }
   }
 
@@ -399,7 +342,7 @@ class Turn {
     let steps = this.stepsOfTemplate.get(config)
     if (!steps) this.stepsOfTemplate.set(config, (steps = stepsOf(config, channels, minuteMs)))
     const rules = sequenceRulesOf(config)
-    this.put(draft, {
+    putTo(draft, {
       type: 'start',
       now: this.now,
       steps,
@@ -426,7 +369,7 @@ class Turn {
     }
     draft.traceparent ??= traceparent
     const { messageId, kind, source, reason, providerMessageId, detail } = report
-    const refusal = this.put(draft, {
+    const refusal = putTo(draft, {
       type: 'engagement',
       now: this.now,
       messageId,
@@ -445,149 +388,46 @@ class Turn {
 
   private reconsider(sequenceId: string): void {
     const draft = this.drafts.get(sequenceId)
-    if (draft) this.put(draft, { type: 'reconsider', now: this.now, quietUntil: this.quietUntilOf(draft.head) })
+    if (draft) putTo(draft, { type: 'reconsider', now: this.now, quietUntil: this.quietUntilOf(draft.head) })
   }
 
   private fire(timer: TimerRow): void {
     const draft = this.drafts.get(timer.sequenceId)
-    // It fired: its row goes, whatever comes of it.
-    this.clearTimers.push(timer)
     // failpoint(sync): timer-taken
-    if (draft) this.put(draft, { type: 'timer', now: this.now, note: this.inputs.note, quietUntil: this.quietUntilOf(draft.head) })
+    if (draft) putTo(draft, { type: 'timer', now: this.now, note: this.inputs.note, quietUntil: this.quietUntilOf(draft.head) })
   }
 
   private quietUntilOf({ workspaceId, userId }: Head): number | null {
     return this.quiet.size === 0 ? null : (this.quiet.get(userKey(workspaceId, userId)) ?? null)
   }
 
-  private put(draft: Draft, input: SequenceInput): { reason: string; detail: string } | null {
-    const decision = decide(draft.state, input)
-    if (isRefusal(decision)) return decision
-    for (const event of decision) {
-      for (const effect of react(draft.state, event)) draft.effects.push(effect)
-      draft.state = evolve(draft.state, event, this.now)
-      draft.events.push(event)
-    }
-    return null
-  }
-
   // ── Storing ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async store(cursor: Cursor, due: readonly TimerRow[]): Promise<TurnResult> {
     const { tx, inputs, partition, now } = this
-    const fired = new Set<string>()
-    for (const { sequenceId } of due) fired.add(sequenceId)
-    const stored: NewChange[] = []
-    const ended: { sequenceId: string; outcome: Ended['outcome'] }[] = []
-    const variables: NewVariables[] = []
-    const timers: TimerRow[] = []
-    const remembered: CachedSequence[] = []
-    const made: { readonly draft: Draft; readonly effects: readonly Effect[]; readonly ended: boolean }[] = []
-    let position = this.position
-    let to = 0
-    for (const draft of this.drafts.values()) {
-      const { head, before, events, state } = draft
-      const { sequenceId } = head
-      if (events.length === 0 && !fired.has(sequenceId)) continue
-      this.moveTimer(draft, fired.has(sequenceId), timers)
-      if (events.length > 0) {
-        const hasEnded = state.status === 'ended' && before?.state.status !== 'ended'
-        let version = (before?.version ?? 0) + 1
-        const from = to
-        to = writeChange(scratch, from, { recordedAt: now, events })
-        if (to - from <= maxChangeBytes) {
-          stored.push({ startedOn: head.startedOn, sequenceId, version, position: ++position, from, to })
-          made.push({ draft, effects: draft.effects, ended: hasEnded })
-        } else {
-          to = from
-          version--
-          for (const part of partsOf(before?.state ?? notStarted, events, now)) {
-            const start = to
-            to = writeChange(scratch, start, { recordedAt: now, events: part.events })
-            stored.push({ startedOn: head.startedOn, sequenceId, version: ++version, position: ++position, from: start, to })
-            made.push({ draft, effects: part.effects, ended: part.ended })
-          }
-        }
-        remembered.push(rememberedOf(draft, version))
-        if (hasEnded) ended.push({ sequenceId, outcome: state.outcome })
-        // Also of one that ends in its first turn: its commands may have to be published again after a crash.
-        if (
-          before === null &&
-          draft.variables !== null &&
-          draft.variables !== 'stored' &&
-          (state.status === 'running' || draft.effects.length > 0)
-        ) {
-          variables.push({ head, variables: draft.variables })
-        }
-      }
-    }
-    const bytes = Buffer.from(scratch.buffer.subarray(0, to))
-
-    await insertVariables(tx, partition, variables)
+    const rows = rowsOf(this.drafts.values(), due, { now, position: this.position })
+    await insertVariables(tx, partition, rows.variables)
     await deleteVariables(tx, inputs.published.ended)
     await writeTurn(tx, partition, {
-      changes: stored,
-      data: bytes,
-      gone: this.clearTimers,
-      set: timers,
-      ended,
+      ...rows,
       cursor: {
         sendsOffset: Math.max(cursor.sendsOffset, this.sendsOffset),
         engagementsOffset: Math.max(cursor.engagementsOffset, inputs.engagementsOffset),
-        logPosition: position,
+        logPosition: rows.position,
         publishedPosition: Math.max(cursor.publishedPosition, inputs.published.position),
       },
     })
-
-    const changes: CommittedChange[] = []
-    for (const [index, { version, position: place, from, to: end }] of stored.entries()) {
-      const {
-        draft: { head, variables: known, traceparent },
-        effects,
-        ended: isEnd,
-      } = made[index]!
-      changes.push({ head, version, position: place, bytes, from, to: end, effects, variables: known, traceparent, ended: isEnd })
-    }
     let nextDueAt: number | null = null
-    for (const { dueAt } of timers) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
+    for (const { dueAt } of rows.set) if (nextDueAt === null || dueAt < nextDueAt) nextDueAt = dueAt
     return {
-      changes,
-      logPosition: position,
+      changes: rows.committed,
+      logPosition: rows.position,
       sendsOffset: this.sendsOffset,
       more: this.more,
       moreReconsider: this.moreReconsider,
-      remembered,
+      remembered: rows.remembered,
       nextDueAt,
       latenessMs: due.map(({ dueAt }) => now - dueAt),
     }
   }
-
-  /** Every running sequence has exactly one timer, which follows from its state. */
-  private moveTimer({ head: { sequenceId }, before, state }: Draft, hasFired: boolean, set: TimerRow[]): void {
-    const was = before === null ? null : timerOf(before.state)
-    const is = timerOf(state)
-    if (was?.dueAt === is?.dueAt && !hasFired) return
-    if (was && !hasFired) this.clearTimers.push({ sequenceId, dueAt: was.dueAt })
-    if (is) set.push({ sequenceId, dueAt: is.dueAt })
-  }
-}
-
-const draftOf = (cached: CachedSequence): Draft => ({
-  head: cached.head,
-  state: cached.state,
-  before: cached,
-  variables: cached.variables,
-  size: cached.size,
-  startedAt: cached.startedAt,
-  events: [],
-  effects: [],
-  traceparent: null,
-})
-
-/** A sequence as it is worth remembering: small variables as long as a step may need them; large ones are read when one does. */
-function rememberedOf({ head, state, variables, size, startedAt }: Draft, version: number): CachedSequence {
-  if (state.status === 'ended') return { head, state, version, variables: null, size: 0, startedAt }
-  return size > smallVariables
-    ? { head, state, version, variables: 'stored', size: 0, startedAt }
-    : { head, state, version, variables, size, startedAt }
 }

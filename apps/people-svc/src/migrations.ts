@@ -4,7 +4,7 @@ import { idempotencyTableSql } from '@stepcast/service'
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
 /** Users, devices, the outbox and the idempotency keys. */
-export class Users1764000000000 implements MigrationInterface {
+class Users1764000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE TABLE users (
@@ -44,7 +44,7 @@ export class Users1764000000000 implements MigrationInterface {
 }
 
 /** Erasures whose cancel is not in force yet: see {@link Erasures}. */
-export class Erasures1764800000000 implements MigrationInterface {
+class Erasures1764800000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE TABLE erasures (
@@ -64,7 +64,7 @@ export class Erasures1764800000000 implements MigrationInterface {
 }
 
 /** Lists of users in the order of their ids. */
-export class UsersById1765000000000 implements MigrationInterface {
+class UsersById1765000000000 implements MigrationInterface {
   readonly transaction = false
 
   async up(runner: QueryRunner): Promise<void> {
@@ -78,7 +78,7 @@ export class UsersById1765000000000 implements MigrationInterface {
 }
 
 /** What a token of APNs is found by that was registered in another spelling, before there was one for each. */
-export class TokensInAnySpelling1764900000000 implements MigrationInterface {
+class TokensInAnySpelling1764900000000 implements MigrationInterface {
   readonly transaction = false
 
   async up(runner: QueryRunner): Promise<void> {

@@ -34,7 +34,7 @@ const kafkaTimeoutMs = 5_000
 export const userOrder = keyset('users', 'text')
 
 /** The first text, code point by code point, that is behind all with this prefix; null: there is none. */
-export function endOfPrefix(prefix: string): string | null {
+function endOfPrefix(prefix: string): string | null {
   const points = [...prefix]
   for (let last = points.pop(); last !== undefined; last = points.pop()) {
     const next = last.codePointAt(0)! + 1

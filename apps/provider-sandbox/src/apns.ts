@@ -50,7 +50,7 @@ export type ApnsReason = keyof typeof statusOf
 const reasons = Object.keys(statusOf) as ApnsReason[]
 
 /** The largest payload, bytes (VoIP: 5,120). */
-export const maxPayloadBytes = 4_096
+const maxPayloadBytes = 4_096
 const tokenLifetimeS = 3_600
 const tokenUpdateS = 1_200
 // Clocks differ; Apple names no number.

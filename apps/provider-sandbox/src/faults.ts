@@ -25,7 +25,7 @@ export const requestFaults = ['429', '500', 'hang', 'slow', 'accept-then-reset',
 export const callbackFaults = ['duplicate-callbacks', 'reordered-callbacks', 'late-callbacks'] as const
 
 /** Everything that can go wrong. */
-export const faultModes = [...requestFaults, ...callbackFaults] as const
+const faultModes = [...requestFaults, ...callbackFaults] as const
 type RequestFaultMode = (typeof requestFaults)[number]
 type CallbackFaultMode = (typeof callbackFaults)[number]
 

@@ -23,7 +23,7 @@ const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const messagingScopes = ['https://www.googleapis.com/auth/firebase.messaging', 'https://www.googleapis.com/auth/cloud-platform']
 
 /** Access tokens handed out by this process. */
-export class AccessTokens {
+class AccessTokens {
   private readonly expiry = new Map<string, number>()
 
   /**

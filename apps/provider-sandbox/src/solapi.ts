@@ -121,7 +121,7 @@ export const webhookSchema = z.strictObject({
 export type Webhook = z.output<typeof webhookSchema>
 
 /** `X-Solapi-Secret`: SHA-1 of the webhook's secret, hexadecimal. It is the same for every call and says nothing of the body. */
-export const solapiSecret = (secret: string): string => createHash('sha1').update(secret, 'utf8').digest('hex')
+const solapiSecret = (secret: string): string => createHash('sha1').update(secret, 'utf8').digest('hex')
 
 /** The status code of what is wrong with a message; null: nothing. */
 function codeFor(message: Message, to: string): string | null {

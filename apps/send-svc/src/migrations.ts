@@ -3,7 +3,7 @@ import { replicaOffsetsSql, templatesReplicaSql } from '@stepcast/replica'
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
 /** Sends, the receivers still to be fanned out, and the replica of templates. */
-export class Sends1764000000000 implements MigrationInterface {
+class Sends1764000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     // The sendId is made from the Idempotency-Key, so a row of sends is also the record of its key.
     // variables are text: jsonb refuses characters that producers may send, and nothing searches inside.
@@ -48,7 +48,7 @@ export class Sends1764000000000 implements MigrationInterface {
 }
 
 /** Lists of sends, newest first: of a workspace, and of one of its templates. */
-export class SendLists1765000000000 implements MigrationInterface {
+class SendLists1765000000000 implements MigrationInterface {
   readonly transaction = false
 
   async up(runner: QueryRunner): Promise<void> {

@@ -6,7 +6,7 @@ import type { ProviderMessage } from '@stepcast/channel'
 const maxValidityS = 36_000
 
 /** Where Twilio tells what becomes of a message. The messageId travels in the query, which Twilio signs. */
-export const statusCallbackUrl = (publicUrl: string, workspaceId: string, messageId: string): string =>
+const statusCallbackUrl = (publicUrl: string, workspaceId: string, messageId: string): string =>
   `${publicUrl}/v1/callbacks/twilio/${workspaceId}?m=${encodeURIComponent(messageId)}`
 
 /** The form of the request. */

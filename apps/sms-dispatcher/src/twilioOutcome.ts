@@ -14,7 +14,7 @@ const throttled = new Set([20429, 21611])
 /** The recipient has answered STOP to this sender. */
 const unsubscribedCode = 21610
 /** Its reason in reports: the same for every provider, and the same as where we know of it without asking. */
-export const unsubscribed = 'unsubscribed'
+const unsubscribed = 'unsubscribed'
 // Below it codes speak of the account and the API; from it on of the message: its number, its sender, its text.
 const firstMessageCode = 21_000
 

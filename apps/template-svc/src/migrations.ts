@@ -4,7 +4,7 @@ import { outboxTableSql } from '@stepcast/postgres'
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
 /** Templates, their versions, the outbox and the idempotency keys. */
-export class Templates1764000000000 implements MigrationInterface {
+class Templates1764000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     // json, not jsonb: nothing searches inside, and people get fields back in the order they know.
     await runner.query(`

@@ -1,8 +1,8 @@
 // The rules of the hand-over: who is sent to at once, who is left to the caller, and that no place is lost on the way.
 import { HandOver, type HandOverOptions } from './handOver'
-import type { NewMessage, Recipient } from './intake'
 import type { Ready } from './lane'
 import type { Claimed } from './ledger'
+import type { NewMessage, Recipient } from './message'
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const pass = (ms: number): Promise<void> => jest.advanceTimersByTimeAsync(ms)

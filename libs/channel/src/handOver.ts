@@ -1,9 +1,9 @@
 // New messages that find free places go straight to their lanes: stored as being attempted, and sent once that is committed.
 import { userKey, type ChannelType } from '@stepcast/contracts'
 import { sameOffsets, type UsersReplica } from '@stepcast/replica'
-import type { NewMessage, Recipient, Recipients } from './intake'
 import type { Lane, Ready } from './lane'
 import { firstFence, targetKey, type Claimed } from './ledger'
+import type { NewMessage, Recipient, Recipients } from './message'
 import { sleep } from './wake'
 
 /** What the hand-over of a channel is made of. */

@@ -2,29 +2,13 @@
 import type { Pool, PoolClient } from 'pg'
 import { userKey, type ChannelType, type DispatchStep } from '@stepcast/contracts'
 import { ints, inTransaction, nullable, texts } from '@stepcast/postgres'
-import type { Offsets, UsersReplica } from '@stepcast/replica'
+import type { UsersReplica } from '@stepcast/replica'
 import type { Accounts } from './accounts'
-import { answerOf, answerWithoutTarget, type Answer } from './answer'
+import { answerOf, answerWithoutTarget } from './answer'
 import type { HandOver } from './handOver'
 import { firstFence, targetKey } from './ledger'
+import type { Commanded, NewMessage, Recipient, Recipients } from './message'
 import { enqueueReports, settle, type Answered, type SettleOptions } from './settle'
-
-/** One way to reach a user on a channel. */
-export interface Address {
-  /** A deviceId, or "number". */
-  readonly target: string
-  /** The push token or number. */
-  readonly address: string
-  /** The provider that serves it. */
-  readonly provider: string
-}
-
-/** What a dispatcher keeps of a user. */
-export interface Recipient {
-  readonly addresses: readonly Address[]
-  readonly optOutChannels: readonly string[]
-  readonly optOutCategories: readonly string[]
-}
 
 /** What storing messages takes. */
 export interface StoreOptions {
@@ -45,27 +29,6 @@ export interface IntakeOptions extends SettleOptions, StoreOptions {
   readonly accounts: Pick<Accounts<ChannelType>, 'providersOf'>
   /** Null: every message is stored and claimed. */
   readonly handOver: Pick<HandOver<ChannelType>, 'run'> | null
-}
-
-/** A command with the trace it came in. */
-export interface Commanded {
-  readonly command: DispatchStep
-  readonly traceparent: string | null
-}
-
-/** A command with what is to become of it. */
-export interface NewMessage extends Commanded {
-  /** What can be said at once; null: its targets will tell. */
-  readonly answer: Answer | null
-  /** Those not served: the workspace has no account with their provider. */
-  readonly targets: readonly (Address & { readonly isServed: boolean })[]
-}
-
-/** Whom the messages are for, as of end offsets of the users' topic. */
-export interface Recipients {
-  readonly known: ReadonlyMap<string, Recipient>
-  /** Null: it was not asked how far the topic reaches. */
-  readonly upTo: Offsets | null
 }
 
 /**

@@ -1,8 +1,8 @@
 // The rules of a lane: places are shared by claims and hand-over, what is due comes first, and it stops when its calls have ended.
 import { userKey } from '@stepcast/contracts'
-import type { Recipient } from './intake'
 import { Lane, type LaneOptions } from './lane'
 import type { Claimed } from './ledger'
+import type { Recipient } from './message'
 import type { Outcome, ProviderMessage } from './provider'
 import { TokenBuckets } from './tokenBucket'
 import type { Fact } from './transition'

@@ -1,6 +1,6 @@
 // A telephone number as the one target of a message.
 import { parsePhoneNumberFromString } from 'libphonenumber-js/max'
-import type { Address } from './intake'
+import type { Address } from './message'
 
 /** The name of the target, in the ledger and in reports, where the number itself must not stand. */
 export const numberTarget = 'number'

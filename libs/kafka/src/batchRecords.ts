@@ -9,7 +9,7 @@ import { UnreadableBatch } from './unreadable'
 /** Bytes of the fields before the records: base offset to record count. */
 export const frontBytes = 61
 /** Bytes of the fields before the length counts: base offset and length. */
-export const beforeLength = 12
+const beforeLength = 12
 
 /** Records of one batch at most: each costs some 300 bytes of memory, however small it is. Producers write some thousands. */
 export const maxRecordsOfBatch = 250_000

@@ -9,7 +9,7 @@ export interface OAuthClient {
 }
 
 /** No token came. `retriable` is false where the server has refused us. */
-export class TokenRefused extends Error {
+class TokenRefused extends Error {
   constructor(
     message: string,
     readonly retriable: boolean,

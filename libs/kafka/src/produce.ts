@@ -14,9 +14,9 @@ import {
   type Topic,
 } from '@stepcast/contracts'
 import { withBrokers, type Brokers } from './brokers'
-import type { KafkaConnection } from './connection'
 import { standInFor, type StandIn } from './encodedBatches'
 import { RecordBatch, SharedHeaders, type HeaderValue } from './recordBatch'
+import type { Registry } from './registry'
 import { asRetriable } from './retriable'
 
 /** A record to be produced. */
@@ -51,20 +51,28 @@ export interface EncodedBatch {
 // Reused by every send of the process: values are encoded here and copied into their batch in the same tick.
 const scratch = new ScratchEncoder()
 
+/** What a producer needs of the connection that it belongs to. */
+export interface ProducerSurroundings {
+  readonly registry: Registry
+  readonly clientId: string
+  /** A topic's name on the broker. */
+  physical(topicName: string): string
+}
+
 /** Writes records; every answer means that all in-sync replicas have them. */
 export class RecordProducer {
   /** By topic, the partition of its last record without key. */
   private readonly lastOfKeyless = new Map<string, number>()
 
   private constructor(
-    private readonly connection: KafkaConnection,
+    private readonly connection: ProducerSurroundings,
     private readonly producer: Producer,
     private readonly brokers: Brokers,
     private readonly traceparent: () => string | null,
   ) {}
 
-  /** Connects a producer. For use by {@link KafkaConnection}. */
-  static async connect(connection: KafkaConnection, kafka: Kafka, traceparent: () => string | null): Promise<RecordProducer> {
+  /** Connects a producer. For use by `KafkaConnection`. */
+  static async connect(connection: ProducerSurroundings, kafka: Kafka, traceparent: () => string | null): Promise<RecordProducer> {
     // Not idempotent: kafkajs rolls its sequence numbers back before a retry. Readers deduplicate by positions and ids.
     const { made, brokers } = withBrokers(kafka, () =>
       kafka.producer({

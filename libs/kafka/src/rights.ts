@@ -67,7 +67,7 @@ const services = [
   'metrics-svc',
 ]
 /** The groups by which services read, without the prefix: a group for each that works off a topic, and one of those in which every process follows `stepcast.workspaces.v1`. */
-export const groupsOfServices: readonly string[] = [
+const groupsOfServices: readonly string[] = [
   'orchestrator',
   'orchestrator.controls',
   'inapp-dispatcher',

@@ -16,7 +16,7 @@ export const minute = 60_000
 /** When all examples start, milliseconds since the epoch. Minutes in builders count from here. */
 export const startedAt = 1_700_000_000_000
 /** What the examples' `dispatchTtlMinutes` is. */
-export const dispatchTtlMinutes = 60
+const dispatchTtlMinutes = 60
 
 const minuteAt = (minutes: number): number => startedAt + minutes * minute
 
@@ -80,7 +80,7 @@ export function storyOf(changes: readonly Change[]): readonly string[] {
 }
 
 /** A deep copy of plain data. (`structuredClone` makes objects of another realm under Jest, which never equal ours strictly.) */
-export function copyOf<T>(data: T): T {
+function copyOf<T>(data: T): T {
   if (typeof data !== 'object' || data === null) return data
   if (Array.isArray(data)) return data.map(copyOf) as T
   return Object.fromEntries(Object.entries(data).map(([field, value]) => [field, copyOf(value)])) as T

@@ -214,12 +214,10 @@ export function watchKafka(registry: Registry, readiness: Readiness, options: Ka
     await watch.atMost(1_000)
     // No number is better than an old one: these are of a look that failed.
     if (watch.awayMs() > 0) return []
-    return watch
-      .standings()
-      .map((standing) => ({
-        labels: { group: standing.groupId, topic: standing.topic, partition: standing.partition },
-        value: valueOf(standing),
-      }))
+    return watch.standings().map((standing) => ({
+      labels: { group: standing.groupId, topic: standing.topic, partition: standing.partition },
+      value: valueOf(standing),
+    }))
   }
   gaugeAtScrape(
     registry,

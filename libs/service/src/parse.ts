@@ -85,7 +85,10 @@ function ruleOf(issue: RawIssue): string | undefined {
       return Array.isArray(issue.options)
         ? `must be one of ${issue.options.map((option) => JSON.stringify(option)).join(', ')}`
         : 'has none of the allowed shapes'
-    default:
+    case 'unrecognized_keys':
+    case 'invalid_key':
+    case 'invalid_element':
+    case 'custom':
       return undefined
   }
 }

@@ -13,7 +13,7 @@ export const readyQuery = z.object({ of: z.enum(['self']).optional() })
 export type ReadyQuery = z.output<typeof readyQuery>
 
 /** 503 naming the parts that are not ready, and why where they say so. */
-export const notReadyProblem = (parts: readonly NotReady[]): Problem =>
+const notReadyProblem = (parts: readonly NotReady[]): Problem =>
   new Problem({
     status: 503,
     detail: `Not ready: ${notReadyInWords(parts)}.`,

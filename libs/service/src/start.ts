@@ -185,6 +185,7 @@ function clientProblem(code: string | undefined): Problem {
       return new Problem({ status: 431, detail: 'The headers are larger than 16 kB together.' })
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Problem({ status: 408, detail: 'The request did not come in time: send it without long pauses.' })
+    case undefined:
     default:
       return new Problem({ status: 400, detail: 'This is not HTTP as RFC 9112 has it: the request cannot be read.' })
   }

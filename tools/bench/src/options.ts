@@ -47,7 +47,7 @@ export const help = `npm run bench -- [options]
   --json               print one object and nothing else (npm itself is silent with \`npm run -s bench -- --json\`)`
 
 /** The words of a command line that cannot be followed, and what is allowed. */
-export class WrongOption extends Error {}
+class WrongOption extends Error {}
 
 /**
  * Reads the command line; null: help was asked for.

@@ -67,7 +67,7 @@ function verdictOf({ bound, target, goal }: Target, value: number | null): Judge
 const number = (value: number | null | undefined): string => (value === null || value === undefined ? '–' : value.toLocaleString('en'))
 
 /** Rows of cells as text: the first column to the left, figures to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)))
   const line = (cells: readonly string[]): string =>
     cells

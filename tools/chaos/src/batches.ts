@@ -64,7 +64,7 @@ export function batchOf(records: readonly WireRecord[], now: number, front: Batc
 }
 
 /** Bytes by a codec. */
-export function compressed(codec: Codec, bytes: Buffer): Buffer {
+function compressed(codec: Codec, bytes: Buffer): Buffer {
   switch (codec) {
     case 'none':
       return bytes

@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
         text: 'if (cursor === null || cursor.ownerEpoch !== expected.ownerEpoch) throw',
         instead: 'if (cursor === null) throw',
       },
-      { file: turn, text: 'if (cursor.logPosition !== expected.logPosition) throw', instead: 'if (cursor.logPosition < 0) throw' },
+      { file: turn, text: 'if (cursor.logPosition !== expected.logPosition)', instead: 'if (cursor.logPosition < 0)' },
     ],
     faults: [stoppedThenKilledAt('before-publish')],
   },
@@ -137,7 +137,7 @@ export const mutants: readonly Mutant[] = [
     what: 'timers fire without waiting for the engagements that were on the topic before',
     edits: [
       {
-        file: partition,
+        file: 'apps/orchestrator/src/receiptsBarrier.ts',
         text: 'if (engagementsOffset >= endOffset) return',
         instead: 'if (engagementsOffset >= 0 || endOffset >= 0) return',
       },
@@ -181,11 +181,11 @@ export const mutants: readonly Mutant[] = [
     name: 'producers-clock-decides',
     what: 'whether a cancel of a person covers what runs is judged by the clock of its producer',
     edits: [
-      { file: turn, text: 'size, startedAt: this.now, events: []', instead: 'size, startedAt: send.requestedAt, events: []' },
+      { file: turn, text: 'startedAt: this.now,', instead: 'startedAt: send.requestedAt,' },
       {
         file: turn,
-        text: "if (draft?.state.status === 'running') this.put",
-        instead: "if (draft?.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones)) this.put",
+        text: "if (draft?.state.status === 'running') putTo",
+        instead: "if (draft?.state.status === 'running' && isCancelled(draft.head, draft.startedAt, tombstones)) putTo",
       },
       { file: cancellations, text: 'if (tombstone.sendsEnds === null) return send', instead: 'return send' },
     ],

@@ -68,7 +68,7 @@ function compile(root: string): Promise<void> {
 }
 
 /** The folder of the test build: inside the checkout, so that packages of the registry are found by walking upwards. */
-export const buildRoot = join(checkout, '.stepcast-chaos', 'build')
+const buildRoot = join(checkout, '.stepcast-chaos', 'build')
 
 /**
  * Brings the test build up to date with the checkout and these edits; only what differs is written and compiled.

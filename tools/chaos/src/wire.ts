@@ -16,19 +16,6 @@ export interface Fetched {
 }
 
 const timeoutMs = 30_000
-/** Errors of the protocol by number, as far as a broker gives them to records. */
-export const errorNames: Readonly<Record<number, string>> = {
-  [-1]: 'UNKNOWN_SERVER_ERROR',
-  2: 'CORRUPT_MESSAGE',
-  10: 'MESSAGE_TOO_LARGE',
-  17: 'INVALID_TOPIC',
-  18: 'RECORD_LIST_TOO_LARGE',
-  32: 'INVALID_TIMESTAMP',
-  43: 'UNSUPPORTED_FOR_MESSAGE_FORMAT',
-  76: 'UNSUPPORTED_COMPRESSION_TYPE',
-  87: 'INVALID_RECORD',
-}
-
 class Body {
   private readonly parts: Buffer[] = []
   int8 = (value: number): this => this.put(1, (b) => b.writeInt8(value))

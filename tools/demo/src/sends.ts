@@ -69,7 +69,7 @@ const sleepersZone = 'Asia/Seoul'
 const hourMs = 3_600_000
 
 /** Quiet hours that hold now and for as long as any demo lasts, by the clocks there. */
-export function quietHoursAt(now: Date): { start: string; end: string } {
+function quietHoursAt(now: Date): { start: string; end: string } {
   const clock = (hoursFromNow: number): string =>
     new Date(now.getTime() + hoursFromNow * hourMs).toLocaleTimeString('en-GB', {
       timeZone: sleepersZone,

@@ -11,7 +11,7 @@ const atOnce = 20
 const endWithinMs = 60_000
 
 /** Calls of the workspace's backend. @throws Error with the answer when it is refused */
-export async function call<T = unknown>({ url, apiKey }: Installation, method: string, path: string, body?: unknown): Promise<T> {
+async function call<T = unknown>({ url, apiKey }: Installation, method: string, path: string, body?: unknown): Promise<T> {
   const answer = await fetch(url + path, {
     method,
     headers: { authorization: `Bearer ${apiKey}`, ...(body !== undefined && { 'content-type': 'application/json' }) },

@@ -10,7 +10,7 @@ export interface FieldMutation {
 const day = 86_400_000
 
 /** Whole numbers at which somebody's range ends. */
-export const numbers = (now: number): readonly (number | bigint)[] => [
+const numbers = (now: number): readonly (number | bigint)[] => [
   0,
   -1,
   1,

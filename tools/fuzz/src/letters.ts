@@ -22,7 +22,7 @@ interface Read extends WireRecord {
 }
 
 /** The records of batches as the broker keeps them; control batches hold none. */
-export function recordsOf(bytes: Buffer): Read[] {
+function recordsOf(bytes: Buffer): Read[] {
   const records: Read[] = []
   for (let at = 0; at + 61 <= bytes.length; ) {
     const length = bytes.readInt32BE(at + 8) + 12
@@ -39,7 +39,7 @@ export function recordsOf(bytes: Buffer): Read[] {
 }
 
 /** One past the last offset of the batches. */
-export function nextOffset(bytes: Buffer, otherwise: number): number {
+function nextOffset(bytes: Buffer, otherwise: number): number {
   let next = otherwise
   for (let at = 0; at + 61 <= bytes.length; ) {
     const length = bytes.readInt32BE(at + 8) + 12

@@ -10,17 +10,7 @@ import {
   wireHeader,
   type Topic,
 } from '@stepcast/contracts'
-import {
-  avroBytes,
-  batchOf,
-  codecs,
-  type BatchFront,
-  type Codec,
-  type Random,
-  type RawHeader,
-  type Schema,
-  type WireRecord,
-} from '@stepcast/chaos'
+import { avroBytes, batchOf, codecs, type BatchFront, type Random, type RawHeader, type Schema, type WireRecord } from '@stepcast/chaos'
 import { clocks, fieldMutations, texts } from './boundaries'
 import { allTopics, attacked, Bases, type Base, type Known } from './records'
 
@@ -279,8 +269,12 @@ export class Mutator {
         return make({ codec: 'gzip', codecId: this.options.random.pick([2, 3, 4]) }, 'letter')
       case 'unknownCodec':
         return make({ codecId: this.options.random.pick([5, 6, 7]) }, 'letter')
-      default:
-        return make({ codec: which as Codec }, 'used')
+      case 'gzip':
+      case 'snappy':
+      case 'snappy-java':
+      case 'lz4':
+      case 'zstd':
+        return make({ codec: which }, 'used')
     }
   }
 

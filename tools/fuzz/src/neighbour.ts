@@ -93,9 +93,6 @@ const scripts: readonly Script[] = [
   },
 ]
 
-/** Names of the scripts. */
-export const scriptNames: readonly string[] = scripts.map(({ name }) => name)
-
 const everyMs = 400
 /** So many go on at the same time: where the product stands still, more would only wait. */
 const atOnce = 14

@@ -7,7 +7,7 @@ export const attacked = 'attacked'
 /** The workspace beside it. None of the mutated records names it. */
 export const neighbour = 'neighbour'
 /** Approved in both workspaces; no mutated record touches it. */
-export const steadyTemplate = 'steady'
+const steadyTemplate = 'steady'
 
 /** A record before it is mutated. */
 export interface Base {

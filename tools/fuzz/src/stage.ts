@@ -10,7 +10,7 @@ import { allTopics, attacked, neighbour } from './records'
 import { approve, neighbourTemplates } from './templates'
 
 /** A "minute": windows that anybody outwaits last 0.8 s, those that nobody outwaits four minutes. */
-export const minuteMs = 160
+const minuteMs = 160
 /** Few, so that every one of them meets every kind of record. */
 export const partitions = 3
 

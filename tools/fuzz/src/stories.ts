@@ -61,7 +61,7 @@ const told = ({ history }: Told): string =>
     .join(', ')
 
 /** How long a script waits for what must come. */
-export const patienceMs = 45_000
+const patienceMs = 45_000
 const pollMs = 400
 
 /** A way in: HTTP, or Kafka at home, or Kafka on any partition. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { placeOf } from '@stepcast/postgres'
 import { writePrivately } from './secrets'
-import type { SystemOptions } from './startSystem'
+import type { SystemOptions } from './systemOptions'
 
 /** Addresses without credentials, each once. */
 export interface ForeignServers {

@@ -69,7 +69,7 @@ export class ReplayedLetters {
 }
 
 /** Names a letter in a set. */
-export const placeKey = ({ partition, offset }: Place): string => `${partition}-${offset}`
+const placeKey = ({ partition, offset }: Place): string => `${partition}-${offset}`
 
 const replayable: ReadonlySet<string> = new Set(
   Object.values<Topic>(topics)
@@ -111,7 +111,7 @@ export async function judge(
 const atOnce = 200
 
 /** The record as it is produced again: what travelled with it, and where it came from first, so that another failure names that too. */
-export function recordAgain({ topic, partition, offset, record, places }: DeadLetterEntry): RawRecord {
+function recordAgain({ topic, partition, offset, record, places }: DeadLetterEntry): RawRecord {
   return {
     key: record.key,
     value: record.value,

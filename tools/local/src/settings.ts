@@ -1,10 +1,10 @@
 // What `npm start` was asked for: its arguments and the variables of the contract, read once and checked.
 import { join, resolve } from 'node:path'
 import { parsePort } from '@stepcast/stack'
-import type { SystemOptions } from './startSystem'
+import type { SystemOptions } from './systemOptions'
 
 /** Where the providers are; whoever names them sends for real, with the accounts that workspaces have. */
-export const providerVariables = ['FCM_ENDPOINT', 'FCM_TOKEN_ENDPOINT', 'APNS_ENDPOINT', 'TWILIO_ENDPOINT', 'SOLAPI_ENDPOINT'] as const
+const providerVariables = ['FCM_ENDPOINT', 'FCM_TOKEN_ENDPOINT', 'APNS_ENDPOINT', 'TWILIO_ENDPOINT', 'SOLAPI_ENDPOINT'] as const
 
 /** The checkout: this package is `tools/local` in it. */
 export const checkout = resolve(__dirname, '..', '..', '..')

@@ -59,7 +59,7 @@ export const templates: readonly { readonly templateId: string; readonly channel
 export const people = 200
 
 /** Every script, in the order in which people get them. */
-export const scripts: readonly Script[] = [
+const scripts: readonly Script[] = [
   { name: 'silent over HTTP', templateId: 'all-four', ending: 'exhausted', via: 'http' },
   { name: 'silent over Kafka', templateId: 'all-four', ending: 'exhausted', via: 'kafka' },
   {

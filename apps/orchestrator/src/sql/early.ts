@@ -13,7 +13,7 @@ export interface EarlyEngagement {
 
 /** Kept of one sequence for one workspace at most: every fact there can be of four channels (28), each in the largest record, and room to spare. */
 export const maxEarlyOfSequence = 100
-export const maxEarlyBytesOfSequence = 8 * 1024 * 1024
+const maxEarlyBytesOfSequence = 8 * 1024 * 1024
 
 // Headers as JSON, their bytes as Latin-1: nothing is lost, whatever producers wrote.
 type PackedHeader = string | null | readonly (string | null)[]

@@ -12,7 +12,7 @@ export interface Exceptions {
 }
 
 /** Reads one row of each table at most, so that no index is asked. */
-export const exceptionsQuestion =
+const exceptionsQuestion =
   'SELECT EXISTS (SELECT FROM tombstones) AS tombstones, EXISTS (SELECT FROM users) AS "quietHours", EXISTS (SELECT FROM early_engagements) AS early'
 
 /** Looks, in a turn that holds its cursor's lock: whatever was committed before that is seen. */

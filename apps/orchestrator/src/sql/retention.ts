@@ -46,7 +46,7 @@ export type Dropping = 'dropped' | 'unpublished'
 const tableOf = (day: string): string => `changes_${day.replaceAll('-', '')}`
 
 /** Whether a day holds changes that Kafka may not have: they would be missed when the partition is published again. */
-export async function hasUnpublished(db: Queryable, day: string): Promise<boolean> {
+async function hasUnpublished(db: Queryable, day: string): Promise<boolean> {
   // The least of all published positions first: one pass over the index of positions, which after 90 days finds nothing.
   const { rows } = await db.query<{ unpublished: boolean }>(
     `SELECT EXISTS (SELECT FROM ${tableOf(day)} c JOIN cursors k ON k.partition = c.partition

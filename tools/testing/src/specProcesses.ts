@@ -6,7 +6,7 @@ import type { Client } from 'pg'
 import { freePort, loopback, Program } from '@stepcast/stack'
 import type { SpecStack } from './specStack'
 
-// This file is libs/testing/src/specProcesses.ts in it, or the same under dist.
+// This file is tools/testing/src/specProcesses.ts in it, or the same under dist.
 const checkout = resolve(__dirname, '../../..')
 
 /** A running service. `kill` sends a signal as the operating system would; `stop` asks it to end and waits; `start` brings it back. */

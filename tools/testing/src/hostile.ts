@@ -201,6 +201,7 @@ function valid(schema: Schema, name: string, known: Readonly<Record<string, unkn
       return true
     case 'string':
       return schema.format === 'date-time' ? '2026-01-31T09:00:00Z' : 'x'
+    case undefined:
     default:
       return 'x'
   }
