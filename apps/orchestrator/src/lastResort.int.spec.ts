@@ -227,10 +227,9 @@ it('outages are never counted: of what was under way when connections broke agai
   await eventually(() => new Set(commanded(inApp, 'outages')).size === good.length, { withinMs: 60_000 })
   await eventually(() => dead.letters.length > before, { withinMs: 60_000 })
   await sleep(1_000)
-  const aside = dead.letters.slice(before)
-  for (const { headers, value } of aside) expect([headers.reason, value!.includes(poison)]).toEqual(['unprocessable', true])
-  // A producer that hears nothing in time writes a record again: each has its letter, and no more than one.
-  expect(new Set(aside.map(({ headers }) => `${headers.partition} ${headers.offset}`)).size).toBe(aside.length)
+  expect(dead.letters.slice(before).map(({ headers, value }) => [headers.reason, value!.includes(poison)])).toEqual([
+    ['unprocessable', true],
+  ])
   const { rows } = await database.query<{ user_id: string }>(`SELECT user_id FROM sequences WHERE send_id = 'outages' ORDER BY user_id`)
   expect(rows.map((row) => row.user_id)).toEqual(good)
 })
