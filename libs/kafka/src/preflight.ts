@@ -144,13 +144,12 @@ async function checkTopics(
   const missing = allTopics
     .filter(({ name }) => !seen.has(physical(name)))
     .map((topic) => topicConfig(topic, physical(topic.name), partitions, replicationFactor))
-  const asTheyAre = [...settings, ...rights]
-  if (missing.length === 0) return asTheyAre
+  if (missing.length === 0) return [...settings, ...rights]
   try {
     await admin.createTopics({ topics: missing, validateOnly: true, waitForLeaders: false, timeout: 5_000 })
-    return asTheyAre
+    return [...settings, ...rights]
   } catch (cause) {
-    return [...asTheyAre, ...creationProblems(cause as Error, kafka)]
+    return [...settings, ...creationProblems(cause as Error, kafka), ...rights]
   }
 }
 

@@ -1,4 +1,5 @@
 // Which rights we have on topics and groups, as the brokers tell them (KIP-430). Nothing is read, written or made for it.
+import { AclOperationTypes } from 'kafkajs'
 import type { Finding } from '@stepcast/contracts'
 import type { KafkaConfig } from './config'
 /* eslint-disable @typescript-eslint/no-require-imports */
@@ -46,8 +47,8 @@ export interface MissingRight {
   readonly name: string
 }
 
-// org.apache.kafka.common.acl.AclOperation; a set of them is a number with these bits.
-const bitOf: Readonly<Record<Right, number>> = { Read: 1 << 3, Write: 1 << 4 }
+// A set of rights is a number with these bits.
+const bitOf: Readonly<Record<Right, number>> = { Read: 1 << AclOperationTypes.READ, Write: 1 << AclOperationTypes.WRITE }
 /** The broker does not say. */
 const notTold = -(2 ** 31)
 const groupAuthorizationFailed = 30

@@ -145,7 +145,7 @@ describe('Kafka', () => {
 
   it('a user who may not create topics', async () => {
     expect(await said(signedIn())).toMatch(
-      /^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/m,
+      /^KAFKA_SASL_USERNAME: the user app may not create .*stepcast\.sends\.v1.*: give it Create, or have them made as docs\/topics\.md says/,
     )
   })
 
